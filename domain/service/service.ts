@@ -1,0 +1,78 @@
+import type { Json } from '../event.ts';
+
+export const serviceStatuses = [
+  'starting',
+  'healthy',
+  'degraded',
+  'unhealthy',
+  'draining',
+  'maintenance',
+  'offline',
+] as const;
+export type ServiceStatus = (typeof serviceStatuses)[number];
+
+/** What a service says of itself. `id` and owner stand beside it. */
+export type ServiceFields = {
+  readonly name: string;
+  /** Semver. */
+  readonly version: string;
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: 'http' | 'https';
+  readonly capabilities: readonly string[];
+  readonly healthCheckUrl: string | null;
+  readonly ttlSec: number | null;
+  readonly weight: number;
+  readonly tags: readonly string[];
+  readonly metadata: { readonly [key: string]: Json };
+};
+
+export type ServiceEvent =
+  | {
+      readonly type: 'ServiceRegistered';
+      readonly data: ServiceFields & {
+        readonly id: string;
+        readonly status: ServiceStatus;
+        readonly reason: string;
+      };
+    }
+  | { readonly type: 'ServiceUpdated'; readonly data: { readonly changes: Partial<ServiceFields> } }
+  | {
+      readonly type: 'ServiceStatusChanged';
+      readonly data: { readonly from: ServiceStatus; readonly to: ServiceStatus; readonly reason: string };
+    }
+  | { readonly type: 'ServiceDeregistered'; readonly data: { readonly reason: string } }
+  | { readonly type: 'CircuitOpened'; readonly data: { readonly reason: string } }
+  | { readonly type: 'CircuitClosed'; readonly data: { readonly reason: string } };
+
+/** `admin` may act on what another subject registered; `system` is the hub itself (probes, expiry). */
+export type ServiceActor = { readonly subject: string; readonly admin: boolean };
+
+export type ServiceCommand =
+  | {
+      readonly type: 'RegisterService';
+      readonly id: string;
+      readonly fields: ServiceFields;
+      readonly actor: ServiceActor;
+    }
+  | { readonly type: 'UpdateService'; readonly changes: Partial<ServiceFields>; readonly actor: ServiceActor }
+  | {
+      readonly type: 'ChangeServiceStatus';
+      readonly to: ServiceStatus;
+      readonly reason: string;
+      readonly actor: ServiceActor;
+    }
+  | { readonly type: 'DeregisterService'; readonly reason: string; readonly actor: ServiceActor };
+
+export type ServiceRejection =
+  | { readonly code: 'not_found' }
+  | { readonly code: 'id_taken'; readonly owner: string };
+
+export type ServiceState =
+  | { readonly status: 'unregistered' }
+  | {
+      readonly status: 'registered';
+      readonly owner: string;
+      readonly health: ServiceStatus;
+      readonly fields: ServiceFields;
+    };

@@ -1,0 +1,25 @@
+import type { Category, DomainEvent, RecordedEvent } from '../domain/event.ts';
+
+/** One handler per event type of the union: a misspelt or forgotten one does not compile. */
+export type Handlers<Document, Event extends DomainEvent> = {
+  readonly [Type in Event['type']]: (
+    document: Document | undefined,
+    event: RecordedEvent<Extract<Event, { readonly type: Type }>>,
+  ) => Document | undefined;
+};
+
+/**
+ * A read model as a pure fold: one document per key, made of the events of one category.
+ *
+ * Handlers get the document as it is (undefined: none yet) and return the next one (undefined: leave it alone); they
+ * never mutate it, and know no clock and no I/O. Raising `version` rebuilds the model from the log.
+ */
+export type Projection<Document, Event extends DomainEvent = DomainEvent> = {
+  readonly name: string;
+  readonly version: number;
+  readonly category: Category;
+  /** Former documents stay readable by position (`asOf`). */
+  readonly keepsHistory: boolean;
+  key(event: RecordedEvent<Event>): string;
+  readonly on: Handlers<Document, Event>;
+};

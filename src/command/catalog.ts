@@ -1,0 +1,126 @@
+import { valid as validSemver } from 'semver';
+import * as z from 'zod';
+import type { Requirement } from '../../domain/access.ts';
+import type { Json } from '../../domain/event.ts';
+import { priorities } from '../../domain/message/message.ts';
+import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
+
+/**
+ * Every command: one schema of its input, used by REST, GraphQL, WebSocket, ZeroMQ and /commands, and the scope that it
+ * needs. `data` is the body of the REST route plus its path parameters by name.
+ */
+
+/** Any JSON value: the parser in front (src/gateway/json.ts) has bounded its depth and refused dangerous keys. */
+const json = z.custom<Json>((value) => value !== undefined, 'is required');
+const time = z.iso.datetime({ offset: true }).describe('RFC 3339 time');
+const text = (max: number) => z.string().min(1).max(max);
+const list = z.array(text(64)).max(64);
+
+export const serviceNameSchema = z.string().refine(isServiceName, 'must match [a-z0-9][a-z0-9._-]{0,63}');
+export const serviceIdSchema = z.string().refine(isServiceId, 'must match [A-Za-z0-9._-]{1,128}');
+export const topicSchema = z
+  .string()
+  .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots');
+export const stateKeySchema = z
+  .string()
+  .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
+const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const serviceShape = {
+  name: serviceNameSchema,
+  version: z
+    .string()
+    .max(128)
+    .refine((value) => validSemver(value) !== null, 'must be a semantic version'),
+  host: text(253),
+  port: z.number().int().min(1).max(65_535),
+  protocol: z.enum(['http', 'https']),
+  capabilities: list,
+  healthCheckUrl: z
+    .url({ protocol: /^https?$/ })
+    .max(2_048)
+    .nullable(),
+  ttlSec: z.number().int().min(1).max(86_400).nullable(),
+  weight: z.number().int().min(1).max(1_000),
+  tags: list,
+  metadata: z.record(text(128), json),
+};
+
+const registerService = z.strictObject({
+  id: serviceIdSchema.optional(),
+  name: serviceShape.name,
+  version: serviceShape.version,
+  host: serviceShape.host,
+  port: serviceShape.port,
+  protocol: serviceShape.protocol.default('http'),
+  capabilities: serviceShape.capabilities.default([]),
+  healthCheckUrl: serviceShape.healthCheckUrl.default(null),
+  ttlSec: serviceShape.ttlSec.default(null),
+  weight: serviceShape.weight.default(1),
+  tags: serviceShape.tags.default([]),
+  metadata: serviceShape.metadata.default({}),
+});
+
+const updateService = z.strictObject({
+  id: serviceIdSchema,
+  status: z.enum(['draining', 'maintenance', 'healthy']).optional(),
+  reason: text(512).optional(),
+  ...z.object(serviceShape).partial().shape,
+});
+
+const schemas = {
+  RegisterService: registerService,
+  UpdateService: updateService,
+  DeregisterService: z.strictObject({ id: serviceIdSchema, reason: text(512).optional() }),
+  SetState: z.strictObject({ key: stateKeySchema, value: json, expectedVersion: version.optional() }),
+  DeleteState: z.strictObject({ key: stateKeySchema, expectedVersion: version.optional() }),
+  PublishMessage: z.strictObject({
+    topic: topicSchema,
+    payload: json,
+    priority: z.enum(priorities).default('NORMAL'),
+    key: text(256).optional(),
+    headers: z.record(text(128), z.string().max(4_096)).optional(),
+    deliverAt: time.optional(),
+    ttlMs: z.number().int().min(1).max(31_536_000_000).optional(),
+    messageId: text(128).optional(),
+  }),
+} as const;
+
+export type CommandType = keyof typeof schemas;
+export type CommandData<Type extends CommandType> = z.output<(typeof schemas)[Type]>;
+/** A command whose data has passed its schema. */
+export type Command = {
+  [Type in CommandType]: { readonly type: Type; readonly data: CommandData<Type> };
+}[CommandType];
+
+export const commandSchemas = schemas;
+export const commandTypes = Object.keys(schemas) as readonly CommandType[];
+export const isCommandType = (text: string): text is CommandType => Object.hasOwn(schemas, text);
+
+/** The scope that a command needs, told from its checked data. */
+export const requirementOf = (command: Command): Requirement => {
+  switch (command.type) {
+    case 'RegisterService':
+    case 'UpdateService':
+    case 'DeregisterService':
+      return { scope: 'services:write' };
+    case 'SetState':
+    case 'DeleteState':
+      return { scope: 'state:write', key: command.data.key };
+    case 'PublishMessage':
+      return { scope: 'events:publish', topic: command.data.topic };
+  }
+};
+
+export const heartbeatSchema = z.strictObject({
+  load: z.number().min(0).max(1).optional(),
+  status: z.enum(['healthy', 'degraded', 'unhealthy']).optional(),
+  metrics: z.record(text(128), json).optional(),
+});
+
+export const invokeSchema = z.strictObject({
+  method: z.string().refine(isMethod, 'must be 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by /'),
+  data: json.optional(),
+  timeoutMs: z.number().int().min(1).max(300_000).optional(),
+  capability: text(64).optional(),
+});

@@ -1,0 +1,271 @@
+import type { Subject } from '../domain/access.ts';
+import type { Json, LogEvent, Position } from '../domain/event.ts';
+import type { Priority } from '../domain/message/message.ts';
+import type { ServiceDocument, TopicDocument } from '../projections/documents.ts';
+import type { CommandType } from './command/catalog.ts';
+import type { Config } from './config.ts';
+import type { Result } from './errors.ts';
+import type { Durability, LogKind } from './log/event-log.ts';
+
+/** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
+export type Context = {
+  readonly subject: Subject;
+  readonly correlationId: string;
+  readonly causationId?: string;
+  readonly traceparent?: string;
+  /** Reads wait until the read models have reached it (5 s at most, then `not_caught_up`). */
+  readonly minPosition?: Position;
+};
+
+export type CommandInput = {
+  readonly type: string;
+  /** Unchecked: the command's schema decides (`invalid` with a JSON pointer per fault). */
+  readonly data: unknown;
+  readonly commandId?: string;
+  /** The stream's newest revision that the caller believes in; another one is `revision_conflict`. */
+  readonly expectedRevision?: number;
+};
+
+export type EventReceipt = {
+  readonly id: string;
+  readonly type: string;
+  readonly stream: string;
+  readonly revision: number;
+  readonly position: Position;
+};
+
+export type CommandDone = {
+  readonly commandId: string;
+  readonly type: CommandType;
+  readonly events: readonly EventReceipt[];
+  /** Of the last event; the stream's newest when the command changed nothing. */
+  readonly position: Position;
+  /** What the command's REST route answers with; see command/catalog.ts. */
+  readonly result: Json;
+  /** True when the thing was made by this command (REST answers 201 instead of 200). */
+  readonly created: boolean;
+  /** True when the log had the events already and nothing was written. */
+  readonly duplicate: boolean;
+};
+
+/** A service as clients see it: the document and what the registry knows of it at this moment. */
+export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedAt' | 'position'> & {
+  readonly load: number | null;
+  readonly inFlight: number;
+  readonly lastSeenAt: string;
+};
+
+export type StateEntry = {
+  readonly key: string;
+  readonly value: Json;
+  readonly version: number;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+  readonly position: Position;
+};
+
+export type StateVersion = {
+  readonly version: number;
+  readonly value: Json;
+  readonly deleted: boolean;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+  readonly eventId: string;
+  readonly position: Position;
+};
+
+export type Message = {
+  readonly messageId: string;
+  readonly topic: string;
+  readonly payload: Json;
+  readonly priority: Priority;
+  readonly key?: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly publishedAt: string;
+  readonly publisher: string;
+  readonly position: Position;
+};
+
+/** Text of a position, an RFC 3339 time, or undefined for now. Anything else is `invalid`. */
+export type AsOf = string | undefined;
+
+export type ServiceFilter = {
+  readonly name?: string;
+  /** An instance must have all of them. */
+  readonly capabilities?: readonly string[];
+  readonly status?: string;
+  /** A semver range. */
+  readonly version?: string;
+  readonly tag?: string;
+  readonly asOf?: AsOf;
+};
+
+export type Page<Name extends string, Item> = { readonly [name in Name]: readonly Item[] } & {
+  readonly position: Position;
+};
+
+export type LogQuery = {
+  readonly after?: string;
+  readonly limit?: number;
+  readonly type?: string;
+  readonly category?: string;
+  readonly stream?: string;
+  readonly correlationId?: string;
+  readonly from?: string;
+  readonly to?: string;
+};
+
+export type InvokeInput = {
+  readonly method: string;
+  readonly data?: Json;
+  readonly timeoutMs?: number;
+  readonly capability?: string;
+};
+
+export type Invoked = {
+  readonly result: Json;
+  readonly instance: string;
+  readonly attempts: number;
+  readonly durationMs: number;
+};
+
+export type Health = {
+  readonly status: 'ok' | 'degraded' | 'down';
+  readonly version: string;
+  readonly uptimeSec: number;
+  readonly node: string;
+  readonly log: {
+    readonly kind: LogKind;
+    readonly reachable: boolean;
+    readonly position: Position | null;
+    readonly durability: Durability;
+  };
+  readonly projections: readonly {
+    readonly name: string;
+    readonly position: Position | null;
+    readonly lagEvents: number;
+  }[];
+};
+
+/** What a watcher hands out: batches in log order, each item once. */
+export type Watched<Item> =
+  | { readonly type: 'items'; readonly items: readonly Item[]; readonly position: Position }
+  /** Once: what stood in the log when the watch began (or began again after a lag) has been handed out. */
+  | { readonly type: 'caughtUp'; readonly position: Position }
+  /** What stood between was truncated and cannot be had: said, never skipped in silence. */
+  | { readonly type: 'gap'; readonly from: Position; readonly to: Position };
+
+/**
+ * `after` is the text of a position, `start`, or absent for only what is new. The iterable is pull-based: whoever
+ * stops pulling is fed from the log later, at its own pace. Return or abort `signal` to release it.
+ */
+export type WatchInput = { readonly after?: string | undefined; readonly signal: AbortSignal };
+
+export type Watch<Item> = {
+  /** From where on items come: what `subscribed`, `watching`, `tailing` tell the client. */
+  readonly position: Position;
+  readonly items: AsyncIterable<Watched<Item>>;
+};
+
+export type StateChange = {
+  readonly key: string;
+  readonly value: Json;
+  /** Null when there was none, or when it is no longer kept. */
+  readonly oldValue: Json;
+  readonly version: number;
+  readonly deleted: boolean;
+  readonly position: Position;
+};
+
+export type ServiceChange = {
+  readonly change: 'registered' | 'updated' | 'status' | 'deregistered';
+  readonly service: Service;
+  readonly position: Position;
+};
+
+/**
+ * The hub, without any protocol: what REST, GraphQL, WebSocket and ZeroMQ are thin hosts over, and what a Node
+ * program embeds. Each operation checks the subject's scopes first (`forbidden` names the missing one), then its
+ * input, and answers a `Problem` as a value. Only broken infrastructure throws (`LogError`).
+ */
+export type NexusCore = {
+  readonly config: Config;
+  readonly node: string;
+
+  execute(command: CommandInput, context: Context): Promise<Result<CommandDone>>;
+  heartbeat(
+    id: string,
+    data: unknown,
+    context: Context,
+  ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
+  invoke(service: string, data: unknown, context: Context, signal?: AbortSignal): Promise<Result<Invoked>>;
+
+  state(
+    key: string,
+    options: { readonly version?: number; readonly asOf?: AsOf },
+    context: Context,
+  ): Promise<Result<StateEntry>>;
+  states(
+    options: {
+      readonly prefix?: string;
+      readonly limit?: number;
+      readonly cursor?: string;
+      readonly asOf?: AsOf;
+    },
+    context: Context,
+  ): Promise<Result<Page<'entries', StateEntry> & { readonly cursor?: string }>>;
+  stateHistory(
+    key: string,
+    options: { readonly limit?: number; readonly before?: number },
+    context: Context,
+  ): Promise<Result<{ readonly key: string; readonly history: readonly StateVersion[] }>>;
+  service(id: string, options: { readonly asOf?: AsOf }, context: Context): Promise<Result<Service>>;
+  services(filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>>;
+  topics(context: Context): Promise<Result<Page<'topics', TopicDocument>>>;
+  messages(
+    options: {
+      readonly topic?: string;
+      readonly after?: string;
+      readonly from?: string;
+      readonly limit?: number;
+    },
+    context: Context,
+  ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>>;
+  stream(
+    stream: string,
+    options: {
+      readonly from?: number;
+      readonly limit?: number;
+      readonly direction?: 'forwards' | 'backwards';
+    },
+    context: Context,
+  ): Promise<
+    Result<{ readonly stream: string; readonly events: readonly LogEvent[]; readonly more: boolean }>
+  >;
+  log(
+    query: LogQuery,
+    context: Context,
+  ): Promise<Result<Page<'events', LogEvent> & { readonly more: boolean }>>;
+
+  watchMessages(topic: string, input: WatchInput, context: Context): Promise<Result<Watch<Message>>>;
+  watchState(
+    selector: { readonly key: string } | { readonly prefix: string },
+    input: WatchInput,
+    context: Context,
+  ): Promise<Result<Watch<StateChange>>>;
+  watchServices(
+    name: string | undefined,
+    input: WatchInput,
+    context: Context,
+  ): Promise<Result<Watch<ServiceChange>>>;
+  watchEvents(
+    selector: { readonly stream: string } | { readonly category: string } | { readonly all: true },
+    input: WatchInput,
+    context: Context,
+  ): Promise<Result<Watch<LogEvent>>>;
+
+  health(): Promise<Health>;
+  /** True once the read models serve. */
+  readonly ready: boolean;
+  close(): Promise<void>;
+};
