@@ -45,7 +45,10 @@ export type ServiceEvent =
   | { readonly type: 'CircuitOpened'; readonly data: { readonly reason: string } }
   | { readonly type: 'CircuitClosed'; readonly data: { readonly reason: string } };
 
-/** `admin` may act on what another subject registered; `system` is the hub itself (probes, expiry). */
+/**
+ * `admin` may act on what another subject registered. The hub itself (probes, expiry) acts as subject `system` with
+ * `admin` set: the name alone grants nothing.
+ */
 export type ServiceActor = { readonly subject: string; readonly admin: boolean };
 
 export type ServiceCommand =
@@ -68,8 +71,10 @@ export type ServiceRejection =
   | { readonly code: 'not_found' }
   | { readonly code: 'id_taken'; readonly owner: string };
 
+/** An id that was deregistered stays its owner's: nobody else but an admin takes it over. */
 export type ServiceState =
   | { readonly status: 'unregistered' }
+  | { readonly status: 'deregistered'; readonly owner: string }
   | {
       readonly status: 'registered';
       readonly owner: string;

@@ -1,0 +1,156 @@
+import type { Category, LogEvent, RecordedEvent } from './event.ts';
+import { type MessageEvent, priorities } from './message/message.ts';
+import { type ServiceEvent, type ServiceFields, serviceStatuses } from './service/service.ts';
+import type { StateEvent } from './state/state.ts';
+
+/** The first event of the log, in the stream `nexus-log`: the log's identity. */
+export type LogCreatedEvent = { readonly type: 'LogCreated'; readonly data: { readonly logId: string } };
+
+/** Every event that this version knows. */
+export type AnyEvent = ServiceEvent | StateEvent | MessageEvent | LogCreatedEvent;
+export type EventType = AnyEvent['type'];
+
+/**
+ * `known: false`: a type that this version does not know (a newer node may have written it); not a fault.
+ * `ok: false`: a type that it knows, in a shape, stream or schema that it cannot read.
+ */
+export type Decoded =
+  | { readonly ok: true; readonly known: true; readonly event: RecordedEvent<AnyEvent> }
+  | { readonly ok: true; readonly known: false; readonly event: LogEvent }
+  | { readonly ok: false; readonly reason: string };
+
+type Data = Readonly<Record<string, unknown>>;
+
+export type EventShape = {
+  /** The category of the streams in which the type may stand. */
+  readonly category: Category;
+  /** The name of the first property whose shape is wrong, or undefined. */
+  fault(data: Data, event: LogEvent): string | undefined;
+  /** The n-th turns data of schema n into data of schema n + 1. Total: it never throws, whatever the data. */
+  readonly upcasts?: readonly ((data: Data) => Data)[];
+};
+
+const isData = (value: unknown): value is Data =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isOptionalText = (value: unknown): boolean => value === undefined || typeof value === 'string';
+const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+const isTextMap = (value: unknown): boolean => isData(value) && Object.values(value).every(isText);
+
+const statuses: ReadonlySet<unknown> = new Set(serviceStatuses);
+const priorityNames: ReadonlySet<unknown> = new Set(priorities);
+
+const fieldChecks: { readonly [Name in keyof ServiceFields]: (value: unknown) => boolean } = {
+  name: isText,
+  version: isText,
+  host: isText,
+  port: Number.isInteger,
+  protocol: (value) => value === 'http' || value === 'https',
+  capabilities: isTextList,
+  healthCheckUrl: (value) => value === null || isText(value),
+  ttlSec: (value) => value === null || Number.isInteger(value),
+  weight: Number.isFinite,
+  tags: isTextList,
+  metadata: isData,
+};
+const fieldCheckList = Object.entries(fieldChecks);
+
+/** True when `stream` is `{category}-{id}`, told without making a string. */
+const streamEndsWith = (event: LogEvent, id: string, category: string): boolean =>
+  event.stream.length === category.length + 1 + id.length && event.stream.endsWith(id);
+
+const reasonFault = (data: Data): string | undefined => (isText(data.reason) ? undefined : 'reason');
+
+const registeredFault = (data: Data, event: LogEvent): string | undefined => {
+  if (!isText(data.id) || !streamEndsWith(event, data.id, 'service')) return 'id';
+  for (const [name, check] of fieldCheckList) if (!check(data[name])) return name;
+  if (!statuses.has(data.status)) return 'status';
+  return reasonFault(data);
+};
+
+const updatedFault = (data: Data): string | undefined => {
+  const { changes } = data;
+  if (!isData(changes)) return 'changes';
+  for (const [name, check] of fieldCheckList) {
+    const value = changes[name];
+    if (value !== undefined && !check(value)) return `changes/${name}`;
+  }
+  return undefined;
+};
+
+const statusFault = (data: Data): string | undefined => {
+  if (!statuses.has(data.from)) return 'from';
+  return statuses.has(data.to) ? reasonFault(data) : 'to';
+};
+
+const stateSetFault = ({ value, resolution }: Data): string | undefined => {
+  if (value === undefined) return 'value';
+  if (resolution === undefined) return undefined;
+  if (!isData(resolution) || !isText(resolution.resolver)) return 'resolution';
+  const { base, current, incoming } = resolution;
+  return base === undefined || current === undefined || incoming === undefined ? 'resolution' : undefined;
+};
+
+const publishedFault = (data: Data, event: LogEvent): string | undefined => {
+  if (!isText(data.messageId)) return 'messageId';
+  if (!isText(data.topic) || !streamEndsWith(event, data.topic, 'topic')) return 'topic';
+  if (data.payload === undefined) return 'payload';
+  if (!priorityNames.has(data.priority)) return 'priority';
+  if (!isOptionalText(data.key)) return 'key';
+  if (data.headers !== undefined && !isTextMap(data.headers)) return 'headers';
+  if (!isOptionalText(data.deliverAt)) return 'deliverAt';
+  return isOptionalText(data.expiresAt) ? undefined : 'expiresAt';
+};
+
+const shapes: { readonly [Type in EventType]: EventShape } = {
+  ServiceRegistered: { category: 'service', fault: registeredFault },
+  ServiceUpdated: { category: 'service', fault: updatedFault },
+  ServiceStatusChanged: { category: 'service', fault: statusFault },
+  ServiceDeregistered: { category: 'service', fault: reasonFault },
+  CircuitOpened: { category: 'service', fault: reasonFault },
+  CircuitClosed: { category: 'service', fault: reasonFault },
+  StateSet: { category: 'state', fault: stateSetFault },
+  StateDeleted: { category: 'state', fault: () => undefined },
+  MessagePublished: { category: 'topic', fault: publishedFault },
+  LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
+};
+
+const schemaOfShape = (shape: EventShape): number => (shape.upcasts?.length ?? 0) + 1;
+
+/** The schema that is written today: `metadata.schema` of a new event of that type. */
+export const schemaOf = (type: EventType): number => schemaOfShape(shapes[type]);
+
+const malformed = (event: LogEvent, what: string): Decoded => ({
+  ok: false,
+  reason: `${event.type} ${event.id} (${event.stream}, revision ${event.revision}): ${what}`,
+});
+
+/**
+ * Makes the decode step of a catalog: the one place where `unknown` data becomes an event's.
+ *
+ * The event of the log is handed on as it is when its schema is today's; an older one is upcast into a copy. Never throws.
+ */
+export const createDecoder = (catalog: Readonly<Record<string, EventShape>>) => {
+  const byType = new Map(Object.entries(catalog));
+  return (event: LogEvent): Decoded => {
+    const shape = byType.get(event.type);
+    if (shape === undefined) return { ok: true, known: false, event };
+    const { category } = shape;
+    if (!event.stream.startsWith(category) || event.stream.charCodeAt(category.length) !== 45)
+      return malformed(event, `it does not belong in this stream, but in ${category}-…`);
+    if (!isData(event.data)) return malformed(event, 'its data is not an object');
+    const { schema } = event.metadata;
+    const newest = schemaOfShape(shape);
+    if (!Number.isInteger(schema) || schema < 1 || schema > newest)
+      return malformed(event, `its schema is ${schema}, and this version reads 1 to ${newest}`);
+    let data: Data = event.data;
+    if (schema < newest) for (const upcast of shape.upcasts?.slice(schema - 1) ?? []) data = upcast(data);
+    const wrong = shape.fault(data, event);
+    if (wrong !== undefined) return malformed(event, `data/${wrong} has the wrong shape`);
+    const decoded = data === event.data ? event : { ...event, data };
+    return { ok: true, known: true, event: decoded as RecordedEvent<AnyEvent> };
+  };
+};
+
+/** Decodes an event of the log to the shape that its type promises; see `Decoded`. */
+export const decodeEvent = createDecoder(shapes);

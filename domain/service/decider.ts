@@ -1,0 +1,95 @@
+import { accept, type Decider, type Decision, reject, unreachable } from '../decider.ts';
+import { changedFields, fieldsOf, withChanges } from './fields.ts';
+import type {
+  ServiceActor,
+  ServiceCommand,
+  ServiceEvent,
+  ServiceFields,
+  ServiceRejection,
+  ServiceState,
+} from './service.ts';
+
+type Answer = Decision<ServiceEvent, ServiceRejection>;
+
+const mayActOn = (owner: string, actor: ServiceActor): boolean => actor.admin || actor.subject === owner;
+
+/** A service that nobody probes and that sends no heartbeats is taken at its word. */
+const registered = (id: string, fields: ServiceFields): ServiceEvent => {
+  const trusted = fields.healthCheckUrl === null && fields.ttlSec === null;
+  return {
+    type: 'ServiceRegistered',
+    data: {
+      ...fieldsOf(fields),
+      id,
+      status: trusted ? 'healthy' : 'starting',
+      reason: trusted ? 'registered' : 'registered, waiting for the first probe or heartbeat',
+    },
+  };
+};
+
+const update = (fields: ServiceFields, wanted: Partial<ServiceFields>): Answer => {
+  const changes = changedFields(fields, wanted);
+  return changes === undefined ? accept() : accept({ type: 'ServiceUpdated', data: { changes } });
+};
+
+const register = (command: ServiceCommand & { type: 'RegisterService' }, state: ServiceState): Answer => {
+  if (state.status === 'unregistered') return accept(registered(command.id, command.fields));
+  if (!mayActOn(state.owner, command.actor)) return reject({ code: 'id_taken', owner: state.owner });
+  return state.status === 'registered'
+    ? update(state.fields, command.fields)
+    : accept(registered(command.id, command.fields));
+};
+
+/**
+ * One registered instance: the stream `service-{id}`.
+ *
+ * The id belongs to the subject that registered it, also after it was deregistered: another one is refused with
+ * `id_taken`, unless it is an admin. An admin who registers a deregistered id becomes its owner; one who changes a
+ * registered instance does not. Registering again keeps the status and records only what changed.
+ */
+export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent, ServiceRejection> = {
+  initial: { status: 'unregistered' },
+
+  decide(command, state) {
+    if (command.type === 'RegisterService') return register(command, state);
+    if (state.status !== 'registered') return reject({ code: 'not_found' });
+    if (!mayActOn(state.owner, command.actor)) return reject({ code: 'id_taken', owner: state.owner });
+    switch (command.type) {
+      case 'UpdateService':
+        return update(state.fields, command.changes);
+      case 'ChangeServiceStatus':
+        return command.to === state.health
+          ? accept()
+          : accept({
+              type: 'ServiceStatusChanged',
+              data: { from: state.health, to: command.to, reason: command.reason },
+            });
+      case 'DeregisterService':
+        return accept({ type: 'ServiceDeregistered', data: { reason: command.reason } });
+      default:
+        return unreachable(command);
+    }
+  },
+
+  evolve(state, event, recorded) {
+    if (event.type === 'ServiceRegistered') {
+      const { data } = event;
+      return { status: 'registered', owner: recorded.actor, health: data.status, fields: fieldsOf(data) };
+    }
+    // Retention may have taken the registration: what follows it changes nothing that is known.
+    if (state.status !== 'registered') return state;
+    switch (event.type) {
+      case 'ServiceUpdated':
+        return { ...state, fields: withChanges(state.fields, event.data.changes) };
+      case 'ServiceStatusChanged':
+        return { ...state, health: event.data.to };
+      case 'ServiceDeregistered':
+        return { status: 'deregistered', owner: state.owner };
+      case 'CircuitOpened':
+      case 'CircuitClosed':
+        return state;
+      default:
+        return unreachable(event);
+    }
+  },
+};

@@ -1,0 +1,71 @@
+import { streamKey } from '../domain/event.ts';
+import { fieldsOf, withChanges } from '../domain/service/fields.ts';
+import type { ServiceEvent, ServiceState } from '../domain/service/service.ts';
+import type { ServiceDocument } from './documents.ts';
+import type { Projection } from './projection.ts';
+
+type At = Pick<ServiceDocument, 'revision' | 'position'>;
+
+/** Where the document stands now; undefined while its registration is not known (retention took it). */
+const moved = (
+  document: ServiceDocument | undefined,
+  { revision, position }: At,
+  changes: Partial<ServiceDocument> = {},
+): ServiceDocument | undefined =>
+  document === undefined ? undefined : { ...document, ...changes, revision, position };
+
+/** A change to an instance that is registered; what comes after its end only moves the document's place. */
+const changed = (
+  document: ServiceDocument | undefined,
+  at: At & { readonly metadata: { readonly recordedAt: string } },
+  changes: Partial<ServiceDocument>,
+): ServiceDocument | undefined =>
+  document?.deregistered === true
+    ? moved(document, at)
+    : moved(document, at, { ...changes, updatedAt: at.metadata.recordedAt });
+
+/** The registry: one document per instance id, deregistered ones included. */
+export const services: Projection<ServiceDocument, ServiceEvent> = {
+  name: 'services',
+  version: 1,
+  category: 'service',
+  keepsHistory: true,
+  key: (event) => streamKey(event.stream),
+  on: {
+    ServiceRegistered: (_document, { data, metadata, revision, position }) => ({
+      ...fieldsOf(data),
+      id: data.id,
+      owner: metadata.actor,
+      status: data.status,
+      statusReason: data.reason,
+      statusSince: metadata.recordedAt,
+      registeredAt: metadata.recordedAt,
+      updatedAt: metadata.recordedAt,
+      deregistered: false,
+      revision,
+      position,
+    }),
+    ServiceUpdated: (document, event) =>
+      changed(document, event, document === undefined ? {} : withChanges(document, event.data.changes)),
+    ServiceStatusChanged: (document, event) =>
+      changed(document, event, {
+        status: event.data.to,
+        statusReason: event.data.reason,
+        statusSince: event.metadata.recordedAt,
+      }),
+    ServiceDeregistered: (document, event) => changed(document, event, { deregistered: true }),
+    CircuitOpened: (document, event) => moved(document, event),
+    CircuitClosed: (document, event) => moved(document, event),
+  },
+};
+
+/** The decider's state as of `document.revision`, so that a command need not fold the stream. */
+export const restoreService = (document: ServiceDocument): ServiceState =>
+  document.deregistered
+    ? { status: 'deregistered', owner: document.owner }
+    : {
+        status: 'registered',
+        owner: document.owner,
+        health: document.status,
+        fields: fieldsOf(document),
+      };
