@@ -1,3 +1,6 @@
+import { unreachable } from './decider.ts';
+import { isReservedKey, isServiceName, isStatePrefix, isTopicPattern, patternContains } from './names.ts';
+
 /**
  * Scopes as the token carries them (docs/protocol.md): what a subject may do, as data.
  * Patterns are compared by containment, never by regular expression.
@@ -15,3 +18,93 @@ export type Requirement =
   | { readonly scope: 'state:read' | 'state:write'; readonly key: string }
   /** A whole prefix: the granted prefix must contain it. */
   | { readonly scope: 'state:read'; readonly prefix: string };
+
+/** Everything behind `name:` of a scope, or undefined for a scope of another name. */
+const patternOf = (scope: string, name: string): string | undefined =>
+  scope.startsWith(name) && scope.charCodeAt(name.length) === 58 ? scope.slice(name.length + 1) : undefined;
+
+/** What stands before a final `*`, or undefined when there is none. */
+const prefixOf = (pattern: string): string | undefined =>
+  pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
+
+/** A service name, `prefix*` or `*`. */
+const coversService = (pattern: string, service: string): boolean => {
+  const prefix = prefixOf(pattern);
+  if (prefix === undefined) return pattern === service && isServiceName(service);
+  return service.startsWith(prefix) && (prefix === '' || isServiceName(prefix));
+};
+
+const coversTopic = (pattern: string, topic: string): boolean =>
+  patternContains(pattern, topic) && isTopicPattern(pattern);
+
+const coversKey = (pattern: string, key: string): boolean => {
+  const prefix = prefixOf(pattern);
+  if (prefix === undefined) return pattern === key && key !== '';
+  return key.startsWith(prefix) && isStatePrefix(prefix);
+};
+
+/** A single key, granted, never covers a prefix: more keys than that one begin with it. */
+const coversPrefix = (pattern: string, wanted: string): boolean => {
+  const prefix = prefixOf(pattern);
+  return prefix !== undefined && wanted.startsWith(prefix) && isStatePrefix(prefix);
+};
+
+/** What a scope's pattern must cover for the requirement to be met. */
+const covers = (pattern: string, requirement: Requirement): boolean => {
+  switch (requirement.scope) {
+    case 'services:invoke':
+      return coversService(pattern, requirement.service);
+    case 'events:publish':
+    case 'events:read':
+      return coversTopic(pattern, requirement.topic);
+    case 'state:read':
+      return 'prefix' in requirement
+        ? coversPrefix(pattern, requirement.prefix)
+        : coversKey(pattern, requirement.key);
+    case 'state:write':
+      return coversKey(pattern, requirement.key) && !isReservedKey(requirement.key);
+    default:
+      return false;
+  }
+};
+
+/** A requirement that no pattern narrows. */
+const isPlain = (requirement: Requirement): boolean =>
+  !('service' in requirement || 'topic' in requirement || 'key' in requirement || 'prefix' in requirement);
+
+/**
+ * True when one of the subject's scopes covers all that is required; several never add up. `admin` covers everything,
+ * and a malformed scope nothing. Compares from the left, once per scope: no regular expression is made of a pattern.
+ */
+export const allows = (subject: Subject, requirement: Requirement): boolean => {
+  const { scope: name } = requirement;
+  return subject.scopes.some((scope) => {
+    if (scope === 'admin') return true;
+    if (!scope.startsWith(name)) return false;
+    const pattern = patternOf(scope, name);
+    return pattern === undefined ? scope === name && isPlain(requirement) : covers(pattern, requirement);
+  });
+};
+
+/** The least scope that would meet the requirement, e.g. `state:write:app/x`; what `forbidden` names. */
+export const describeRequirement = (requirement: Requirement): string => {
+  switch (requirement.scope) {
+    case 'services:invoke':
+      return `${requirement.scope}:${requirement.service}`;
+    case 'events:publish':
+    case 'events:read':
+      return `${requirement.scope}:${requirement.topic}`;
+    case 'state:read':
+      return `${requirement.scope}:${'prefix' in requirement ? `${requirement.prefix}*` : requirement.key}`;
+    case 'state:write':
+      return isReservedKey(requirement.key) ? 'admin' : `${requirement.scope}:${requirement.key}`;
+    case 'services:read':
+    case 'services:write':
+    case 'log:read':
+    case 'plugins:admin':
+    case 'admin':
+      return requirement.scope;
+    default:
+      return unreachable(requirement);
+  }
+};

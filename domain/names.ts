@@ -9,38 +9,63 @@ export const maxTopicSegments = 32;
 export const maxTopicLength = maxTopicSegments * 65 - 1;
 export const maxKeyBytes = 512;
 
-/** 1 to 32 segments of `[A-Za-z0-9_-]{1,64}` joined by dots. */
-export const isTopic = (text: string): boolean => {
+const dot = 46;
+const star = 42;
+const rest = 62;
+const maxSegmentLength = 64;
+const isSegmentCode = Array.from({ length: 128 }, (_, code) => segment.test(String.fromCharCode(code)));
+
+/** One pass over the characters: both run for every message, and once more for every scope that is looked at. */
+const isTopicText = (text: string, wildcards: boolean): boolean => {
   if (text.length === 0 || text.length > maxTopicLength) return false;
-  const segments = text.split('.');
-  return segments.length <= maxTopicSegments && segments.every((part) => segment.test(part));
+  let segments = 1;
+  let length = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === dot) {
+      if (length === 0 || ++segments > maxTopicSegments) return false;
+      length = 0;
+    } else if (isSegmentCode[code] === true) {
+      if (++length > maxSegmentLength) return false;
+    } else {
+      const last = index === text.length - 1;
+      const alone = length === 0 && (last || text.charCodeAt(index + 1) === dot);
+      if (!wildcards || !alone || !(code === star || (code === rest && last))) return false;
+      length = 1;
+    }
+  }
+  return length > 0;
 };
 
+/** 1 to 32 segments of `[A-Za-z0-9_-]{1,64}` joined by dots. */
+export const isTopic = (text: string): boolean => isTopicText(text, false);
+
 /** A topic in which a segment may be `*` (exactly one segment) and the last one `>` (one or more). */
-export const isTopicPattern = (text: string): boolean => {
-  if (text.length === 0 || text.length > maxTopicLength) return false;
-  const segments = text.split('.');
-  return (
-    segments.length <= maxTopicSegments &&
-    segments.every(
-      (part, index) => part === '*' || (part === '>' && index === segments.length - 1) || segment.test(part),
-    )
-  );
+export const isTopicPattern = (text: string): boolean => isTopicText(text, true);
+
+const segmentEnd = (text: string, start: number): number => {
+  const end = text.indexOf('.', start);
+  return end < 0 ? text.length : end;
 };
 
 /** True when every topic that matches `inner` matches `outer` too; both are patterns. */
 export const patternContains = (outer: string, inner: string): boolean => {
-  const outers = outer.split('.');
-  const inners = inner.split('.');
-  for (let index = 0; index < outers.length; index++) {
-    const wide = outers[index];
-    const narrow = inners[index];
-    if (narrow === undefined) return false;
-    if (wide === '>') return true;
-    if (narrow === '>') return false;
-    if (wide !== '*' && wide !== narrow) return false;
+  let [wide, narrow] = [0, 0];
+  for (;;) {
+    if (outer.charCodeAt(wide) === rest) return true;
+    if (inner.charCodeAt(narrow) === rest) return false;
+    const wideEnd = segmentEnd(outer, wide);
+    const narrowEnd = segmentEnd(inner, narrow);
+    if (outer.charCodeAt(wide) !== star) {
+      if (wideEnd - wide !== narrowEnd - narrow) return false;
+      for (; wide < wideEnd; wide++, narrow++)
+        if (outer.charCodeAt(wide) !== inner.charCodeAt(narrow)) return false;
+    }
+    const [wideDone, narrowDone] = [wideEnd === outer.length, narrowEnd === inner.length];
+    if (wideDone || narrowDone) return wideDone && narrowDone;
+    wide = wideEnd + 1;
+    narrow = narrowEnd + 1;
   }
-  return outers.length === inners.length;
 };
 
 /** A topic is a pattern without wildcards, so matching is containment. */
