@@ -1,3 +1,8 @@
+import { helpText } from './config/help.ts';
+import { type Option, type OptionName, options, refusedNames } from './config/options.ts';
+import { configFile, readConfigFile, readFlags, readVariables } from './config/sources.ts';
+import { withoutCredentials } from './config/values.ts';
+
 /** Options of the hub after flags, environment, nexus.config.json and defaults were merged and checked. */
 export type Config = {
   readonly apiHost: string;
@@ -28,4 +33,87 @@ export type Config = {
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Log identity that may replace the remembered one (`--accept-log`). */
   readonly acceptLog: string | null;
+};
+
+export type Parsed =
+  /** `help` is set when it was asked for: print it and end. */
+  | { readonly ok: true; readonly config: Config; readonly help?: string }
+  /** One line per fault: the option, the value (never a secret) and what is allowed. */
+  | { readonly ok: false; readonly message: string };
+
+const shown = (raw: unknown, secret: boolean): string => {
+  if (secret) return typeof raw === 'string' ? `a value of ${Buffer.byteLength(raw)} bytes` : 'the value';
+  const text = withoutCredentials(JSON.stringify(raw) ?? String(raw));
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+};
+
+/**
+ * Merges flags over environment over nexus.config.json over defaults, and checks every value given, overridden ones too.
+ *
+ * @param argv what stands behind `nexus start`.
+ * @param readFile text of a file, or undefined when there is none.
+ */
+export const parseConfig = (
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  readFile: (path: string) => string | undefined,
+): Parsed => {
+  const flags = readFlags(argv);
+  const sources = [flags, readVariables(env), readConfigFile(readFile(configFile))];
+  const faults = sources.flatMap((source) => source.faults);
+
+  const pick = <Value>(name: OptionName, option: Option<Value>): { value: Value; given: boolean } => {
+    let picked: { value: Value } | undefined;
+    for (const source of sources) {
+      const given = source.given.get(name);
+      if (given === undefined) continue;
+      const value = option.kind.parse(given.raw);
+      if (value !== undefined) {
+        picked ??= { value };
+      } else {
+        const why = option.unsupported ?? `allowed: ${option.kind.allowed}`;
+        faults.push(
+          `${name}: ${shown(given.raw, option.secret === true)} (${given.by}) is not allowed; ${why}`,
+        );
+      }
+    }
+    return { value: picked === undefined ? option.default : picked.value, given: picked !== undefined };
+  };
+  const value = <Value>(name: OptionName, option: Option<Value>): Value => pick(name, option).value;
+
+  for (const name of refusedNames) value(name, options[name]);
+  const dataDir = value('dataDir', options.dataDir);
+  const redisUrl = value('redisUrl', options.redisUrl);
+  const log = pick('log', options.log);
+  const config: Config = {
+    apiHost: value('apiHost', options.apiHost),
+    apiPort: value('apiPort', options.apiPort),
+    log: log.given ? log.value : [redisUrl ?? `file:${dataDir}`],
+    dataDir,
+    stateFile: value('stateFile', options.stateFile),
+    snapshotEverySec: value('snapshotEverySec', options.snapshotEverySec),
+    pluginDir: value('pluginDir', options.pluginDir),
+    jwtSecret: value('jwtSecret', options.jwtSecret),
+    jwtIssuer: value('jwtIssuer', options.jwtIssuer),
+    jwtAudience: value('jwtAudience', options.jwtAudience),
+    rateLimitMax: value('rateLimitMax', options.rateLimitMax),
+    rateLimitWindowSec: value('rateLimitWindowSec', options.rateLimitWindowSec),
+    wsFramesPerSec: value('wsFramesPerSec', options.wsFramesPerSec),
+    trustedProxies: value('trustedProxies', options.trustedProxies),
+    corsOrigins: value('corsOrigins', options.corsOrigins),
+    allowedTargets: value('allowedTargets', options.allowedTargets),
+    tlsCert: value('tlsCert', options.tlsCert),
+    tlsKey: value('tlsKey', options.tlsKey),
+    zmqPublish: value('zmqPublish', options.zmqPublish),
+    zmqCommand: value('zmqCommand', options.zmqCommand),
+    logLevel: value('logLevel', options.logLevel),
+    acceptLog: value('acceptLog', options.acceptLog),
+  };
+
+  if ((config.tlsCert === null) !== (config.tlsKey === null)) {
+    const [have, miss] = config.tlsCert === null ? ['tlsKey', 'tlsCert'] : ['tlsCert', 'tlsKey'];
+    faults.push(`${have} is set and ${miss} is not; allowed: both, or none of them`);
+  }
+  if (faults.length > 0 && !flags.help) return { ok: false, message: faults.join('\n') };
+  return flags.help ? { ok: true, config, help: helpText() } : { ok: true, config };
 };

@@ -1,0 +1,16 @@
+/** Time as modules see it, so that tests can move it by hand. */
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Runs once, `delayMs` from now, and keeps no process alive. The answer cancels it. */
+  after(delayMs: number, run: () => void): () => void;
+};
+
+export const systemClock: Clock = {
+  now: Date.now,
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

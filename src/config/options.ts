@@ -1,0 +1,256 @@
+import type { Config } from '../config.ts';
+import {
+  choice,
+  integer,
+  isHost,
+  type Kind,
+  list,
+  localEndpoint,
+  logs,
+  minSecretBytes,
+  optional,
+  parseCidr,
+  parseOrigin,
+  text,
+} from './values.ts';
+
+/** One row: what messages, `nexus --help` and docs/configuration.md are made of. */
+export type Option<Value> = {
+  readonly kind: Kind<Value>;
+  readonly env: string | null;
+  readonly flag: string | null;
+  readonly default: Value;
+  /** How the default is written where `default` does not say it (a default made of other options). */
+  readonly defaultText?: string;
+  readonly meaning: string;
+  /** The value never stands in a message. */
+  readonly secret?: true;
+  /** False: nexus.config.json may not have it. */
+  readonly file?: false;
+  /** Why any value but the default stops the start. */
+  readonly unsupported?: string;
+};
+
+const absent = (what: string): string => `this version does not support ${what}; leave the option out`;
+
+const nothing: Kind<null> = {
+  allowed: 'none',
+  parse: (raw) => (raw === 'none' || raw === null ? null : undefined),
+};
+const none = (env: string, flag: string | null, meaning: string, what: string): Option<null> => ({
+  kind: nothing,
+  env,
+  flag,
+  default: null,
+  meaning,
+  unsupported: absent(what),
+});
+
+const cidrs = list('networks such as 10.0.0.0/8', parseCidr);
+const path = text('a path');
+const secret = text(
+  `at least ${minSecretBytes} bytes`,
+  (value) => Buffer.byteLength(value) >= minSecretBytes,
+);
+const redis = text(
+  'redis://… or rediss://…',
+  (value) => /^rediss?:\/\/\S+$/.test(value) && URL.canParse(value),
+);
+
+const defaultPluginDir = 'nexus_plugins';
+const pluginDir: Kind<string> = {
+  allowed: defaultPluginDir,
+  parse: (raw) => (raw === defaultPluginDir ? raw : undefined),
+};
+
+/** Options of features that this version does not have. */
+export const refusedNames = ['jwksUrl', 'jwksFile', 'zmqCurveSecretKey', 'zmqCurveClients', 'peers'] as const;
+type Options = { readonly [Name in keyof Config]: Option<Config[Name]> } & {
+  readonly redisUrl: Option<string | null>;
+} & { readonly [Name in (typeof refusedNames)[number]]: Option<null> };
+export type OptionName = keyof Options;
+
+/** Every option, in the order of the documents. */
+export const options: Options = {
+  apiHost: {
+    kind: text('a host name or an IP address', isHost),
+    env: 'NEXUS_API_HOST',
+    flag: '--api-host',
+    default: '0.0.0.0',
+    meaning: 'bind address; without authentication only loopback clients are served, whatever it is',
+  },
+  apiPort: {
+    kind: integer(0, 65_535),
+    env: 'NEXUS_API_PORT',
+    flag: '--api-port',
+    default: 8080,
+    meaning: '0 picks a free port, and the start line prints it',
+  },
+  log: {
+    kind: logs,
+    env: 'NEXUS_LOG',
+    flag: '--log',
+    default: [],
+    defaultText: 'file:DATA_DIR (file:./nexus-data)',
+    meaning: 'the event log; several are tried in the order given at the start',
+  },
+  redisUrl: {
+    kind: optional(redis),
+    env: 'NEXUS_REDIS_URL',
+    flag: '--redis-url',
+    default: null,
+    meaning: 'short for log when log is not set',
+  },
+  dataDir: {
+    kind: path,
+    env: 'NEXUS_DATA_DIR',
+    flag: '--data-dir',
+    default: './nexus-data',
+    meaning: 'embedded log, local read models, node identity',
+  },
+  stateFile: {
+    kind: text('a path, or none'),
+    env: 'NEXUS_STATE_FILE',
+    flag: '--state-file',
+    default: 'nexus_state.json',
+    meaning: 'periodic JSON snapshot of the whole state; none turns it off',
+  },
+  snapshotEverySec: {
+    kind: integer(1, 86_400),
+    env: 'NEXUS_SNAPSHOT_EVERY_SEC',
+    flag: null,
+    default: 300,
+    meaning: 'period of that snapshot, in seconds',
+  },
+  pluginDir: {
+    kind: pluginDir,
+    env: 'NEXUS_PLUGIN_DIR',
+    flag: '--plugin-dir',
+    default: defaultPluginDir,
+    meaning: "the operator's plugins; this version runs none",
+    unsupported: absent('plugins, so no other folder than the default'),
+  },
+  jwtSecret: {
+    kind: optional(secret),
+    env: 'NEXUS_JWT_SECRET',
+    flag: null,
+    default: null,
+    meaning: 'HS256 secret; turns authentication on',
+    secret: true,
+  },
+  jwksUrl: none('NEXUS_JWKS_URL', null, 'address of RS256, ES256 and EdDSA keys', 'key sets (JWKS)'),
+  jwksFile: none('NEXUS_JWKS_FILE', null, 'file of RS256, ES256 and EdDSA keys', 'key sets (JWKS)'),
+  jwtIssuer: {
+    kind: optional(text('text')),
+    env: 'NEXUS_JWT_ISSUER',
+    flag: null,
+    default: null,
+    meaning: "a token's iss must be this, when set",
+  },
+  jwtAudience: {
+    kind: optional(text('text')),
+    env: 'NEXUS_JWT_AUDIENCE',
+    flag: null,
+    default: null,
+    meaning: "a token's aud must have this, when set",
+  },
+  rateLimitMax: {
+    kind: integer(1, 1_000_000_000),
+    env: 'NEXUS_RATE_LIMIT_MAX',
+    flag: null,
+    default: 6_000,
+    meaning: 'requests per window and subject, else per address',
+  },
+  rateLimitWindowSec: {
+    kind: integer(1, 86_400),
+    env: 'NEXUS_RATE_LIMIT_WINDOW_SEC',
+    flag: null,
+    default: 60,
+    meaning: 'that window, in seconds',
+  },
+  wsFramesPerSec: {
+    kind: integer(0, 1_000_000_000, ' (0 is no limit)'),
+    env: 'NEXUS_WS_FRAMES_PER_SEC',
+    flag: null,
+    default: 2_000,
+    meaning: 'frames per second that a WebSocket connection may send',
+  },
+  trustedProxies: {
+    kind: cidrs,
+    env: 'NEXUS_TRUSTED_PROXIES',
+    flag: null,
+    default: [],
+    meaning: 'own proxies, whose X-Forwarded-For counts',
+  },
+  corsOrigins: {
+    kind: list('origins such as https://app.example.com', parseOrigin),
+    env: 'NEXUS_CORS_ORIGINS',
+    flag: null,
+    default: [],
+    meaning: 'origins of pages that may call the hub from a browser',
+  },
+  allowedTargets: {
+    kind: cidrs,
+    env: 'NEXUS_ALLOWED_TARGETS',
+    flag: null,
+    default: [],
+    meaning:
+      'networks that services may stand in; none is the default of the mode: public addresses, and loopback without or private networks with authentication',
+  },
+  tlsCert: {
+    kind: optional(path),
+    env: 'NEXUS_TLS_CERT',
+    flag: null,
+    default: null,
+    meaning: 'file of the certificate chain (PEM); goes with tlsKey',
+  },
+  tlsKey: {
+    kind: optional(path),
+    env: 'NEXUS_TLS_KEY',
+    flag: null,
+    default: null,
+    meaning: 'file of its private key (PEM); goes with tlsCert',
+  },
+  zmqCurveSecretKey: {
+    ...none('NEXUS_ZMQ_CURVE_SECRET_KEY', null, "the hub's CURVE key", 'CURVE keys'),
+    secret: true,
+  },
+  zmqCurveClients: none(
+    'NEXUS_ZMQ_CURVE_CLIENTS',
+    null,
+    'file of client public keys with subject and scope each',
+    'CURVE keys',
+  ),
+  zmqPublish: {
+    kind: localEndpoint,
+    env: 'NEXUS_ZMQ_PUBLISH',
+    flag: null,
+    default: 'tcp://127.0.0.1:5556',
+    meaning: 'ZeroMQ endpoint that messages are published on; none turns it off',
+  },
+  zmqCommand: {
+    kind: localEndpoint,
+    env: 'NEXUS_ZMQ_COMMAND',
+    flag: null,
+    default: 'tcp://127.0.0.1:5557',
+    meaning: 'ZeroMQ endpoint that takes commands; none turns it off',
+  },
+  peers: none('NEXUS_PEERS', '--peers', 'ZeroMQ publish endpoints of other nodes on the same log', 'peers'),
+  logLevel: {
+    kind: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    env: 'NEXUS_LOG_LEVEL',
+    flag: '--log-level',
+    default: 'info',
+    meaning: 'JSON lines on stderr',
+  },
+  acceptLog: {
+    kind: optional(text('the identity of a log', (value) => /^[A-Za-z0-9-]{1,64}$/.test(value))),
+    env: null,
+    flag: '--accept-log',
+    default: null,
+    meaning: 'identity of a log that may replace the one this node remembers; for one start',
+    file: false,
+  },
+};
+
+export const optionNames = Object.keys(options).filter((name): name is OptionName => name in options);

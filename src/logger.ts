@@ -1,0 +1,63 @@
+import pino from 'pino';
+import { withoutCredentials } from './config/values.ts';
+import type { Config } from './config.ts';
+
+/** What every module logs with: facts first, then the message. Never the caller's secrets on purpose. */
+export type Logger = {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+};
+
+const secretNames = [
+  'jwtSecret',
+  'token',
+  'authorization',
+  'password',
+  'secret',
+  'cookie',
+  'zmqCurveSecretKey',
+];
+
+const cleanError = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return error;
+  const { type, message, stack, ...rest } = pino.stdSerializers.err(error);
+  return { type, message: withoutCredentials(message), stack: withoutCredentials(stack), ...rest };
+};
+
+const cleanText = (facts: Record<string, unknown>): Record<string, unknown> => {
+  const clean: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(facts)) {
+    clean[name] =
+      typeof value === 'string'
+        ? withoutCredentials(value)
+        : Array.isArray(value)
+          ? value.map((item) => (typeof item === 'string' ? withoutCredentials(item) : item))
+          : value;
+  }
+  return clean;
+};
+
+/**
+ * JSON lines on stderr (`stream` instead, when given), written before the call returns, so that the last line of a dying
+ * process is there. Users and passwords of URLs and the values of secret-sounding names are replaced.
+ */
+export const createLogger = (
+  level: Config['logLevel'],
+  stream: pino.DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger =>
+  pino(
+    {
+      level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: cleanError, error: cleanError },
+      formatters: { level: (label) => ({ level: label }), log: cleanText },
+      redact: {
+        paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+        censor: '***',
+      },
+    },
+    stream,
+  );
