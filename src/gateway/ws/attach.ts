@@ -1,0 +1,212 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type Koa from 'koa';
+import websockify from 'koa-websocket';
+import type { Logger } from 'pino';
+import { WebSocket } from 'ws';
+import type { Config } from '../../config.ts';
+import { fault, problem, type Result } from '../../errors.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import type { Access, Admitted } from '../auth/access.ts';
+import { closeCodes, openSession, type SessionLimits, sessionLimits } from './session.ts';
+import { admitUpgrade, createConnectionCaps, refuseUpgrade } from './upgrade.ts';
+
+/** A socket that was let in. */
+export type Connection = {
+  readonly socket: WebSocket;
+  /** The stream under it. */
+  readonly transport: Duplex;
+  readonly request: IncomingMessage;
+  /** Undefined: the host of this path asks for the token itself. */
+  readonly subject: Admitted | undefined;
+  /** To be called when the peer shows that it lives by other means than a frame or a pong. */
+  readonly onAlive: () => void;
+};
+
+/** What the connection of one client answers to. */
+export type Attended = {
+  /** True while the hub itself does not read the socket, so that silence says nothing of the peer. */
+  readonly paused: boolean;
+  /** Takes nothing more, and resolves when what is under way was answered. */
+  drain(): Promise<void>;
+};
+
+/** What speaks on the sockets of one path. */
+export type SocketHost = {
+  readonly protocol: string;
+  /** The token may come in the first message. */
+  readonly admitsLater: boolean;
+  attend(connection: Connection): Attended;
+};
+
+export type WebSocketOptions = {
+  readonly app: Koa;
+  readonly server: Server;
+  readonly core: NexusCore;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly access: Access;
+  /** Hosts of further paths, `/graphql` for one. */
+  readonly hosts?: Readonly<Record<string, SocketHost>>;
+  /** Whom the connection caps count; the peer's address unless given. */
+  readonly addressOf?: (request: IncomingMessage) => string;
+  readonly limits?: Partial<WebSocketLimits>;
+};
+
+export type WebSocketLimits = SessionLimits & {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  /** A peer is pinged as often, and dropped when it was silent for two such periods. */
+  readonly pingEveryMs: number;
+  readonly drainMs: number;
+};
+
+const defaults: Omit<WebSocketLimits, 'framesPerSec'> = {
+  ...sessionLimits,
+  maxConnections: 4_096,
+  maxConnectionsPerAddress: 1_024,
+  pingEveryMs: 30_000,
+  drainMs: 5_000,
+};
+
+const serverOptions = {
+  noServer: true,
+  maxPayload: 1024 * 1024,
+  maxFragments: 64,
+  perMessageDeflate: false,
+  clientTracking: false,
+  closeTimeout: 5_000,
+};
+
+type Peer = { readonly attended: Attended; readonly socket: WebSocket; silent: number };
+
+/**
+ * Serves WebSockets on `server`: /ws and the paths of `hosts`. Who may come in is decided before the upgrade, with an
+ * HTTP problem for an answer; every frame is authorised by the hub.
+ */
+export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<void> } => {
+  const { server, core, access, logger, config } = options;
+  const limits: WebSocketLimits = { ...defaults, framesPerSec: config.wsFramesPerSec, ...options.limits };
+  const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
+  const peers = new Set<Peer>();
+  const admitted = new WeakMap<
+    IncomingMessage,
+    { readonly transport: Duplex; readonly subject: Admitted | undefined }
+  >();
+  const hosts = new Map<string, SocketHost>(Object.entries(options.hosts ?? {}));
+  hosts.set('/ws', {
+    protocol: 'nexus.v1',
+    admitsLater: false,
+    attend: (connection) => {
+      // This path admits before the upgrade or not at all.
+      const subject = connection.subject ?? nobody;
+      return openSession({ ...connection, subject, core, access, logger, limits });
+    },
+  });
+
+  const app = websockify(options.app);
+  app.ws.listen({
+    ...serverOptions,
+    // The token that a browser offers as a protocol is never told back.
+    handleProtocols: (offered: Set<string>, request: IncomingMessage) => {
+      const protocol = hosts.get(request.url ?? '')?.protocol;
+      return protocol !== undefined && offered.has(protocol) ? protocol : false;
+    },
+  });
+  app.ws.use((context) => {
+    const request = context.req;
+    const entry = admitted.get(request);
+    const host = hosts.get(request.url ?? '');
+    if (entry === undefined || host === undefined) return context.websocket.terminate();
+    const socket = context.websocket;
+    const peer: Peer = {
+      socket,
+      silent: 0,
+      attended: host.attend({
+        socket,
+        transport: entry.transport,
+        request,
+        subject: entry.subject,
+        onAlive: () => {
+          peer.silent = 0;
+        },
+      }),
+    };
+    const heard = (): void => {
+      peer.silent = 0;
+    };
+    peers.add(peer);
+    socket.on('message', heard);
+    socket.on('ping', heard);
+    socket.on('pong', heard);
+    socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
+    socket.once('close', () => peers.delete(peer));
+  });
+
+  let closing = false;
+  const admit = (path: string, request: IncomingMessage, socket: Duplex): Result<Admitted | undefined> => {
+    const host = hosts.get(path);
+    if (host === undefined) return fault(problem('not_found', 'No WebSocket is served at this path'));
+    if (closing) return fault(problem('shutting_down', 'The hub is shutting down'));
+    const subject = admitUpgrade(access, request, host.admitsLater);
+    if (!subject.ok) return subject;
+    const full = caps.take((options.addressOf ?? peerAddress)(request), socket);
+    return full === undefined ? subject : fault(full);
+  };
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const subject = admit(path, request, socket);
+    if (!subject.ok) {
+      refuseUpgrade(socket, subject.problem);
+      return;
+    }
+    // Nothing reads the query, and koa-websocket parses the URL.
+    request.url = path;
+    admitted.set(request, { transport: socket, subject: subject.value });
+    app.ws.server?.handleUpgrade(request, socket, head, (opened) => {
+      app.ws.server?.emit('connection', opened, request);
+    });
+  };
+  server.on('upgrade', onUpgrade);
+
+  const heartbeat = setInterval(() => {
+    for (const peer of peers) {
+      if (peer.silent >= 2) peer.socket.terminate();
+      else if (peer.socket.readyState === WebSocket.OPEN) {
+        if (!peer.attended.paused) peer.silent++;
+        peer.socket.ping();
+      }
+    }
+  }, limits.pingEveryMs).unref();
+
+  return {
+    close: async () => {
+      if (closing) return;
+      closing = true;
+      clearInterval(heartbeat);
+      await Promise.all([...peers].map((peer) => leave(peer, limits.drainMs)));
+      server.off('upgrade', onUpgrade);
+      app.ws.server?.close();
+    },
+  };
+};
+
+const nobody: Admitted = { id: 'nobody', scopes: [] };
+
+const peerAddress = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
+
+/** Lets one client finish, tells it that the hub goes away, and resolves when the socket is closed. */
+const leave = (peer: Peer, drainMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const { socket } = peer;
+    if (socket.readyState === WebSocket.CLOSED) return resolve();
+    const timer = setTimeout(() => socket.terminate(), drainMs);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    void peer.attended.drain().then(() => {
+      socket.resume();
+      socket.close(closeCodes.goingAway, 'the hub is shutting down');
+    });
+  });

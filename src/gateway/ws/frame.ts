@@ -1,0 +1,208 @@
+import type { Json } from '../../../domain/event.ts';
+import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../../domain/names.ts';
+import { fault, ok, problem, type Result } from '../../errors.ts';
+import type { CommandInput } from '../../nexus-core.ts';
+
+/** What a client may send to have its answer told from others: at most `maxIdLength` characters, or a finite number. */
+export type FrameId = string | number;
+
+export const maxIdLength = 128;
+
+/** Which of the hub's four watches a subscription follows. */
+export type Selector =
+  | { readonly kind: 'messages'; readonly topic: string }
+  | { readonly kind: 'state'; readonly by: { readonly key: string } | { readonly prefix: string } }
+  | {
+      readonly kind: 'events';
+      readonly by: { readonly stream: string } | { readonly category: string } | { readonly all: true };
+    }
+  | { readonly kind: 'services'; readonly name: string | undefined };
+
+export type FollowFrame = {
+  readonly type: 'follow';
+  readonly selector: Selector;
+  /** A position or `start`, checked by the hub; undefined for only what is new. */
+  readonly after: string | undefined;
+  /** The client's own name for it; the hub makes one when it is undefined. */
+  readonly subscription: string | undefined;
+};
+
+/** `publish` and `command`: the frames that change something, on WebSocket and ZeroMQ alike. */
+export type MutationFrame = {
+  readonly type: 'publish' | 'command';
+  readonly command: CommandInput;
+};
+
+export type Frame =
+  | FollowFrame
+  | MutationFrame
+  | { readonly type: 'unsubscribe'; readonly subscription: string }
+  | { readonly type: 'auth'; readonly token: string }
+  | { readonly type: 'ping' };
+
+/** A frame as it was understood. `id` is set whenever the frame had a usable one, so that a fault can name it too. */
+export type ParsedFrame = { readonly id: FrameId | undefined; readonly frame: Result<Frame> };
+
+type Fields = { readonly [key: string]: Json };
+
+const isFields = (value: Json | undefined): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const invalid = (pointer: string, detail: string) =>
+  fault(
+    problem('invalid', `${pointer === '' ? 'The frame' : pointer}: ${detail}`, {
+      errors: [{ pointer, detail }],
+    }),
+  );
+
+/** Understands the JSON of one frame. What a command's `data` holds is left to the command's own schema. */
+export const parseFrame = (value: Json): ParsedFrame => {
+  if (!isFields(value)) return { id: undefined, frame: invalid('', 'must be a JSON object') };
+  const { id } = value;
+  if (id === undefined) return { id, frame: understand(value) };
+  if (typeof id === 'string' && id.length <= maxIdLength) return { id, frame: understand(value) };
+  if (typeof id === 'number') return { id, frame: understand(value) };
+  return {
+    id: undefined,
+    frame: invalid('/id', `must be a number or a string of at most ${maxIdLength} characters`),
+  };
+};
+
+const understand = (fields: Fields): Result<Frame> => {
+  switch (fields.type) {
+    case 'publish':
+      return publishFrame(fields);
+    case 'command':
+      return commandFrame(fields.command);
+    case 'subscribe':
+      return subscribeFrame(fields);
+    case 'watch':
+      return watchFrame(fields);
+    case 'tail':
+      return tailFrame(fields);
+    case 'watchServices':
+      return watchServicesFrame(fields);
+    case 'unsubscribe':
+      return isSubscriptionName(fields.subscription)
+        ? ok({ type: 'unsubscribe', subscription: fields.subscription })
+        : invalid('/subscription', subscriptionRule);
+    case 'auth':
+      return typeof fields.token === 'string'
+        ? ok({ type: 'auth', token: fields.token })
+        : invalid('/token', 'must be a string');
+    case 'ping':
+      return ok({ type: 'ping' });
+    case 'ack':
+    case 'nak':
+    case 'term':
+    case 'extend':
+      return fault(
+        problem('not_supported', `This hub has no durable subscriptions, so it takes no ${fields.type}`),
+      );
+    case undefined:
+      return invalid('/type', 'is required');
+    default:
+      return invalid('/type', 'is not a type of frame that a client sends');
+  }
+};
+
+const publishFrame = ({ type: _type, id: _id, ...data }: Fields): Result<Frame> =>
+  ok({ type: 'publish', command: { type: 'PublishMessage', data } });
+
+/** The body of POST /commands. */
+const commandFrame = (command: Json | undefined): Result<Frame> => {
+  if (!isFields(command)) return invalid('/command', 'must be a JSON object');
+  const { type, data, commandId, expectedRevision } = command;
+  for (const key of Object.keys(command)) {
+    if (!commandKeys.has(key))
+      return invalid('/command', `the field ${JSON.stringify(key.slice(0, 64))} is unknown`);
+  }
+  if (typeof type !== 'string') return invalid('/command/type', 'must be a string');
+  if (
+    commandId !== undefined &&
+    !(typeof commandId === 'string' && commandId !== '' && commandId.length <= 128)
+  ) {
+    return invalid('/command/commandId', 'must be a string of 1 to 128 characters');
+  }
+  if (expectedRevision !== undefined && !isRevision(expectedRevision)) {
+    return invalid('/command/expectedRevision', 'must be an integer from -1 (no event yet)');
+  }
+  return ok({
+    type: 'command',
+    command: {
+      type,
+      data,
+      ...(commandId === undefined ? {} : { commandId }),
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+    },
+  });
+};
+
+const commandKeys = new Set(['type', 'data', 'commandId', 'expectedRevision']);
+const isRevision = (value: Json): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= -1;
+
+const subscribeFrame = (fields: Fields): Result<Frame> => {
+  if (fields.group !== undefined) {
+    return fault(problem('not_supported', 'This hub has no durable subscriptions, so it takes no group'));
+  }
+  const { topic } = fields;
+  return typeof topic === 'string' && isTopicPattern(topic)
+    ? follow(fields, { kind: 'messages', topic })
+    : invalid('/topic', 'must be a topic, in which a segment may be * and the last one >');
+};
+
+const watchFrame = (fields: Fields): Result<Frame> => {
+  const { key, prefix } = fields;
+  if ((key === undefined) === (prefix === undefined)) return invalid('', 'needs either key or prefix');
+  if (key !== undefined) {
+    return typeof key === 'string' && isStateKey(key)
+      ? follow(fields, { kind: 'state', by: { key } })
+      : invalid('/key', 'must be 1 to 512 bytes of UTF-8 without control characters');
+  }
+  return typeof prefix === 'string' && isStatePrefix(prefix)
+    ? follow(fields, { kind: 'state', by: { prefix } })
+    : invalid('/prefix', 'must be at most 512 bytes of UTF-8 without control characters');
+};
+
+const tailFrame = (fields: Fields): Result<Frame> => {
+  const { stream, category, all } = fields;
+  if (Number(stream !== undefined) + Number(category !== undefined) + Number(all !== undefined) !== 1) {
+    return invalid('', 'needs one of stream, category and all');
+  }
+  if (stream !== undefined) {
+    return isName(stream, 600)
+      ? follow(fields, { kind: 'events', by: { stream } })
+      : invalid('/stream', nameRule);
+  }
+  if (category !== undefined) {
+    return isName(category, 64)
+      ? follow(fields, { kind: 'events', by: { category } })
+      : invalid('/category', nameRule);
+  }
+  return all === true ? follow(fields, { kind: 'events', by: { all } }) : invalid('/all', 'must be true');
+};
+
+const nameRule = 'must be the name of one';
+const isName = (value: Json, max: number): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= max;
+
+const watchServicesFrame = (fields: Fields): Result<Frame> => {
+  const { name } = fields;
+  if (name === undefined) return follow(fields, { kind: 'services', name });
+  return typeof name === 'string' && isServiceName(name)
+    ? follow(fields, { kind: 'services', name })
+    : invalid('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
+};
+
+const subscriptionRule = `must be a string of 1 to ${maxIdLength} characters`;
+const isSubscriptionName = (value: Json | undefined): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= maxIdLength;
+
+const follow = (fields: Fields, selector: Selector): Result<Frame> => {
+  const { after, subscription } = fields;
+  if (after !== undefined && !isName(after, 64)) return invalid('/after', 'must be a position or "start"');
+  if (subscription !== undefined && !isSubscriptionName(subscription))
+    return invalid('/subscription', subscriptionRule);
+  return ok({ type: 'follow', selector, after, subscription });
+};

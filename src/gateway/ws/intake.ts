@@ -1,0 +1,141 @@
+import type { WebSocket } from 'ws';
+
+export type IntakeLimits = {
+  /** Frames a second that are taken, with as many at once; 0 is no limit. */
+  readonly framesPerSec: number;
+  /** Frames and characters that may be under way at once. */
+  readonly maxInFlight: number;
+  readonly maxInFlightBytes: number;
+};
+
+export type IntakeOptions = IntakeLimits & {
+  readonly socket: Pick<WebSocket, 'pause' | 'resume'>;
+  /**
+   * Takes one frame. Undefined: done. Otherwise what is under way; `next` then says whether the frame behind may be
+   * taken meanwhile (`at once`), or only when this one has settled (`settled`).
+   */
+  readonly take: (frame: Incoming) => Taken | undefined;
+  /** Resolves when there is room for answers again; undefined when there is. */
+  readonly room: () => Promise<void> | undefined;
+  readonly nowMs: () => number;
+};
+
+/** `text` undefined: a binary frame. */
+export type Incoming = { readonly text: Buffer | undefined; readonly bytes: number };
+export type Taken = { readonly settled: Promise<void>; readonly next: 'at once' | 'settled' };
+
+/**
+ * The way in of one socket: frames are taken strictly in the order in which they came, and no faster than answers
+ * leave, commands settle and `framesPerSec` allows. Beyond that the socket is not read, so that the peer is slowed
+ * down by TCP and memory stays bounded; nothing is dropped.
+ */
+export type Intake = {
+  push(frame: Incoming): void;
+  /** Resolves when everything that was taken so far has settled. */
+  idle(): Promise<void>;
+  /** True while the socket is not read: its peer cannot be heard. */
+  readonly paused: boolean;
+  /** Takes no further frame; what is queued is dropped. */
+  stop(): void;
+};
+
+export const createIntake = (options: IntakeOptions): Intake => {
+  const { socket, take, room, framesPerSec, maxInFlight, maxInFlightBytes, nowMs } = options;
+  let queue: Incoming[] = [];
+  let taken = 0;
+  let running = false;
+  let stopped = false;
+  let paused = false;
+  let inFlight = 0;
+  let inFlightBytes = 0;
+  let tokens = framesPerSec;
+  let refilledAt = nowMs();
+  let wake: (() => void) | undefined;
+  const idleWaiters: (() => void)[] = [];
+
+  const settle = (bytes: number): void => {
+    inFlight--;
+    inFlightBytes -= bytes;
+    if (inFlight < maxInFlight && inFlightBytes < maxInFlightBytes) wake?.();
+    if (inFlight === 0) for (const resolve of idleWaiters.splice(0)) resolve();
+  };
+
+  const idle = (): Promise<void> =>
+    inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve));
+
+  /** What keeps the next frame waiting, or undefined. */
+  const obstacle = (): Promise<void> | undefined => {
+    if (inFlight >= maxInFlight || inFlightBytes >= maxInFlightBytes) {
+      return new Promise((resolve) => {
+        wake = resolve;
+      });
+    }
+    return room() ?? budget();
+  };
+
+  const budget = (): Promise<void> | undefined => {
+    if (framesPerSec === 0) return undefined;
+    const now = nowMs();
+    tokens = Math.min(framesPerSec, tokens + ((now - refilledAt) * framesPerSec) / 1_000);
+    refilledAt = now;
+    if (tokens >= 1) {
+      tokens--;
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      setTimeout(resolve, Math.ceil(((1 - tokens) * 1_000) / framesPerSec)).unref();
+    });
+  };
+
+  const run = async (): Promise<void> => {
+    running = true;
+    while (taken < queue.length && !stopped) {
+      const wait = obstacle();
+      if (wait !== undefined) {
+        pause();
+        await wait;
+        continue;
+      }
+      const frame = queue[taken++];
+      if (frame === undefined) break;
+      const started = take(frame);
+      if (started === undefined) continue;
+      inFlight++;
+      inFlightBytes += frame.bytes;
+      const settled = started.settled.finally(() => settle(frame.bytes));
+      if (started.next === 'settled') {
+        pause();
+        await settled;
+      }
+    }
+    queue = [];
+    taken = 0;
+    running = false;
+    if (paused && !stopped) {
+      paused = false;
+      socket.resume();
+    }
+  };
+
+  const pause = (): void => {
+    if (paused) return;
+    paused = true;
+    socket.pause();
+  };
+
+  return {
+    push: (frame) => {
+      if (stopped) return;
+      queue.push(frame);
+      if (!running) void run();
+    },
+    idle,
+    get paused() {
+      return paused;
+    },
+    stop: () => {
+      stopped = true;
+      wake?.();
+    },
+  };
+};

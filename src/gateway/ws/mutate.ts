@@ -1,0 +1,50 @@
+import type { Subject } from '../../../domain/access.ts';
+import type { Json } from '../../../domain/event.ts';
+import type { Problem } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import type { CommandDone, NexusCore } from '../../nexus-core.ts';
+import type { FrameId, MutationFrame } from './frame.ts';
+
+/** `{ "type": "error", "id"?, "subscription"?, "code", "message", …facts }`. */
+export const errorFrame = (fault: Problem, id?: FrameId, subscription?: string): string =>
+  JSON.stringify({
+    ...fault.facts,
+    type: 'error',
+    id,
+    subscription,
+    code: fault.code,
+    message: fault.detail,
+  });
+
+const messageIdOf = (result: Json): Json =>
+  typeof result === 'object' && result !== null && 'messageId' in result ? (result.messageId ?? null) : null;
+
+const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandDone): string =>
+  frame.type === 'publish'
+    ? JSON.stringify({ type: 'published', id, messageId: messageIdOf(done.result), position: done.position })
+    : JSON.stringify({
+        type: 'result',
+        id,
+        commandId: done.commandId,
+        events: done.events,
+        result: done.result,
+        position: done.position,
+      });
+
+/**
+ * Runs a `publish` or `command` frame and resolves with the text of its one answer, once durable. The command is
+ * handed to the hub before this returns, so frames run in a row take effect in that order.
+ *
+ * @param tell turns what was thrown into what the client is told.
+ */
+export const mutate = (
+  core: Pick<NexusCore, 'execute'>,
+  subject: Subject,
+  frame: MutationFrame,
+  id: FrameId | undefined,
+  tell: (error: unknown) => Problem,
+): Promise<string> =>
+  core.execute(frame.command, { subject, correlationId: newId() }).then(
+    (result) => (result.ok ? doneFrame(frame, id, result.value) : errorFrame(result.problem, id)),
+    (error: unknown) => errorFrame(tell(error), id),
+  );

@@ -1,0 +1,175 @@
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import type { WebSocket } from 'ws';
+import { type Problem, problem, type Result } from '../../errors.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import type { Access, Admitted } from '../auth/access.ts';
+import { parseJson } from '../json.ts';
+import { problemOf } from '../problem.ts';
+import { type FrameId, parseFrame } from './frame.ts';
+import { createIntake, type Incoming, type Taken } from './intake.ts';
+import { errorFrame, mutate } from './mutate.ts';
+import { createOutbox } from './outbox.ts';
+import { createSubscriptions } from './subscriptions.ts';
+
+export type SessionLimits = {
+  readonly framesPerSec: number;
+  readonly maxInFlight: number;
+  readonly maxInFlightBytes: number;
+  readonly maxBufferedBytes: number;
+  readonly maxSubscriptions: number;
+  /** So many bad frames at once, and a tenth of it more in each second, before the socket is closed with 4429. */
+  readonly maxBadFrames: number;
+};
+
+export const sessionLimits: Omit<SessionLimits, 'framesPerSec'> = {
+  maxInFlight: 1_024,
+  maxInFlightBytes: 8 * 1024 * 1024,
+  maxBufferedBytes: 1024 * 1024,
+  maxSubscriptions: 1_000,
+  maxBadFrames: 100,
+};
+
+export type SessionOptions = {
+  readonly socket: WebSocket;
+  readonly transport: Duplex;
+  readonly subject: Admitted;
+  readonly core: NexusCore;
+  readonly access: Access;
+  readonly logger: Logger;
+  readonly limits: SessionLimits;
+  /** Called when the peer shows that it lives, by taking what was buffered for it. */
+  readonly onAlive: () => void;
+};
+
+/** One client of /ws. */
+export type Session = {
+  /** True while the hub itself does not read the socket, so that silence says nothing of the peer. */
+  readonly paused: boolean;
+  /** Takes no further frame and resolves when what was taken has settled and was answered. */
+  drain(): Promise<void>;
+};
+
+export const closeCodes = { goingAway: 1001, expired: 4401, flood: 4429 } as const;
+
+export const openSession = (options: SessionOptions): Session => {
+  const { socket, core, access, logger, limits } = options;
+  let subject = options.subject;
+  let badFrames = 0;
+  let badSince = Date.now();
+  let expiry: NodeJS.Timeout | undefined;
+
+  const outbox = createOutbox({
+    socket,
+    transport: options.transport,
+    highBytes: limits.maxBufferedBytes,
+    onDrained: options.onAlive,
+  });
+  const tell = (error: unknown): Problem => problemOf(error, logger);
+  const subscriptions = createSubscriptions({ core, outbox, tell, max: limits.maxSubscriptions });
+  const intake = createIntake({
+    ...limits,
+    socket,
+    take: (frame) => take(frame),
+    room: () => (outbox.full ? outbox.drained() : undefined),
+    nowMs: Date.now,
+  });
+
+  const take = (frame: Incoming): Taken | undefined => {
+    if (frame.text === undefined) return refuse(problem('bad_request', 'Frames must be text, not binary'));
+    const json = parseJson(frame.text);
+    if (!json.ok) return refuse(json.problem);
+    const { id, frame: parsed } = parseFrame(json.value);
+    if (!parsed.ok) return refuse(parsed.problem, id);
+    const understood = parsed.value;
+    switch (understood.type) {
+      case 'publish':
+        return { settled: mutate(core, subject, understood, id, tell).then(outbox.send), next: 'at once' };
+      case 'command':
+        return inTurn(() => mutate(core, subject, understood, id, tell).then(outbox.send));
+      case 'follow':
+        return inTurn(() => subscriptions.follow(understood, id, subject));
+      case 'unsubscribe':
+        return settleOrRefuse(subscriptions.unsubscribe(understood.subscription), id);
+      case 'auth':
+        return inTurn(() => renew(understood.token, id));
+      case 'ping':
+        outbox.send(JSON.stringify({ type: 'pong', id }));
+        return undefined;
+    }
+  };
+
+  /** Publishing is pipelined, as each is handed to the log in turn; everything else starts when the frames before it are done. */
+  const inTurn = (work: () => Promise<void>): Taken => ({
+    settled: intake.idle().then(work),
+    next: 'settled',
+  });
+
+  const refuse = (fault: Problem, id?: FrameId): undefined => {
+    outbox.send(errorFrame(fault, id));
+    const now = Date.now();
+    badFrames = Math.max(0, badFrames - ((now - badSince) * limits.maxBadFrames) / 10_000) + 1;
+    badSince = now;
+    if (badFrames > limits.maxBadFrames) end(closeCodes.flood, 'too many bad frames');
+    return undefined;
+  };
+
+  const settleOrRefuse = (answer: Result<object>, id: FrameId | undefined): undefined => {
+    if (!answer.ok) return refuse(answer.problem, id);
+    outbox.send(JSON.stringify({ ...answer.value, id }));
+    return undefined;
+  };
+
+  const renew = async (token: string, id: FrameId | undefined): Promise<void> => {
+    const verified = access.verifyToken(token);
+    if (!verified.ok) return refuse(verified.problem, id);
+    if (verified.value.id !== subject.id) {
+      return refuse(problem('forbidden', 'A connection cannot change its subject'), id);
+    }
+    const sameScopes = verified.value.scopes.join(' ') === subject.scopes.join(' ');
+    subject = verified.value;
+    watchExpiry();
+    if (!sameScopes) await subscriptions.authorise(subject);
+    outbox.send(
+      JSON.stringify({
+        type: 'authenticated',
+        id,
+        expiresAt: new Date(verified.value.expiresAt).toISOString(),
+      }),
+    );
+  };
+
+  const watchExpiry = (): void => {
+    clearTimeout(expiry);
+    if (subject.expiresAt === undefined) return;
+    const leftMs = subject.expiresAt - Date.now();
+    if (leftMs <= 0) end(closeCodes.expired, 'the token has expired');
+    else expiry = setTimeout(watchExpiry, Math.min(leftMs, 86_400_000)).unref();
+  };
+
+  const end = (code: number, reason: string): void => {
+    intake.stop();
+    subscriptions.close();
+    socket.close(code, reason);
+  };
+
+  socket.on('message', (data, isBinary) => {
+    // With the binaryType that ws starts with, a message is always one Buffer.
+    if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
+  });
+  socket.once('close', () => {
+    clearTimeout(expiry);
+    subscriptions.close();
+  });
+  watchExpiry();
+
+  return {
+    get paused() {
+      return intake.paused;
+    },
+    drain: async () => {
+      intake.stop();
+      await intake.idle();
+    },
+  };
+};

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import type { Access, Admitted } from '../auth/access.ts';
+import { rawProblem } from '../problem.ts';
+
+const bearerPrefix = 'bearer.';
+const refusalMs = 2_000;
+
+/** The subprotocols that a client offers. */
+const offeredProtocols = (request: IncomingMessage): readonly string[] =>
+  (request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/** The TOKEN of an offered subprotocol `bearer.TOKEN`: the way of browsers, which cannot set a header. */
+const offeredToken = (request: IncomingMessage): string | undefined =>
+  offeredProtocols(request)
+    .find((part) => part.startsWith(bearerPrefix))
+    ?.slice(bearerPrefix.length);
+
+/**
+ * Who asks for a socket: by the Authorization header, else by the subprotocol `bearer.TOKEN`, never by the URL.
+ *
+ * @param later The token may come in the first message instead: without one, undefined is answered.
+ */
+export const admitUpgrade = (
+  access: Access,
+  request: IncomingMessage,
+  later: boolean,
+): Result<Admitted | undefined> => {
+  if (!access.originAllowed(request) && access.mode === 'jwt') {
+    return fault(problem('forbidden', 'The Origin is foreign; corsOrigins names those that are not'));
+  }
+  const inHeader = request.headers.authorization !== undefined;
+  const token = inHeader ? undefined : offeredToken(request);
+  if (later && access.mode === 'jwt' && !inHeader && token === undefined) return ok(undefined);
+  return access.admit(request, token === undefined ? {} : { token });
+};
+
+/** Counts open sockets, in all and by address. */
+export type ConnectionCaps = {
+  /** The fault when there is no room; otherwise the socket is counted until it closes. */
+  take(address: string, socket: Duplex): Problem | undefined;
+};
+
+export const createConnectionCaps = (max: number, maxPerAddress: number): ConnectionCaps => {
+  const byAddress = new Map<string, number>();
+  let all = 0;
+  return {
+    take: (address, socket) => {
+      const here = byAddress.get(address) ?? 0;
+      if (all >= max) return problem('overloaded', `The hub has its ${max} WebSockets`);
+      if (here >= maxPerAddress)
+        return problem('rate_limited', `One address may have ${maxPerAddress} WebSockets`);
+      all++;
+      byAddress.set(address, here + 1);
+      socket.once('close', () => {
+        all--;
+        const left = (byAddress.get(address) ?? 1) - 1;
+        if (left === 0) byAddress.delete(address);
+        else byAddress.set(address, left);
+      });
+      return undefined;
+    },
+  };
+};
+
+/** Answers an upgrade with a problem and closes the socket, which no server's timeout looks after any more. */
+export const refuseUpgrade = (socket: Duplex, why: Problem): void => {
+  socket.on('error', () => socket.destroy());
+  const timer = setTimeout(() => socket.destroy(), refusalMs);
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume();
+  socket.end(rawProblem(why));
+};
