@@ -1,0 +1,132 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { canonicalAddress, classifyAddress, networkMatcher } from './addresses.ts';
+
+export type Checked =
+  /** 1 to 16 addresses, all of them checked: connect to these, never to the name. */
+  | { readonly ok: true; readonly addresses: readonly string[] }
+  | { readonly ok: false; readonly reason: 'refused' | 'unresolved'; readonly detail: string };
+
+/** Which addresses the hub may connect to on behalf of its users (docs/adr/0010-targets.md). */
+export type Targets = {
+  /**
+   * Resolves `host` once and checks every address that it has; one refused address refuses the host.
+   *
+   * Settles within 5 s. Ask again before every connect: names change.
+   */
+  check(host: string, port: number): Promise<Checked>;
+};
+
+export type TargetsOptions = {
+  /** `protected`: without authentication. */
+  readonly mode: 'protected' | 'authenticated';
+  /** When any is given, only these networks. */
+  readonly allowedTargets: readonly string[];
+  /** Ports that the hub itself listens on; asked at every check. */
+  readonly ownPorts: () => readonly number[];
+  /** Addresses of a name. Default: the system's resolver. */
+  readonly resolve?: (name: string) => Promise<readonly string[]>;
+  /** Addresses of this machine. Default: those of its interfaces. */
+  readonly localAddresses?: () => readonly string[];
+};
+
+const resolveLimitMs = 5_000;
+const maxAddresses = 16;
+
+const hostName = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
+/** A last label that URL parsers and resolvers read as a number: `2130706433`, `127.1`, `0x7f000001`. */
+const numericEnd = /(^|\.)(0x[0-9a-f]*|[0-9]+)$/i;
+
+/** The name or address without brackets and one trailing dot; undefined for text that is neither. */
+const plainHost = (host: string): string | undefined => {
+  const bracketed = host.startsWith('[') && host.endsWith(']');
+  const bare = bracketed ? host.slice(1, -1) : host;
+  const family = isIP(bare);
+  if (family !== 0) return bare.includes('%') || (bracketed && family === 4) ? undefined : bare;
+  const name = host.endsWith('.') ? host.slice(0, -1) : host;
+  return name.length <= 253 && hostName.test(name) && !numericEnd.test(name) ? name : undefined;
+};
+
+const systemResolve = async (name: string): Promise<readonly string[]> =>
+  (await lookup(name, { all: true, order: 'verbatim' })).map(({ address }) => address);
+
+const systemAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+
+const within = async <Value>(limitMs: number, what: string, task: Promise<Value>): Promise<Value> => {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([task, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+export const createTargets = (options: TargetsOptions): Targets => {
+  const resolve = options.resolve ?? systemResolve;
+  const localAddresses = options.localAddresses ?? systemAddresses;
+  const isListed = networkMatcher(options.allowedTargets);
+  const isRestricted = options.allowedTargets.length > 0;
+  const allowedByMode = options.mode === 'protected' ? 'loopback' : 'private';
+  /** One look-up per name at a time, however many connections wait for it. */
+  const pending = new Map<string, Promise<readonly string[]>>();
+
+  const resolveOnce = (name: string): Promise<readonly string[]> => {
+    const running = pending.get(name);
+    if (running !== undefined) return running;
+    const started = resolve(name).finally(() => pending.delete(name));
+    pending.set(name, started);
+    return started;
+  };
+
+  const isOwn = (address: string, port: number): boolean => {
+    if (!options.ownPorts().includes(port)) return false;
+    if (classifyAddress(address) === 'loopback') return true;
+    const canonical = canonicalAddress(address);
+    return localAddresses().some((local) => canonicalAddress(local) === canonical);
+  };
+
+  const refusal = (address: string, port: number): string | undefined => {
+    const kind = classifyAddress(address);
+    if (kind === 'never')
+      return `${address} is link-local, metadata, multicast or unspecified, which is never a target`;
+    if (isOwn(address, port)) return `${address}:${port} is the hub itself`;
+    if (isRestricted) return isListed(address) ? undefined : `${address} is in none of allowedTargets`;
+    if (kind === 'public' || kind === allowedByMode) return undefined;
+    return `${address} is a ${kind} address; name its network in allowedTargets to allow it`;
+  };
+
+  return {
+    async check(host, port) {
+      const plain = plainHost(host);
+      if (plain === undefined) {
+        return {
+          ok: false,
+          reason: 'refused',
+          detail: 'the host is neither a plain host name nor an IP address',
+        };
+      }
+      let addresses: readonly string[];
+      try {
+        addresses =
+          isIP(plain) === 0
+            ? await within(resolveLimitMs, `resolving ${plain}`, resolveOnce(plain))
+            : [plain];
+      } catch (error) {
+        const why = error instanceof Error ? error.message : 'the resolver failed';
+        return { ok: false, reason: 'unresolved', detail: `${plain} cannot be resolved: ${why}` };
+      }
+      for (const address of addresses) {
+        const why = refusal(address, port);
+        if (why !== undefined) return { ok: false, reason: 'refused', detail: why };
+      }
+      return addresses.length === 0
+        ? { ok: false, reason: 'unresolved', detail: `${plain} has no address` }
+        : { ok: true, addresses: addresses.slice(0, maxAddresses) };
+    },
+  };
+};
