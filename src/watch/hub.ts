@@ -1,0 +1,261 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { LogEvent, Position } from '../../domain/event.ts';
+import { roughBytes } from '../command/rough-bytes.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { Watched } from '../nexus-core.ts';
+import { selectionOf, type WatchFilter } from './filter.ts';
+import { createWatcherIndex } from './index-of-watchers.ts';
+import { createRing } from './ring.ts';
+import { createTurns } from './turns.ts';
+import { createWatcher, type Watcher, type WatcherHost, type WatchOptions } from './watcher.ts';
+
+export type { WatchFilter } from './filter.ts';
+export type { WatchOptions } from './watcher.ts';
+
+export type HubOptions = {
+  readonly log: EventLog;
+  readonly logger: Logger;
+  /** Newest dispatched events that are kept in memory for slightly late watchers; 8,192 unless given. */
+  readonly ringEvents?: number;
+  /** Bytes of the above; 8 MiB unless given. */
+  readonly ringBytes?: number;
+  /** Bytes that may wait in the queue of one watcher; 1 MiB unless given. */
+  readonly maxBufferedBytes?: number;
+  /** Reads of the log at a time for all watchers that are catching up; 8 unless given. */
+  readonly maxReads?: number;
+};
+
+export type HubStats = {
+  readonly watchers: number;
+  readonly synced: number;
+  readonly catchingUp: number;
+  /** Waiting in all queues now, and the most that ever waited in one. */
+  readonly queuedEvents: number;
+  readonly queuedBytes: number;
+  readonly peakQueuedEvents: number;
+  /** How often a synced watcher was too slow and is fed from the log since. */
+  readonly lagged: number;
+  readonly activeReads: number;
+  readonly waitingReads: number;
+  readonly ringEvents: number;
+  readonly ringBytes: number;
+  readonly dispatchedEvents: number;
+};
+
+/**
+ * The only follower of the log: hands each commit to the watchers that it concerns (docs/adr/0007-watchers.md).
+ *
+ * No watcher holds up the log, the hub or another watcher: each has a bounded queue, and one that is slow, or starts
+ * in the past, is fed from memory or the log at its own pace until it has caught up.
+ */
+export type Hub = {
+  /**
+   * Begins to follow the log at its end. Resolves once the log was reached; when it cannot be reached at the first
+   * try it resolves too, and the hub goes on trying while watchers wait.
+   */
+  start(): Promise<void>;
+  /** Newest event that was dispatched; the log's start until it was reached. */
+  readonly position: Position;
+  /** True while the log is followed; false before it was reached and while it cannot be. */
+  readonly following: boolean;
+  /**
+   * Every event of `filter` behind `after`, once and in log order, then `caughtUp` once: what stood in the log when
+   * the watch began has been handed out; then what comes. `gap` says that events of one stream (or plain topic) were
+   * truncated before they were read: told when `after` is the log's start or an event of the stream is known from
+   * before; other filters cannot know, and skip truncated events as any read does.
+   *
+   * Ends when `signal` aborts, the iterator returns, or the hub or the log closes. One `next()` at a time. Costs
+   * nothing until it is iterated; each iteration is a watcher of its own.
+   *
+   * @throws {LogError} from `next()`: `log_corrupt`, `log_failed`. An unreachable log is waited for.
+   */
+  watch(
+    options: WatchOptions & { readonly filter: WatchFilter },
+  ): AsyncIterable<Watched<LogEvent>, undefined, undefined>;
+  /** Events that were dispatched behind `position`: exact while they are in memory, else at least so many. */
+  countAfter(position: Position): number;
+  stats(): HubStats;
+  /** Ends every watch, then stops following. Idempotent. */
+  close(): Promise<void>;
+};
+
+const firstRetryMs = 50;
+const maxRetryMs = 5_000;
+const maxWeight = 2_000_000;
+
+const weigh = (event: LogEvent): number => 400 + roughBytes(event.data, maxWeight);
+
+export const createHub = ({
+  log,
+  logger,
+  ringEvents = 8_192,
+  ringBytes = 8 * 1_048_576,
+  maxBufferedBytes = 1_048_576,
+  maxReads = 8,
+}: HubOptions): Hub => {
+  const ring = createRing({ maxEvents: ringEvents, maxBytes: ringBytes }, log.start);
+  const turns = createTurns(maxReads);
+  const index = createWatcherIndex<Watcher>();
+  const watchers = new Set<Watcher>();
+  const closing = new AbortController();
+  const reached = Promise.withResolvers<void>();
+
+  let position: Position | undefined;
+  let following = false;
+  let running: Promise<void> | undefined;
+  let dispatched = 0;
+  let lagged = 0;
+  let peakQueued = 0;
+  /** Watchers that the batch under dispatch concerns, and those of them that it was too much for. */
+  let touched = new Set<Watcher>();
+  let tooSlow: Watcher[] = [];
+
+  const host: WatcherHost = {
+    log,
+    ring,
+    turns,
+    maxBufferedBytes,
+    reached: reached.promise,
+    get position() {
+      return position;
+    },
+    synced: (watcher) => index.add(watcher.selection, watcher),
+    lagging: (watcher) => {
+      lagged++;
+      tooSlow.push(watcher);
+    },
+    ended: (watcher) => {
+      index.delete(watcher.selection, watcher);
+      watchers.delete(watcher);
+    },
+  };
+
+  const dispatch = (batch: readonly LogEvent[]): void => {
+    for (const event of batch) {
+      if (position !== undefined && event.position <= position) continue;
+      const bytes = weigh(event);
+      index.match(event, (watcher) => {
+        watcher.push(event, bytes);
+        touched.add(watcher);
+      });
+      ring.push(event, bytes);
+      position = event.position;
+      dispatched++;
+    }
+    // The index is left alone while it is walked.
+    for (const watcher of tooSlow) index.delete(watcher.selection, watcher);
+    tooSlow = [];
+    const concerned = touched;
+    touched = new Set();
+    for (const watcher of concerned) {
+      if (watcher.queuedEvents > peakQueued) peakQueued = watcher.queuedEvents;
+      watcher.wake();
+    }
+  };
+
+  const endWatchers = (): void => {
+    for (const watcher of [...watchers]) watcher.end();
+  };
+
+  /** Follows until the log closes or fails. */
+  const followOnce = async (): Promise<void> => {
+    if (position === undefined) {
+      const head = await log.position();
+      ring.reset(head);
+      position = head;
+      reached.resolve();
+    }
+    following = true;
+    for await (const batch of log.watch({ after: position, signal: closing.signal })) {
+      following = true;
+      dispatch(batch);
+    }
+  };
+
+  const follow = async (firstTry: () => void): Promise<void> => {
+    let waitMs = firstRetryMs;
+    while (!closing.signal.aborted) {
+      const before = position;
+      try {
+        const ended = followOnce();
+        if (position === undefined) await Promise.race([ended, reached.promise]);
+        firstTry();
+        await ended;
+        break;
+      } catch (error) {
+        logger.warn({ err: error, position, retryMs: waitMs }, 'following the log failed; trying again');
+      }
+      firstTry();
+      following = false;
+      if (position !== before) waitMs = firstRetryMs;
+      await delay(waitMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      waitMs = Math.min(maxRetryMs, waitMs * 2);
+    }
+    following = false;
+    reached.resolve();
+    endWatchers();
+  };
+
+  const iterate = (options: WatchOptions & { readonly filter: WatchFilter }) => {
+    const finished: IteratorResult<Watched<LogEvent>, undefined> = { done: true, value: undefined };
+    if (options.signal.aborted || closing.signal.aborted) {
+      return { next: () => Promise.resolve(finished), return: () => Promise.resolve(finished) };
+    }
+    const watcher = createWatcher(host, selectionOf(options.filter), options, weigh);
+    watchers.add(watcher);
+    return {
+      next: () => watcher.next(),
+      return: () => {
+        watcher.end();
+        return Promise.resolve(finished);
+      },
+    };
+  };
+
+  return {
+    start() {
+      const tried = Promise.withResolvers<void>();
+      if (running === undefined) running = follow(tried.resolve);
+      else tried.resolve();
+      return tried.promise;
+    },
+    get position() {
+      return position ?? log.start;
+    },
+    get following() {
+      return following;
+    },
+    watch: (options) => ({ [Symbol.asyncIterator]: () => iterate(options) }),
+    countAfter: (after) => ring.countAfter(after),
+    stats() {
+      let synced = 0;
+      let queuedEvents = 0;
+      let queuedBytes = 0;
+      for (const watcher of watchers) {
+        if (watcher.synced) synced++;
+        queuedEvents += watcher.queuedEvents;
+        queuedBytes += watcher.queuedBytes;
+      }
+      return {
+        watchers: watchers.size,
+        synced,
+        catchingUp: watchers.size - synced,
+        queuedEvents,
+        queuedBytes,
+        peakQueuedEvents: peakQueued,
+        lagged,
+        activeReads: turns.active,
+        waitingReads: turns.waiting,
+        ringEvents: ring.events,
+        ringBytes: ring.bytes,
+        dispatchedEvents: dispatched,
+      };
+    },
+    async close() {
+      closing.abort();
+      endWatchers();
+      await running;
+    },
+  };
+};

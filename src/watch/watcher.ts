@@ -1,0 +1,290 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LogEvent, Position } from '../../domain/event.ts';
+import { type EventLog, LogError } from '../log/event-log.ts';
+import type { Watched } from '../nexus-core.ts';
+import { type Selection, selects } from './filter.ts';
+import { createHistory } from './history.ts';
+import type { Ring } from './ring.ts';
+import type { Turns } from './turns.ts';
+
+export type WatchOptions = {
+  /** Exclusive. */
+  readonly after: Position;
+  readonly signal: AbortSignal;
+  /** Dispatched events that may wait for the consumer before it is fed from the log instead; 1,024 unless given. */
+  readonly maxBufferedEvents?: number;
+  /** Greatest number of events in one item, and of events read from the log at once; 500 unless given. */
+  readonly maxBatchEvents?: number;
+};
+
+/** What a watcher needs of the hub that it belongs to. */
+export type WatcherHost = {
+  readonly log: EventLog;
+  readonly ring: Ring;
+  readonly turns: Turns;
+  /** Newest dispatched event; undefined until the hub has reached the log. */
+  readonly position: Position | undefined;
+  /** Resolves once `position` is known, or the hub was closed. */
+  readonly reached: Promise<void>;
+  readonly maxBufferedBytes: number;
+  synced(watcher: Watcher): void;
+  lagging(watcher: Watcher): void;
+  ended(watcher: Watcher): void;
+};
+
+export type Watcher = {
+  readonly selection: Selection;
+  readonly synced: boolean;
+  readonly queuedEvents: number;
+  readonly queuedBytes: number;
+  /** Takes one dispatched event of its selection, or falls behind when its queue is full. */
+  push(event: LogEvent, bytes: number): void;
+  /** Hands to a waiting consumer what has come: once behind each dispatched batch. */
+  wake(): void;
+  end(): void;
+  next(): Promise<IteratorResult<Watched<LogEvent>>>;
+};
+
+export const defaultBufferedEvents = 1_024;
+export const defaultBatchEvents = 500;
+const firstPageEvents = 128;
+const minPageEvents = 8;
+const firstRetryMs = 50;
+const maxRetryMs = 2_000;
+
+type Item = Watched<LogEvent>;
+
+/**
+ * One watcher: synced (handed each dispatched batch from a bounded queue) or catching up (fed from the ring or the
+ * log, a page per pull). Every change between the two is made in one turn with the check that allows it, so that no
+ * event falls between (docs/adr/0007-watchers.md).
+ *
+ * @param weigh about how many bytes an event takes: sizes the pages that are read.
+ */
+export const createWatcher = (
+  host: WatcherHost,
+  selection: Selection,
+  options: WatchOptions,
+  weigh: (event: LogEvent) => number,
+): Watcher => {
+  const { log, ring, turns } = host;
+  const maxEvents = options.maxBufferedEvents ?? defaultBufferedEvents;
+  const maxBatch = options.maxBatchEvents ?? defaultBatchEvents;
+  const history = createHistory(log, selection);
+  const abort = new AbortController();
+
+  let state: 'catching-up' | 'synced' | 'ended' = 'catching-up';
+  /** All that is selected at or before it has been handed out (or stands in the queue's front, when synced). */
+  let cursor = options.after;
+  let queue: LogEvent[] = [];
+  let queuedBytes = 0;
+  /** Where the log ended when the watch began: `caughtUp` is due once the cursor has reached it. */
+  let target: Position | undefined;
+  let saidCaughtUp = false;
+  let pageEvents = Math.min(firstPageEvents, maxBatch);
+  let pending: PromiseWithResolvers<IteratorResult<Item>> | undefined;
+  let held: Item | undefined;
+  let feeding = false;
+
+  const deliver = (item: Item): void => {
+    const waiting = pending;
+    pending = undefined;
+    if (waiting === undefined) held = item;
+    else waiting.resolve({ done: false, value: item });
+  };
+
+  const end = (): void => {
+    if (state === 'ended') return;
+    state = 'ended';
+    queue = [];
+    queuedBytes = 0;
+    held = undefined;
+    options.signal.removeEventListener('abort', end);
+    abort.abort();
+    host.ended(watcher);
+    const waiting = pending;
+    pending = undefined;
+    waiting?.resolve({ done: true, value: undefined });
+  };
+
+  const fail = (error: unknown): void => {
+    const waiting = pending;
+    pending = undefined;
+    waiting?.reject(error);
+    end();
+  };
+
+  const dueCaughtUp = (): Item | undefined => {
+    if (saidCaughtUp || target === undefined || cursor < target) return undefined;
+    saidCaughtUp = true;
+    return { type: 'caughtUp', position: cursor };
+  };
+
+  /** What a synced watcher can hand out at once. */
+  const take = (): Item | undefined => {
+    const due = dueCaughtUp();
+    if (due !== undefined) return due;
+    if (queue.length === 0) {
+      if (host.position !== undefined && host.position > cursor) cursor = host.position;
+      return undefined;
+    }
+    if (queue.length <= maxBatch) {
+      const items = queue;
+      queue = [];
+      queuedBytes = 0;
+      const last = items.at(-1)?.position ?? cursor;
+      cursor = host.position !== undefined && host.position > last ? host.position : last;
+      return { type: 'items', items, position: cursor };
+    }
+    const items = queue.splice(0, maxBatch);
+    for (const event of items) queuedBytes -= weigh(event);
+    cursor = items.at(-1)?.position ?? cursor;
+    return { type: 'items', items, position: cursor };
+  };
+
+  /** What the ring holds behind the cursor. In the same turn the watcher becomes synced when nothing is left there. */
+  const takeFromRing = (head: Position): Item | undefined => {
+    const items: LogEvent[] = [];
+    let looked = head;
+    ring.after(cursor, (event) => {
+      if (selects(selection, event)) items.push(event);
+      if (items.length < maxBatch) return true;
+      looked = event.position;
+      return false;
+    });
+    if (looked > cursor) cursor = looked;
+    if (cursor >= head && target !== undefined && cursor >= target) {
+      state = 'synced';
+      host.synced(watcher);
+    }
+    return items.length > 0 ? { type: 'items', items, position: cursor } : undefined;
+  };
+
+  const sizeNextPage = (events: readonly LogEvent[]): void => {
+    if (events.length === 0) {
+      pageEvents = Math.min(maxBatch, pageEvents * 2);
+      return;
+    }
+    let bytes = 0;
+    for (const event of events) bytes += weigh(event);
+    const fitting = Math.floor(host.maxBufferedBytes / Math.max(1, bytes / events.length));
+    pageEvents = Math.max(minPageEvents, Math.min(maxBatch, fitting, pageEvents * 2));
+  };
+
+  /** Waits out a log that cannot be reached; any other failure is the consumer's to know. */
+  const read = async <Value>(task: () => Promise<Value>): Promise<Value | undefined> => {
+    for (let waitMs = firstRetryMs; ; waitMs = Math.min(maxRetryMs, waitMs * 2)) {
+      try {
+        return await turns.run(task, abort.signal);
+      } catch (error) {
+        if (!(error instanceof LogError)) throw error;
+        if (error.code === 'log_closed') {
+          end();
+          return undefined;
+        }
+        if (error.code !== 'log_unavailable') throw error;
+      }
+      await delay(waitMs, undefined, { signal: abort.signal, ref: false }).catch(() => undefined);
+      if (abort.signal.aborted) return undefined;
+    }
+  };
+
+  const readPage = async (reached: Position): Promise<void> => {
+    const head = host.position;
+    const known = head !== undefined && head > reached ? head : reached;
+    const before = cursor;
+    const page = await read(() => history.read(before, known, pageEvents));
+    if (page === undefined) return;
+    if (page.position > cursor) cursor = page.position;
+    sizeNextPage(page.events);
+    const first = page.events[0];
+    if (first === undefined) return;
+    if (page.gap) deliver({ type: 'gap', from: before, to: first.position });
+    deliver({ type: 'items', items: page.events, position: cursor });
+  };
+
+  /** Feeds a consumer that waits, until it has something or the watcher is synced. */
+  const feed = async (): Promise<void> => {
+    while (pending !== undefined && state === 'catching-up') {
+      if (host.position === undefined) await host.reached;
+      target ??= await read(() => log.position());
+      if (target === undefined || state !== 'catching-up') return;
+      const head = host.position;
+      const covered = head !== undefined && cursor >= ring.floor;
+      const item = dueCaughtUp() ?? (covered ? takeFromRing(head) : undefined) ?? dueCaughtUp();
+      if (item !== undefined) deliver(item);
+      else if (state === 'catching-up') await readPage(target);
+    }
+  };
+
+  const startFeeding = (): void => {
+    if (feeding) return;
+    feeding = true;
+    feed().then(
+      () => {
+        feeding = false;
+        // What came while the loop was ending: another pull, or a lag of a watcher that has just become synced.
+        if (pending !== undefined) watcher.wake();
+      },
+      (error: unknown) => {
+        feeding = false;
+        fail(error);
+      },
+    );
+  };
+
+  const watcher: Watcher = {
+    selection,
+    get synced() {
+      return state === 'synced';
+    },
+    get queuedEvents() {
+      return queue.length;
+    },
+    get queuedBytes() {
+      return queuedBytes;
+    },
+    push(event, bytes) {
+      if (state !== 'synced' || event.position <= cursor) return;
+      const full =
+        queue.length >= maxEvents || (queue.length > 0 && queuedBytes + bytes > host.maxBufferedBytes);
+      if (!full) {
+        queue.push(event);
+        queuedBytes += bytes;
+        return;
+      }
+      queue = [];
+      queuedBytes = 0;
+      state = 'catching-up';
+      host.lagging(watcher);
+    },
+    wake() {
+      if (pending === undefined) return;
+      if (state === 'catching-up') {
+        startFeeding();
+        return;
+      }
+      const item = state === 'synced' ? take() : undefined;
+      if (item !== undefined) deliver(item);
+    },
+    end,
+    next() {
+      if (pending !== undefined) return Promise.reject(new TypeError('one next() of a watch at a time'));
+      if (held !== undefined) {
+        const value = held;
+        held = undefined;
+        return Promise.resolve({ done: false, value });
+      }
+      if (state === 'ended') return Promise.resolve({ done: true, value: undefined });
+      const item = state === 'synced' ? take() : undefined;
+      if (item !== undefined) return Promise.resolve({ done: false, value: item });
+      pending = Promise.withResolvers();
+      const { promise } = pending;
+      if (state === 'catching-up') startFeeding();
+      return promise;
+    },
+  };
+
+  options.signal.addEventListener('abort', end, { once: true });
+  return watcher;
+};
