@@ -265,6 +265,8 @@ export type NexusCore = {
   ): Promise<Result<Watch<LogEvent>>>;
 
   health(): Promise<Health>;
+  /** Tells the core which ports its hosts listen on: they are never the target of a call or a probe. */
+  listensOn(ports: readonly number[]): void;
   /** True once the read models serve. */
   readonly ready: boolean;
   close(): Promise<void>;

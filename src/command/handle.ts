@@ -1,0 +1,246 @@
+import type { Decider, Decision } from '../../domain/decider.ts';
+import {
+  asRevision,
+  type LogEvent,
+  type NewEvent,
+  type NewMetadata,
+  type StreamId,
+} from '../../domain/event.ts';
+import { newId } from '../ids.ts';
+import type { Appended, EventLog, Expected } from '../log/event-log.ts';
+import { roughBytes } from './rough-bytes.ts';
+
+/** A decider bound to where its streams are remembered. */
+export type Handled<State, Command, Event, Rejection> = {
+  readonly decider: Decider<State, Command, Event, Rejection>;
+  /** The state as the read models know it, perhaps behind the log; undefined when they know nothing. */
+  restore(stream: StreamId): { readonly state: State; readonly revision: number } | undefined;
+  /** The event of the union, or undefined for one that this decider does not know. */
+  decode(event: LogEvent): Event | undefined;
+};
+
+export type Outcome<Event, Rejection> =
+  | {
+      readonly outcome: 'done';
+      readonly appended: Appended;
+      readonly events: readonly (Event & { readonly id: string })[];
+    }
+  /** The command changes nothing: no event was written. `revision` is -1 for a stream without events. */
+  | { readonly outcome: 'unchanged'; readonly revision: number }
+  | { readonly outcome: 'rejected'; readonly rejection: Rejection }
+  /** The caller's own `expectedRevision` is not the stream's. */
+  | { readonly outcome: 'conflict'; readonly expected: number; readonly actual: number }
+  /** Too many writers on this stream: each try met a newer state. */
+  | { readonly outcome: 'busy'; readonly attempts: number };
+
+export type HandleOptions = {
+  readonly metadata: NewMetadata;
+  /** Revision that the stream must have, -1 for none: one try, no second decision. */
+  readonly expectedRevision?: number;
+  /** Ids of the events by index: made once, before the first try, so that a retry is idempotent. */
+  readonly eventId?: (index: number) => string;
+};
+
+/** What is known of a stream: `revision` -1 is an empty one. `commit` is set while the append that made it is under way. */
+type Known<State> = {
+  readonly state: State;
+  readonly revision: number;
+  commit: Promise<boolean> | undefined;
+};
+
+const maxAttempts = 32;
+const maxCached = 4_096;
+/** A state that is larger than this is read again rather than kept. */
+const maxCachedBytes = 16_384;
+const pageEvents = 1_000;
+
+/**
+ * The only writer: load, decide, append with the revision that was decided on (docs/adr/0011-command-handler.md).
+ *
+ * Commands on one stream are pipelined: each decides on the state that the appends before it will make, so a hot
+ * stream is bound by the group commit, not by one commit per command. An accepted decision is checked by its append;
+ * a refusal is told only once the state that it rests on is known to be, or to have been after the command came, the log's.
+ */
+export const createHandler = (log: EventLog) => {
+  const cache = new Map<StreamId, Known<unknown>>();
+
+  const remember = (stream: StreamId, known: Known<unknown>): void => {
+    cache.delete(stream);
+    cache.set(stream, known);
+    if (cache.size > maxCached) {
+      for (const oldest of cache.keys()) {
+        cache.delete(oldest);
+        break;
+      }
+    }
+  };
+
+  const forget = (stream: StreamId, known: Known<unknown>): void => {
+    if (cache.get(stream) === known) cache.delete(stream);
+  };
+
+  const load = <State, Command, Event, Rejection>(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+  ): Known<State> => {
+    // The cache holds for each stream what the handler of that stream's category has put there.
+    return (cache.get(stream) as Known<State> | undefined) ?? restore(handled, stream);
+  };
+
+  const restore = <State, Command, Event, Rejection>(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+  ): Known<State> => {
+    const restored = handled.restore(stream);
+    return {
+      state: restored?.state ?? handled.decider.initial,
+      revision: restored?.revision ?? -1,
+      commit: undefined,
+    };
+  };
+
+  /** Folds what the log has behind the read models: a cached state may rest on an append that failed. */
+  const refresh = async <State, Command, Event, Rejection>(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+  ): Promise<void> => {
+    let { state, revision } = restore(handled, stream);
+    for (;;) {
+      const page = await log.readStream(stream, { from: asRevision(revision + 1), limit: pageEvents });
+      for (const event of page) {
+        const decoded = handled.decode(event);
+        if (decoded !== undefined) {
+          state = handled.decider.evolve(state, decoded, {
+            revision: event.revision,
+            actor: event.metadata.actor,
+          });
+        }
+        revision = event.revision;
+      }
+      if (page.length < pageEvents) break;
+    }
+    const newer = cache.get(stream);
+    if (newer === undefined || newer.revision < revision)
+      remember(stream, { state, revision, commit: undefined });
+  };
+
+  /** True when the log's newest revision is, or was after the command came, the one that the decision rests on. */
+  const confirmed = async (stream: StreamId, known: Known<unknown>): Promise<boolean> => {
+    if (known.commit !== undefined) return known.commit;
+    const head = await log.head(stream);
+    return (head?.revision ?? -1) === known.revision;
+  };
+
+  const append = async <
+    State,
+    Command,
+    Event extends { readonly type: string; readonly data: unknown },
+    Rejection,
+  >(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+    known: Known<State>,
+    events: readonly (Event & { readonly id: string })[],
+    options: HandleOptions,
+  ): Promise<Appended | undefined> => {
+    let { state, revision } = known;
+    for (const event of events) {
+      revision++;
+      state = handled.decider.evolve(state, event, {
+        revision: asRevision(revision),
+        actor: options.metadata.actor,
+      });
+    }
+    const expected: Expected = known.revision < 0 ? 'none' : asRevision(known.revision);
+    const written = log.append(
+      stream,
+      events.map((event) => newEvent(event, options.metadata)),
+      expected,
+    );
+    const next: Known<State> = { state, revision, commit: undefined };
+    // Decided on by later commands at once; what they decide is void when this append fails, and their own fails too.
+    next.commit = written.then(
+      (result) => result.ok && !result.duplicate,
+      () => false,
+    );
+    remember(stream, next);
+    try {
+      const result = await written;
+      if (!result.ok || result.duplicate || roughBytes(state, maxCachedBytes) >= maxCachedBytes)
+        forget(stream, next);
+      if (!result.ok) cache.delete(stream);
+      return result.ok ? result : undefined;
+    } catch (error) {
+      cache.delete(stream);
+      throw error;
+    } finally {
+      next.commit = undefined;
+    }
+  };
+
+  return {
+    /**
+     * Decides `command` on the newest state of `stream` and appends what was decided.
+     *
+     * @throws {LogError} when the log cannot tell or take it.
+     */
+    handle: async <
+      State,
+      Command,
+      Event extends { readonly type: string; readonly data: unknown },
+      Rejection,
+    >(
+      handled: Handled<State, Command, Event, Rejection>,
+      stream: StreamId,
+      command: Command,
+      options: HandleOptions,
+    ): Promise<Outcome<Event, Rejection>> => {
+      const ids: string[] = [];
+      const idAt = (index: number): string => {
+        ids[index] ??= options.eventId?.(index) ?? newId();
+        return ids[index];
+      };
+      for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+        const known = load(handled, stream);
+        const { expectedRevision } = options;
+        if (expectedRevision !== undefined && expectedRevision !== known.revision) {
+          if (await confirmed(stream, known)) {
+            return { outcome: 'conflict', expected: expectedRevision, actual: known.revision };
+          }
+          await refresh(handled, stream);
+          continue;
+        }
+        const decision: Decision<Event, Rejection> = handled.decider.decide(command, known.state);
+        if (!decision.ok || decision.events.length === 0) {
+          if (await confirmed(stream, known)) {
+            return decision.ok
+              ? { outcome: 'unchanged', revision: known.revision }
+              : { outcome: 'rejected', rejection: decision.rejection };
+          }
+          await refresh(handled, stream);
+          continue;
+        }
+        const events = decision.events.map((event, index) => ({ ...event, id: idAt(index) }));
+        const appended = await append(handled, stream, known, events, options);
+        if (appended !== undefined) return { outcome: 'done', appended, events };
+        await refresh(handled, stream);
+      }
+      return { outcome: 'busy', attempts: maxAttempts };
+    },
+
+    /** Appends events whose decision rests on no state: nothing is loaded, and the revision is whatever it is. */
+    appendAny: async <Event extends { readonly type: string; readonly data: unknown; readonly id: string }>(
+      stream: StreamId,
+      event: Event,
+      metadata: NewMetadata,
+      expected: Expected = 'any',
+    ) => log.append(stream, [newEvent(event, metadata)], expected),
+  };
+};
+
+export type Handler = ReturnType<typeof createHandler>;
+
+const newEvent = (
+  event: { readonly id: string; readonly type: string; readonly data: unknown },
+  metadata: NewMetadata,
+): NewEvent => ({ id: event.id, type: event.type, data: event.data, metadata });

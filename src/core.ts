@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import { streamId } from '../domain/event.ts';
+import type { ServiceDocument, StateDocument } from '../projections/documents.ts';
+import { projections } from '../projections/index.ts';
+import { createHandler } from './command/handle.ts';
+import type { Config } from './config.ts';
+import { createCommands } from './core/commands.ts';
+import { createDeciders } from './core/deciders.ts';
+import { healthOf } from './core/health.ts';
+import { createInvocations } from './core/invocations.ts';
+import { createLogQueries } from './core/logs.ts';
+import type { Parts } from './core/parts.ts';
+import { createReads } from './core/reads.ts';
+import { createServiceQueries } from './core/services.ts';
+import { createStateQueries } from './core/states.ts';
+import { createWatches } from './core/watches.ts';
+import { newId } from './ids.ts';
+import type { LogError } from './log/event-log.ts';
+import { openLog } from './log/open.ts';
+import type { Logger } from './logger.ts';
+import type { NexusCore } from './nexus-core.ts';
+import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
+import { openRunner } from './projection/runner.ts';
+import { openRegistry } from './registry/registry.ts';
+import { createTargets } from './registry/targets.ts';
+import { openSnapshots } from './state/snapshot.ts';
+import { version } from './version.ts';
+import { createHub } from './watch/hub.ts';
+
+export type CoreOptions = {
+  readonly logger: Logger;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+  /** The embedded log failed for good: nothing is acknowledged any more, and the process must end. */
+  readonly onFailure?: (error: LogError) => void;
+};
+
+/**
+ * Opens the hub without any protocol: log, read models, watchers, registry, snapshots. Resolves once reads are served
+ * or, with a log that cannot be reached, once what this node remembers is.
+ *
+ * @throws {Error} when the data folder is damaged, locked by another process, or cannot be written.
+ */
+export const openCore = async (
+  config: Config,
+  options: CoreOptions,
+): Promise<NexusCore & { readonly parts: Parts }> => {
+  const { logger, clock = Date.now, onFailure = () => {} } = options;
+  const startedAtMs = clock();
+  const stopping = new AbortController();
+  const memory = readNodeMemory(config.dataDir);
+  const { node } = memory;
+  const { log, logId } = await openLog({
+    urls: config.log,
+    memory: memory.log,
+    acceptLog: config.acceptLog,
+    node,
+    logger,
+    onFailure,
+    signal: stopping.signal,
+  });
+  writeNodeMemory(config.dataDir, { node, log: { logId, kind: log.kind } });
+
+  const hub = createHub({ log, logger });
+  await hub.start();
+  const directory = join(config.dataDir, 'read-models');
+  const runner = await openRunner({ hub, log, logId, directory, projections, logger });
+
+  const authenticated = config.jwtSecret !== null;
+  let ports: readonly number[] = [];
+  const targets = createTargets({
+    mode: authenticated ? 'authenticated' : 'protected',
+    allowedTargets: config.allowedTargets,
+    ownPorts: () => ports,
+  });
+  const registry = openRegistry({
+    clock,
+    logger,
+    targets,
+    changeStatus: async (id, to, reason) => {
+      await commands.changeStatus(id, to, reason);
+    },
+  });
+  const parts: Parts = { config, node, log, hub, runner, registry, logger, clock };
+  const handler = createHandler(log);
+  const commands = createCommands(parts, handler, createDeciders(runner));
+  const reads = createReads(parts);
+  const queries = createLogQueries(parts, reads);
+
+  for (const [, document] of runner.store.range<ServiceDocument>('services')) registry.put(document);
+  const unfollow = runner.onFolded((changes) => {
+    for (const { model, document } of changes)
+      if (model === 'services') registry.put(document as ServiceDocument);
+  });
+
+  const snapshots =
+    config.stateFile === 'none'
+      ? undefined
+      : openSnapshots({
+          file: config.stateFile,
+          everySec: config.snapshotEverySec,
+          logId,
+          position: () => runner.position,
+          read: () => runner.store.range<StateDocument>('state'),
+          logger,
+          clock,
+        });
+
+  const started = newId();
+  /** Starts and stops are history too; a log that cannot take them now must not hold up either. */
+  const record = async (type: 'NodeStarted' | 'NodeStopped'): Promise<void> => {
+    const event = { id: newId(), type, data: { version } };
+    const metadata = { actor: 'system', correlationId: started, causationId: null, node, schema: 1 };
+    try {
+      await handler.appendAny(streamId('node', node), event, metadata);
+    } catch (error) {
+      logger.warn({ type, reason: error instanceof Error ? error.message : String(error) }, 'not recorded');
+    }
+  };
+  if (log.reachable) await record('NodeStarted');
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    stopping.abort();
+    unfollow();
+    await registry.close();
+    await snapshots?.close();
+    if (log.reachable) await record('NodeStopped');
+    await runner.close();
+    await hub.close();
+    await log.close();
+  };
+
+  return {
+    config,
+    node,
+    parts,
+    execute: commands.execute,
+    ...createInvocations(parts),
+    ...createStateQueries(reads, parts),
+    ...createServiceQueries(reads, registry),
+    ...queries,
+    ...createWatches(parts),
+    health: () => healthOf(parts, version, startedAtMs),
+    listensOn: (own) => {
+      ports = own;
+    },
+    get ready() {
+      return runner.ready;
+    },
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+};

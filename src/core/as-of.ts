@@ -1,0 +1,65 @@
+import { type Position, parsePosition } from '../../domain/event.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { ReadStore } from '../projection/read-store.ts';
+
+// RFC 3339, section 5.6; the offset is required.
+const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since 1970 of an RFC 3339 time, or undefined for any other text. */
+export const parseTime = (text: string): number | undefined => {
+  if (!rfc3339.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+};
+
+const pageEvents = 1_000;
+
+/**
+ * Position of the last event whose `recordedAt` is not later than `timeMs` (inclusive); the log's start when all are
+ * later. The time index of the read models leads to the neighbourhood, the log says exactly.
+ */
+export const positionAt = async (log: EventLog, store: ReadStore, timeMs: number): Promise<Position> => {
+  let position = store.sampleAt(timeMs) ?? log.start;
+  for (;;) {
+    const page = await log.readAll({ after: position, limit: pageEvents });
+    for (const event of page.events) {
+      if (Date.parse(event.metadata.recordedAt) > timeMs) return position;
+      position = event.position;
+    }
+    if (!page.more) return position;
+    position = page.position;
+  }
+};
+
+/** A position of this log from text: `invalid` under `/{name}` when it is none. */
+export const positionOf = (log: EventLog, name: string, text: string): Result<Position> => {
+  const position = parsePosition(text);
+  if (position !== undefined && position.length === log.start.length) return ok(position);
+  return fault(
+    problem('invalid', `${name} is not a position of this log`, {
+      errors: [{ pointer: `/${name}`, detail: `must be ${log.start.length} lower-case hex digits` }],
+    }),
+  );
+};
+
+/** What `asOf` names: a position, or the position at a time. */
+export const resolveAsOf = async (
+  log: EventLog,
+  store: ReadStore,
+  text: string,
+): Promise<Result<Position>> => {
+  const timeMs = parseTime(text);
+  if (timeMs !== undefined) return ok(await positionAt(log, store, timeMs));
+  if (parsePosition(text)?.length === log.start.length) return positionOf(log, 'asOf', text);
+  return fault(
+    problem('invalid', 'asOf is neither a position nor a time', {
+      errors: [
+        {
+          pointer: '/asOf',
+          detail: `must be a position (${log.start.length} hex digits) or an RFC 3339 time`,
+        },
+      ],
+    }),
+  );
+};

@@ -1,0 +1,323 @@
+import { allows } from '../../domain/access.ts';
+import { asRevision, type Json, type NewMetadata, type StreamId, streamId } from '../../domain/event.ts';
+import type { ServiceCommand, ServiceRejection, ServiceStatus } from '../../domain/service/service.ts';
+import type { StateCommand, StateRejection } from '../../domain/state/state.ts';
+import type { ServiceDocument } from '../../projections/documents.ts';
+import {
+  type Command,
+  type CommandData,
+  commandSchemas,
+  isCommandType,
+  requirementOf,
+} from '../command/catalog.ts';
+import type { HandleOptions, Handler, Outcome } from '../command/handle.ts';
+import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
+import { idOf, newId } from '../ids.ts';
+import type { CommandDone, CommandInput, Context, EventReceipt } from '../nexus-core.ts';
+import type { Deciders } from './deciders.ts';
+import { demand } from './demand.ts';
+import type { Parts } from './parts.ts';
+import { serviceView } from './services.ts';
+import { validate } from './validate.ts';
+
+/** How long a command waits for this node's own read models to show its effect. */
+const ownReadModelsMs = 5_000;
+
+type Done = Omit<CommandDone, 'commandId' | 'type'>;
+
+type Call = { readonly context: Context; readonly options: HandleOptions };
+
+/** Turns each outcome but `done` and `unchanged` into the problem that clients see. */
+const refusalOf = <Event, Rejection>(
+  outcome: Exclude<Outcome<Event, Rejection>, { readonly outcome: 'done' | 'unchanged' }>,
+  stream: StreamId,
+  explain: (rejection: Rejection) => Problem,
+): { readonly ok: false; readonly problem: Problem } => {
+  switch (outcome.outcome) {
+    case 'rejected':
+      return fault(explain(outcome.rejection));
+    case 'conflict':
+      return fault(
+        problem(
+          'revision_conflict',
+          `${stream} is at revision ${outcome.actual}, not at ${outcome.expected}`,
+          {
+            stream,
+            expectedRevision: outcome.expected,
+            actualRevision: outcome.actual,
+          },
+        ),
+      );
+    case 'busy':
+      return fault(problem('busy', `${stream} changed during each of ${outcome.attempts} tries`, { stream }));
+  }
+};
+
+const receiptsOf = (
+  stream: StreamId,
+  events: readonly Pick<EventReceipt, 'id' | 'type'>[],
+  places: readonly Pick<EventReceipt, 'revision' | 'position'>[],
+): readonly EventReceipt[] =>
+  places.map((place, index) => ({
+    id: events[index]?.id ?? '',
+    type: events[index]?.type ?? '',
+    stream,
+    revision: place.revision,
+    position: place.position,
+  }));
+
+const explainService =
+  (id: string) =>
+  (rejection: ServiceRejection): Problem =>
+    rejection.code === 'id_taken'
+      ? problem('id_taken', `the id ${id} belongs to another subject`, { id })
+      : problem('not_found', `no service has the id ${id}`, { id });
+
+const explainState =
+  (key: string) =>
+  (rejection: StateRejection): Problem => {
+    if (rejection.code === 'not_found') return problem('not_found', `the key ${key} does not exist`, { key });
+    const { expectedVersion, currentVersion, currentValue } = rejection;
+    const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
+    const expected =
+      expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
+    return problem('version_conflict', `the key ${key} ${current}, and ${expected}`, {
+      key,
+      expectedVersion,
+      currentVersion,
+      currentValue,
+    });
+  };
+
+/** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
+export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
+  const { log, runner, registry, node, clock } = parts;
+
+  const metadataOf = (context: Context, commandId: string | undefined): NewMetadata => ({
+    actor: context.subject.id,
+    correlationId: context.correlationId,
+    causationId: context.causationId ?? null,
+    ...(commandId === undefined ? {} : { commandId }),
+    ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
+    node,
+    // No event has had more than one shape so far; domain/catalog.ts upcasts when one does.
+    schema: 1,
+  });
+
+  const service = async (
+    id: string,
+    command: ServiceCommand,
+    { options }: Call,
+  ): Promise<Result<Done & { readonly document: ServiceDocument }>> => {
+    const stream = streamId('service', id);
+    const outcome = await handler.handle(deciders.service, stream, command, options);
+    if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
+      return refusalOf(outcome, stream, explainService(id));
+    }
+    const events =
+      outcome.outcome === 'done' ? receiptsOf(stream, outcome.events, outcome.appended.events) : [];
+    const position = events.at(-1)?.position ?? (await log.position());
+    if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
+    const document = runner.store.read<ServiceDocument>('services', id);
+    if (document === undefined) return notShown(position);
+    return ok({
+      events,
+      position,
+      document,
+      created: events[0]?.type === 'ServiceRegistered',
+      duplicate: outcome.outcome === 'done' && outcome.appended.duplicate,
+      result: { service: serviceView(registry, document), position },
+    });
+  };
+
+  const state = async (key: string, command: StateCommand, { options }: Call): Promise<Result<Done>> => {
+    const stream = streamId('state', key);
+    const outcome = await handler.handle(deciders.state, stream, command, options);
+    if (outcome.outcome !== 'done') {
+      if (outcome.outcome === 'unchanged')
+        return fault(problem('internal', `${command.type} decided on nothing`));
+      return refusalOf(outcome, stream, explainState(key));
+    }
+    const events = receiptsOf(stream, outcome.events, outcome.appended.events);
+    const last = events.at(-1);
+    if (last === undefined) return fault(problem('internal', 'an append without events'));
+    if (!(await runner.reached(last.position, ownReadModelsMs))) return notShown(last.position);
+    const version = last.revision + 1;
+    const result: Json =
+      command.type === 'SetState'
+        ? { key, value: command.value, version, position: last.position }
+        : { key, version, position: last.position };
+    return ok({
+      events,
+      position: last.position,
+      result,
+      // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
+      created: command.type === 'SetState' && (version === 1 || wasDeleted(key, last.position)),
+      duplicate: outcome.appended.duplicate,
+    });
+  };
+
+  const wasDeleted = (key: string, before: EventReceipt['position']): boolean => {
+    for (const past of runner.store.history<{ readonly deleted: boolean }>('state', key, before)) {
+      return past.document.deleted;
+    }
+    return false;
+  };
+
+  const notShown = (position: EventReceipt['position']) =>
+    fault(
+      problem('not_caught_up', 'the command is recorded, but the read models of this node are behind it', {
+        position,
+      }),
+    );
+
+  const publish = async (data: CommandData<'PublishMessage'>, { options }: Call): Promise<Result<Done>> => {
+    const { topic, payload, priority, key, headers, deliverAt, ttlMs } = data;
+    const stream = streamId('topic', topic);
+    // A message's id is the event's, so that a repeated messageId is found by the log itself.
+    const id =
+      data.messageId === undefined
+        ? (options.eventId?.(0) ?? newId())
+        : idOf('message', topic, data.messageId);
+    const messageId = data.messageId ?? id;
+    const event = {
+      id,
+      type: 'MessagePublished',
+      data: {
+        messageId,
+        topic,
+        payload,
+        priority,
+        ...(key === undefined ? {} : { key }),
+        ...(headers === undefined ? {} : { headers }),
+        ...(deliverAt === undefined ? {} : { deliverAt: new Date(deliverAt).toISOString() }),
+        ...(ttlMs === undefined ? {} : { expiresAt: new Date(clock() + ttlMs).toISOString() }),
+      },
+    };
+    const { expectedRevision } = options;
+    const expected =
+      expectedRevision === undefined ? 'any' : expectedRevision < 0 ? 'none' : asRevision(expectedRevision);
+    const appended = await handler.appendAny(stream, event, options.metadata, expected);
+    if (!appended.ok) {
+      const actual = appended.actual === 'none' ? -1 : appended.actual;
+      return refusalOf<never, never>(
+        { outcome: 'conflict', expected: expectedRevision ?? -1, actual },
+        stream,
+        (never) => never,
+      );
+    }
+    const events = receiptsOf(stream, [event], appended.events);
+    const position = events[0]?.position ?? log.start;
+    return ok({
+      events,
+      position,
+      result: { messageId, topic, position },
+      created: !appended.duplicate,
+      duplicate: appended.duplicate,
+    });
+  };
+
+  const run = async (command: Command, call: Call): Promise<Result<Done>> => {
+    const { subject } = call.context;
+    const actor = { subject: subject.id, admin: allows(subject, { scope: 'admin' }) };
+    switch (command.type) {
+      case 'RegisterService': {
+        const { id = newId(), ...fields } = command.data;
+        return service(id, { type: 'RegisterService', id, fields, actor }, call);
+      }
+      case 'UpdateService': {
+        const { id, status, reason, ...fields } = command.data;
+        const changes = given(fields);
+        const changed = Object.keys(changes).length > 0;
+        if ((status === undefined) === !changed) {
+          const detail = 'must be either a status (with a reason) or changed fields';
+          return fault(problem('invalid', `the update ${detail}`, { errors: [{ pointer: '', detail }] }));
+        }
+        return service(
+          id,
+          status === undefined
+            ? { type: 'UpdateService', changes, actor }
+            : { type: 'ChangeServiceStatus', to: status, reason: reason ?? `set by ${subject.id}`, actor },
+          call,
+        );
+      }
+      case 'DeregisterService': {
+        const { id, reason = `by ${subject.id}` } = command.data;
+        return service(id, { type: 'DeregisterService', reason, actor }, call);
+      }
+      case 'SetState': {
+        const { key, value, expectedVersion } = command.data;
+        return state(key, { type: 'SetState', value, ...given({ expectedVersion }) }, call);
+      }
+      case 'DeleteState': {
+        const { key, expectedVersion } = command.data;
+        return state(key, { type: 'DeleteState', ...given({ expectedVersion }) }, call);
+      }
+      case 'PublishMessage':
+        return publish(command.data, call);
+    }
+  };
+
+  /** Checks, authorises and runs a command. A refusal is a value; broken infrastructure throws `LogError`. */
+  const execute = async (input: CommandInput, context: Context): Promise<Result<CommandDone>> => {
+    const { type } = input;
+    if (!isCommandType(type)) {
+      const detail = `must be one of ${Object.keys(commandSchemas).join(', ')}`;
+      return fault(
+        problem('invalid', `there is no such command: the type ${detail}`, {
+          errors: [{ pointer: '/type', detail }],
+        }),
+      );
+    }
+    const data = validate(commandSchemas[type], input.data);
+    if (!data.ok) return data;
+    // The schema that `type` names has made the data; the pair is the union's member.
+    const command = { type, data: data.value } as Command;
+    const denied = demand(context, requirementOf(command));
+    if (denied !== undefined) return denied;
+    const { commandId, expectedRevision } = input;
+    const options: HandleOptions = {
+      metadata: metadataOf(context, commandId),
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+      ...(commandId === undefined
+        ? {}
+        : { eventId: (index: number) => idOf('command', context.subject.id, commandId, String(index)) }),
+    };
+    const done = await run(command, { context, options });
+    if (!done.ok) return done;
+    const { events, position, result, created, duplicate } = done.value;
+    return ok({
+      commandId: commandId ?? events[0]?.id ?? newId(),
+      type,
+      events,
+      position,
+      result,
+      created,
+      duplicate,
+    });
+  };
+
+  /** The hub's own change of a status (a probe, an expiry): told to nobody, recorded like any other. */
+  const changeStatus = async (id: string, to: ServiceStatus, reason: string): Promise<Result<unknown>> => {
+    const actor = { subject: 'system', admin: true };
+    const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
+    const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, actor };
+    return service(id, command, { context, options: { metadata: metadataOf(context, undefined) } });
+  };
+
+  return { execute, changeStatus };
+};
+
+/** The properties that were given: absent ones must not stand in the input of a decider as `undefined`. */
+const given = <Value extends object>(
+  value: Value,
+): { [Key in keyof Value]?: Exclude<Value[Key], undefined> } => {
+  const present: { [Key in keyof Value]?: Exclude<Value[Key], undefined> } = {};
+  for (const key in value) {
+    const property = value[key];
+    if (isGiven(property)) present[key] = property;
+  }
+  return present;
+};
+
+const isGiven = <Value>(value: Value): value is Exclude<Value, undefined> => value !== undefined;

@@ -1,0 +1,54 @@
+import { allows } from '../../domain/access.ts';
+import { isServiceId, isServiceName } from '../../domain/names.ts';
+import type { ServiceDocument } from '../../projections/documents.ts';
+import { heartbeatSchema, invokeSchema } from '../command/catalog.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import type { Context, Invoked } from '../nexus-core.ts';
+import { demand } from './demand.ts';
+import type { Parts } from './parts.ts';
+import { validate } from './validate.ts';
+
+/** What services and their callers do that is no event of its own: heartbeats and calls. */
+export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | 'registry'>) => ({
+  heartbeat: async (
+    id: string,
+    data: unknown,
+    context: Context,
+  ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>> => {
+    const denied = demand(context, { scope: 'services:write' });
+    if (denied !== undefined) return denied;
+    const checked = validate(heartbeatSchema, data ?? {});
+    if (!checked.ok) return checked;
+    const document = isServiceId(id) ? runner.store.read<ServiceDocument>('services', id) : undefined;
+    if (document === undefined || document.deregistered) {
+      return fault(problem('not_found', 'no service has this id: register again', { id: id.slice(0, 128) }));
+    }
+    const { subject } = context;
+    if (document.owner !== subject.id && !allows(subject, { scope: 'admin' })) {
+      return fault(problem('id_taken', `the id ${id} belongs to another subject`, { id }));
+    }
+    return ok(await registry.heartbeat(id, checked.value));
+  },
+
+  invoke: async (
+    service: string,
+    data: unknown,
+    context: Context,
+    signal?: AbortSignal,
+  ): Promise<Result<Invoked>> => {
+    if (!isServiceName(service)) {
+      return fault(
+        problem('service_not_found', 'no service has this name', { service: service.slice(0, 64) }),
+      );
+    }
+    const denied = demand(context, { scope: 'services:invoke', service });
+    if (denied !== undefined) return denied;
+    const input = validate(invokeSchema, data);
+    if (!input.ok) return input;
+    return registry.invoke(service, input.value, {
+      correlationId: context.correlationId,
+      ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  },
+});

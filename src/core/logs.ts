@@ -1,0 +1,211 @@
+import type { Requirement } from '../../domain/access.ts';
+import { decodeEvent } from '../../domain/catalog.ts';
+import {
+  asRevision,
+  asStreamId,
+  categories,
+  categoryOf,
+  type LogEvent,
+  type Position,
+  streamId,
+  streamKey,
+} from '../../domain/event.ts';
+import { isPlainTopic, isTopicPattern, topicMatches } from '../../domain/names.ts';
+import type { TopicDocument } from '../../projections/documents.ts';
+import { messageOf } from '../../projections/views.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import { maxStreamBytes } from '../log/event-log.ts';
+import { firstRevisionAfter } from '../log/seek.ts';
+import type { Context, LogQuery, Message, Page } from '../nexus-core.ts';
+import { parseTime, positionAt, positionOf } from './as-of.ts';
+import { demand } from './demand.ts';
+import type { Parts } from './parts.ts';
+import { clampLimit, type Reads } from './reads.ts';
+
+const pageEvents = 1_000;
+/** Events that one request looks at: a filter that matches nothing ends with `more: true` and the position to go on from. */
+const maxScanned = 50_000;
+
+const invalid = (pointer: string, detail: string) =>
+  fault(problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] }));
+
+const patternRule = 'must be a topic, in which a segment may be * and the last one >';
+
+/** A message as clients see it; undefined for an event that is none. */
+export const messageFrom = (event: LogEvent): Message | undefined => {
+  const decoded = decodeEvent(event);
+  return decoded.ok && decoded.known && decoded.event.type === 'MessagePublished'
+    ? messageOf(decoded.event)
+    : undefined;
+};
+
+/** The scope that reading a stream needs: that of what it holds. */
+export const streamRequirement = (stream: string): Requirement => {
+  switch (categoryOf(stream)) {
+    case 'service':
+      return { scope: 'services:read' };
+    case 'state':
+      return { scope: 'state:read', key: streamKey(stream) };
+    case 'topic':
+      return { scope: 'events:read', topic: streamKey(stream) };
+    default:
+      return { scope: 'log:read' };
+  }
+};
+
+const isStreamName = (stream: string): boolean =>
+  stream.length > 0 &&
+  stream.isWellFormed() &&
+  Buffer.byteLength(stream) <= maxStreamBytes &&
+  !/\p{Cc}/u.test(stream);
+
+export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Reads) => {
+  const { log, runner } = parts;
+
+  /** Where a page begins: behind `after`, or behind what was recorded before `from`, whichever is later. */
+  const startOf = async (after: string | undefined, from: string | undefined): Promise<Result<Position>> => {
+    let start = log.start;
+    if (after !== undefined && after !== 'start') {
+      const position = positionOf(log, 'after', after);
+      if (!position.ok) return position;
+      start = position.value;
+    }
+    if (from === undefined) return ok(start);
+    const fromMs = parseTime(from);
+    if (fromMs === undefined) return invalid('/from', 'must be an RFC 3339 time');
+    const position = await positionAt(log, runner.store, fromMs - 1);
+    return ok(position > start ? position : start);
+  };
+
+  type Scan = { readonly events: readonly LogEvent[]; readonly position: Position; readonly more: boolean };
+
+  /** Reads on from `after` until `limit` events were accepted, the end was reached, or enough was looked at. */
+  const scan = async (
+    after: Position,
+    limit: number,
+    filter: { readonly category?: string; readonly types?: readonly string[] },
+    accept: (event: LogEvent) => boolean | 'stop',
+  ): Promise<Scan> => {
+    const events: LogEvent[] = [];
+    let position = after;
+    for (let scanned = 0; scanned < maxScanned; ) {
+      const page = await log.readAll({ ...filter, after: position, limit: pageEvents });
+      for (const event of page.events) {
+        const accepted = accept(event);
+        if (accepted === 'stop') return { events, position, more: false };
+        position = event.position;
+        if (accepted) events.push(event);
+        if (events.length === limit)
+          return { events, position, more: page.more || event !== page.events.at(-1) };
+      }
+      scanned += Math.max(page.events.length, 1);
+      position = page.position;
+      if (!page.more) return { events, position, more: false };
+    }
+    return { events, position, more: true };
+  };
+
+  /** One topic is read by its own stream: what other topics hold costs nothing. */
+  const scanTopic = async (topic: string, after: Position, limit: number): Promise<Scan> => {
+    const stream = streamId('topic', topic);
+    const end = await log.position();
+    const from = await firstRevisionAfter(log, stream, after);
+    if (from === undefined) return { events: [], position: end > after ? end : after, more: false };
+    const events = await log.readStream(stream, { from: asRevision(from), limit: limit + 1 });
+    const page = events.slice(0, limit);
+    const more = events.length > limit;
+    const last = page.at(-1)?.position ?? after;
+    return { events: page, position: more || last > end ? last : end, more };
+  };
+
+  return {
+    messages: async (
+      options: {
+        readonly topic?: string;
+        readonly after?: string;
+        readonly from?: string;
+        readonly limit?: number;
+      },
+      context: Context,
+    ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>> => {
+      const pattern = options.topic ?? '>';
+      if (!isTopicPattern(pattern)) return invalid('/topic', patternRule);
+      const denied = demand(context, { scope: 'events:read', topic: pattern });
+      if (denied !== undefined) return denied;
+      const start = await startOf(options.after, options.from);
+      if (!start.ok) return start;
+      const limit = clampLimit(options.limit);
+      const page = isPlainTopic(pattern)
+        ? await scanTopic(pattern, start.value, limit)
+        : await scan(start.value, limit, { category: 'topic' }, (event) =>
+            topicMatches(pattern, streamKey(event.stream)),
+          );
+      const events = page.events.map(messageFrom).filter((message) => message !== undefined);
+      return ok({ events, position: page.position, more: page.more });
+    },
+
+    stream: async (
+      stream: string,
+      options: {
+        readonly from?: number;
+        readonly limit?: number;
+        readonly direction?: 'forwards' | 'backwards';
+      },
+      context: Context,
+    ): Promise<
+      Result<{ readonly stream: string; readonly events: readonly LogEvent[]; readonly more: boolean }>
+    > => {
+      if (!isStreamName(stream))
+        return invalid('/stream', `must be 1 to ${maxStreamBytes} bytes without control characters`);
+      const denied = demand(context, streamRequirement(stream));
+      if (denied !== undefined) return denied;
+      const limit = clampLimit(options.limit);
+      const events = await log.readStream(asStreamId(stream), {
+        ...(options.from === undefined ? {} : { from: asRevision(options.from) }),
+        direction: options.direction ?? 'forwards',
+        limit: limit + 1,
+      });
+      if (events.length === 0 && (await log.head(asStreamId(stream))) === undefined) {
+        return fault(problem('not_found', `there is no stream ${stream}`, { stream }));
+      }
+      return ok({ stream, events: events.slice(0, limit), more: events.length > limit });
+    },
+
+    log: async (
+      query: LogQuery,
+      context: Context,
+    ): Promise<Result<Page<'events', LogEvent> & { readonly more: boolean }>> => {
+      const denied = demand(context, { scope: 'log:read' });
+      if (denied !== undefined) return denied;
+      const { category, type, stream, correlationId } = query;
+      if (category !== undefined && !categories.some((known) => known === category)) {
+        return invalid('/category', `must be one of ${categories.join(', ')}`);
+      }
+      const toMs = query.to === undefined ? undefined : parseTime(query.to);
+      if (query.to !== undefined && toMs === undefined) return invalid('/to', 'must be an RFC 3339 time');
+      const start = await startOf(query.after, query.from);
+      if (!start.ok) return start;
+      const filter = {
+        ...(category === undefined ? {} : { category }),
+        ...(type === undefined ? {} : { types: [type] }),
+      };
+      return ok(
+        await scan(start.value, clampLimit(query.limit), filter, (event) => {
+          if (toMs !== undefined && Date.parse(event.metadata.recordedAt) > toMs) return 'stop';
+          return (
+            (stream === undefined || event.stream === stream) &&
+            (correlationId === undefined || event.metadata.correlationId === correlationId)
+          );
+        }),
+      );
+    },
+
+    topics: async (context: Context): Promise<Result<Page<'topics', TopicDocument>>> => {
+      const at = await reads.begin(context, { scope: 'events:read', topic: '>' });
+      if (!at.ok) return at;
+      const topics: TopicDocument[] = [];
+      for (const [, document] of at.value.store.range<TopicDocument>('topics')) topics.push(document);
+      return ok({ topics, position: at.value.position });
+    },
+  };
+};

@@ -1,0 +1,18 @@
+import type { Config } from '../config.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { Logger } from '../logger.ts';
+import type { Runner } from '../projection/runner.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Hub } from '../watch/hub.ts';
+
+/** What the operations of the core are made of; opened and closed by core.ts alone. */
+export type Parts = {
+  readonly config: Config;
+  readonly node: string;
+  readonly log: EventLog;
+  readonly hub: Hub;
+  readonly runner: Runner;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  readonly clock: () => number;
+};

@@ -1,0 +1,104 @@
+import { satisfies, validRange } from 'semver';
+import type { Position } from '../../domain/event.ts';
+import { isServiceId, isServiceName } from '../../domain/names.ts';
+import { serviceStatuses } from '../../domain/service/service.ts';
+import type { ServiceDocument } from '../../projections/documents.ts';
+import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
+import type { Context, Page, Service, ServiceFilter } from '../nexus-core.ts';
+import type { ReadStore } from '../projection/read-store.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Reads } from './reads.ts';
+
+/** A service as clients see it: its document and what the registry knows of it at this moment. */
+export const serviceView = (registry: Registry, document: ServiceDocument): Service => {
+  const live = registry.live(document.id);
+  return {
+    id: document.id,
+    name: document.name,
+    version: document.version,
+    host: document.host,
+    port: document.port,
+    protocol: document.protocol,
+    capabilities: document.capabilities,
+    healthCheckUrl: document.healthCheckUrl,
+    ttlSec: document.ttlSec,
+    status: document.status,
+    statusReason: document.statusReason,
+    statusSince: document.statusSince,
+    load: live?.load ?? null,
+    inFlight: live?.inFlight ?? 0,
+    weight: document.weight,
+    tags: document.tags,
+    metadata: document.metadata,
+    registeredAt: document.registeredAt,
+    lastSeenAt: live?.lastSeenAt ?? document.updatedAt,
+    revision: document.revision,
+  };
+};
+
+const filterFault = (filter: ServiceFilter): Problem | undefined => {
+  const wrong = (pointer: string, detail: string) =>
+    problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] });
+  const { name, status, version } = filter;
+  if (name !== undefined && !isServiceName(name))
+    return wrong('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
+  if (status !== undefined && !serviceStatuses.some((known) => known === status)) {
+    return wrong('/status', `must be one of ${serviceStatuses.join(', ')}`);
+  }
+  if (version !== undefined && (version.length > 256 || validRange(version) === null)) {
+    return wrong('/version', 'must be a semver range of at most 256 characters');
+  }
+  return undefined;
+};
+
+const matches = (service: ServiceDocument, filter: ServiceFilter): boolean =>
+  (filter.name === undefined || service.name === filter.name) &&
+  (filter.status === undefined || service.status === filter.status) &&
+  (filter.tag === undefined || service.tags.includes(filter.tag)) &&
+  (filter.capabilities ?? []).every((capability) => service.capabilities.includes(capability)) &&
+  (filter.version === undefined || satisfies(service.version, filter.version, { includePrerelease: true }));
+
+/** Every instance as it was at `asOf` (now when undefined), deregistered ones left out. */
+function* documentsAt(store: ReadStore, asOf: Position | undefined): Iterable<ServiceDocument> {
+  for (const [id, current] of store.range<ServiceDocument>('services')) {
+    const document =
+      asOf === undefined || current.position <= asOf
+        ? current
+        : store.at<ServiceDocument>('services', id, asOf)?.document;
+    if (document !== undefined && !document.deregistered) yield document;
+  }
+}
+
+export const createServiceQueries = (reads: Reads, registry: Registry) => ({
+  service: async (
+    id: string,
+    options: { readonly asOf?: string | undefined },
+    context: Context,
+  ): Promise<Result<Service>> => {
+    const at = await reads.begin(context, { scope: 'services:read' }, options.asOf);
+    if (!at.ok) return at;
+    const { store, asOf } = at.value;
+    const document = !isServiceId(id)
+      ? undefined
+      : asOf === undefined
+        ? store.read<ServiceDocument>('services', id)
+        : store.at<ServiceDocument>('services', id, asOf)?.document;
+    if (document === undefined || document.deregistered) {
+      return fault(problem('not_found', 'no service has this id', { id: id.slice(0, 128) }));
+    }
+    return ok(serviceView(registry, document));
+  },
+
+  services: async (filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>> => {
+    const wrong = filterFault(filter);
+    if (wrong !== undefined) return fault(wrong);
+    const at = await reads.begin(context, { scope: 'services:read' }, filter.asOf);
+    if (!at.ok) return at;
+    const { store, asOf, position } = at.value;
+    const services: Service[] = [];
+    for (const document of documentsAt(store, asOf)) {
+      if (matches(document, filter)) services.push(serviceView(registry, document));
+    }
+    return ok({ services, position: asOf ?? position });
+  },
+});

@@ -1,0 +1,197 @@
+import type { Requirement } from '../../domain/access.ts';
+import { decodeEvent } from '../../domain/catalog.ts';
+import {
+  asStreamId,
+  categories,
+  type LogEvent,
+  type Position,
+  streamId,
+  streamKey,
+} from '../../domain/event.ts';
+import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../domain/names.ts';
+import type { ServiceDocument, StateDocument } from '../../projections/documents.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import type {
+  Context,
+  Message,
+  ServiceChange,
+  StateChange,
+  Watch,
+  Watched,
+  WatchInput,
+} from '../nexus-core.ts';
+import type { WatchFilter } from '../watch/filter.ts';
+import { positionOf } from './as-of.ts';
+import { demand } from './demand.ts';
+import { messageFrom, streamRequirement } from './logs.ts';
+import type { Parts } from './parts.ts';
+import { serviceView } from './services.ts';
+
+/** How long a watcher of documents waits for the read models to pass an event before it is told from the log. */
+const readModelsMs = 5_000;
+
+const invalid = (pointer: string, detail: string) =>
+  fault(problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] }));
+
+const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
+  ServiceRegistered: 'registered',
+  ServiceUpdated: 'updated',
+  ServiceStatusChanged: 'status',
+  ServiceDeregistered: 'deregistered',
+};
+
+export const createWatches = ({ log, hub, runner, registry }: Parts) => {
+  /** Where the watch begins: what the client says, or the newest event that the log has now. */
+  const startOf = async (after: string | undefined): Promise<Result<Position>> => {
+    if (after === 'start') return ok(log.start);
+    if (after !== undefined) return positionOf(log, 'after', after);
+    if (!log.reachable) return ok(hub.position);
+    return ok(await log.position());
+  };
+
+  /** Turns batches of events into batches of what the watcher is of; events that are none of it leave only their place. */
+  async function* mapped<Item>(
+    source: AsyncIterable<Watched<LogEvent>>,
+    map: (events: readonly LogEvent[], position: Position) => readonly Item[] | Promise<readonly Item[]>,
+  ): AsyncIterable<Watched<Item>> {
+    for await (const part of source) {
+      if (part.type !== 'items') yield part;
+      else yield { type: 'items', items: await map(part.items, part.position), position: part.position };
+    }
+  }
+
+  const begin = async <Item>(
+    requirement: Requirement,
+    filter: WatchFilter,
+    { after, signal }: WatchInput,
+    context: Context,
+    map: (events: readonly LogEvent[], position: Position) => readonly Item[] | Promise<readonly Item[]>,
+  ): Promise<Result<Watch<Item>>> => {
+    const denied = demand(context, requirement);
+    if (denied !== undefined) return denied;
+    const start = await startOf(after);
+    if (!start.ok) return start;
+    const items = mapped(hub.watch({ filter, after: start.value, signal }), map);
+    return ok({ position: start.value, items });
+  };
+
+  const stateChange = async (event: LogEvent): Promise<StateChange | undefined> => {
+    const decoded = decodeEvent(event);
+    if (!decoded.ok || !decoded.known) return undefined;
+    const { type, data } = decoded.event;
+    if (type !== 'StateSet' && type !== 'StateDeleted') return undefined;
+    const key = streamKey(event.stream);
+    let old: StateDocument | undefined;
+    for (const past of runner.store.history<StateDocument>('state', key, event.position)) {
+      old = past.document;
+      break;
+    }
+    return {
+      key,
+      value: type === 'StateSet' ? data.value : null,
+      oldValue: old === undefined || old.deleted ? null : old.value,
+      version: event.revision + 1,
+      deleted: type === 'StateDeleted',
+      position: event.position,
+    };
+  };
+
+  const stateChanges = async (
+    events: readonly LogEvent[],
+    position: Position,
+  ): Promise<readonly StateChange[]> => {
+    await runner.reached(position, readModelsMs);
+    const changes: StateChange[] = [];
+    for (const event of events) {
+      const change = await stateChange(event);
+      if (change !== undefined) changes.push(change);
+    }
+    return changes;
+  };
+
+  const serviceChanges =
+    (name: string | undefined) =>
+    async (events: readonly LogEvent[], position: Position): Promise<readonly ServiceChange[]> => {
+      await runner.reached(position, readModelsMs);
+      const changes: ServiceChange[] = [];
+      for (const event of events) {
+        const change = changeNames[event.type];
+        const document = runner.store.at<ServiceDocument>(
+          'services',
+          streamKey(event.stream),
+          event.position,
+        )?.document;
+        if (change === undefined || document === undefined) continue;
+        if (name !== undefined && document.name !== name) continue;
+        changes.push({ change, service: serviceView(registry, document), position: event.position });
+      }
+      return changes;
+    };
+
+  return {
+    watchMessages: async (
+      topic: string,
+      input: WatchInput,
+      context: Context,
+    ): Promise<Result<Watch<Message>>> => {
+      if (!isTopicPattern(topic))
+        return invalid('/topic', 'must be a topic, in which a segment may be * and the last one >');
+      return begin({ scope: 'events:read', topic }, { topic }, input, context, (events) =>
+        events.map(messageFrom).filter((message) => message !== undefined),
+      );
+    },
+
+    watchState: async (
+      selector: { readonly key: string } | { readonly prefix: string },
+      input: WatchInput,
+      context: Context,
+    ): Promise<Result<Watch<StateChange>>> => {
+      const rule = 'must be 1 to 512 bytes of UTF-8 without control characters';
+      if ('key' in selector) {
+        const { key } = selector;
+        if (!isStateKey(key)) return invalid('/key', rule);
+        return begin(
+          { scope: 'state:read', key },
+          { stream: streamId('state', key) },
+          input,
+          context,
+          stateChanges,
+        );
+      }
+      const { prefix } = selector;
+      if (!isStatePrefix(prefix)) return invalid('/prefix', rule);
+      return begin({ scope: 'state:read', prefix }, { keyPrefix: prefix }, input, context, stateChanges);
+    },
+
+    watchServices: async (
+      name: string | undefined,
+      input: WatchInput,
+      context: Context,
+    ): Promise<Result<Watch<ServiceChange>>> => {
+      if (name !== undefined && !isServiceName(name))
+        return invalid('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
+      return begin({ scope: 'services:read' }, { category: 'service' }, input, context, serviceChanges(name));
+    },
+
+    watchEvents: async (
+      selector: { readonly stream: string } | { readonly category: string } | { readonly all: true },
+      input: WatchInput,
+      context: Context,
+    ): Promise<Result<Watch<LogEvent>>> => {
+      const same = (events: readonly LogEvent[]) => events;
+      if ('stream' in selector) {
+        const { stream } = selector;
+        if (stream.length === 0 || stream.length > 1_024) return invalid('/stream', 'must name a stream');
+        return begin(streamRequirement(stream), { stream: asStreamId(stream) }, input, context, same);
+      }
+      if ('category' in selector) {
+        const { category } = selector;
+        if (!categories.some((known) => known === category)) {
+          return invalid('/category', `must be one of ${categories.join(', ')}`);
+        }
+        return begin({ scope: 'log:read' }, { category }, input, context, same);
+      }
+      return begin({ scope: 'log:read' }, { all: true }, input, context, same);
+    },
+  };
+};

@@ -1,0 +1,63 @@
+import { asPosition } from '../../domain/event.ts';
+import { type EventLog, LogError, type LogKind, type WatchOptions } from './event-log.ts';
+
+/** Width of a position by back end: EventStoreDB's hold a commit and a prepare place. */
+const zeros: Readonly<Record<LogKind, string>> = {
+  embedded: '0'.repeat(16),
+  redis: '0'.repeat(16),
+  eventstoredb: '0'.repeat(32),
+};
+
+/**
+ * A log that is still being looked for: every call is refused with `log_unavailable` until `found` resolves, then it is
+ * that log. So a node whose log is away serves reads from its read models at once, and writes when it is back.
+ */
+export const createGatedLog = (kind: LogKind, found: Promise<EventLog>): EventLog => {
+  let log: EventLog | undefined;
+  let closed = false;
+  const opened = found.then(
+    (value) => {
+      log = value;
+      return value;
+    },
+    () => undefined,
+  );
+  const behind = (): EventLog => {
+    if (log !== undefined) return log;
+    if (closed) throw new LogError('log_closed', 'the log was closed');
+    throw new LogError('log_unavailable', 'the event log of this node has not been reached yet', { kind });
+  };
+  const watch = async function* (options: WatchOptions) {
+    const { promise: aborted, resolve: abort } = Promise.withResolvers<undefined>();
+    const onAbort = () => abort(undefined);
+    options.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const found = options.signal.aborted ? undefined : await Promise.race([opened, aborted]);
+      if (found !== undefined) yield* found.watch(options);
+    } finally {
+      options.signal.removeEventListener('abort', onAbort);
+    }
+  };
+  return {
+    kind,
+    get durability() {
+      return log?.durability ?? { durable: true, note: 'not reached yet' };
+    },
+    start: asPosition(zeros[kind]),
+    get reachable() {
+      return log?.reachable ?? false;
+    },
+    append: async (stream, events, expected) => behind().append(stream, events, expected),
+    readStream: async (stream, options) => behind().readStream(stream, options),
+    readAll: async (options) => behind().readAll(options),
+    watch,
+    head: async (stream) => behind().head(stream),
+    position: async () => behind().position(),
+    truncate: async (stream, before) => behind().truncate(stream, before),
+    scavenge: async (options) => behind().scavenge(options),
+    close: async () => {
+      closed = true;
+      await log?.close();
+    },
+  };
+};

@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { openZeroMq } from './bus/zeromq.ts';
+import { parseConfig } from './config.ts';
+import { openCore } from './core.ts';
+import { openGateway } from './gateway/gateway.ts';
+import { createLogger, type Logger } from './logger.ts';
+
+/** After this a drain that does not end is cut off. */
+const drainMs = 10_000;
+
+const readText = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+};
+
+const fail = (line: string, code: number): never => {
+  process.stderr.write(`${line}\n`);
+  process.exit(code);
+};
+
+const start = async (argv: readonly string[]): Promise<void> => {
+  const parsed = parseConfig(argv, process.env, readText);
+  if (!parsed.ok) return fail(`nexus: ${parsed.message}`, 2);
+  if (parsed.help !== undefined) {
+    process.stdout.write(parsed.help);
+    return;
+  }
+  const { config } = parsed;
+  const logger = createLogger(config.logLevel);
+  endOnFault(logger);
+
+  const core = await openCore(config, {
+    logger,
+    onFailure: (error) => {
+      logger.error({ error }, 'the event log failed: nothing is acknowledged any more');
+      fail(`nexus: the event log failed and this process ends: ${error.message}`, 1);
+    },
+  });
+  const gateway = await openGateway({ core, config, logger });
+  const zeroMq = await openZeroMq({ core, config, logger });
+  core.listensOn([gateway.port, ...zeroMq.ports]);
+
+  const { log } = core.parts;
+  const position = log.reachable ? await log.position().catch(() => log.start) : core.parts.runner.position;
+  const auth = config.jwtSecret === null ? 'off' : 'jwt';
+  const weak = log.reachable && !log.durability.durable ? ` durable=no (${log.durability.note})` : '';
+  process.stdout.write(
+    `NEXUS ready ${gateway.url} log=${log.kind} auth=${auth} position=${position}${weak}\n`,
+  );
+
+  let draining = false;
+  const drain = async (signal: NodeJS.Signals): Promise<void> => {
+    if (draining) return;
+    draining = true;
+    logger.info({ signal }, 'draining');
+    setTimeout(() => fail('nexus: the drain took too long', 1), drainMs).unref();
+    await gateway.close();
+    await zeroMq.close();
+    await core.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      drain(signal).catch((error: unknown) => {
+        logger.error({ error }, 'the drain failed');
+        fail('nexus: the drain failed', 1);
+      });
+    });
+  }
+};
+
+/** A fault that nobody caught: the state of the process is unknown, so it ends; the log needs no repair. */
+const endOnFault = (logger: Logger): void => {
+  const end = (error: unknown) => {
+    logger.error({ error }, 'a fault that nothing caught');
+    fail(`nexus: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+};
+
+const usage = `Usage: nexus start [options]
+
+Starts the hub: registry, message bus, versioned state and gateway over one event log.
+\`nexus start --help\` lists the options.
+`;
+
+const [command, ...argv] = process.argv.slice(2);
+if (command === 'start') {
+  start(argv).catch((error: unknown) => {
+    fail(`nexus: ${error instanceof Error ? error.message : String(error)}`, 1);
+  });
+} else if (command === 'help' || command === '--help' || command === '-h') {
+  process.stdout.write(usage);
+} else {
+  fail(
+    command === undefined ? usage : `nexus: there is no command ${JSON.stringify(command)}\n\n${usage}`,
+    2,
+  );
+}
