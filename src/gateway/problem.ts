@@ -1,7 +1,8 @@
 import type { Context } from 'koa';
-import type { Logger } from 'pino';
+
 import { type ErrorCode, errorTable, type Problem, ProblemError, problem } from '../errors.ts';
 import { LogError } from '../log/event-log.ts';
+import type { Logger } from '../logger.ts';
 import { ReadModelDamaged } from '../projection/read-store.ts';
 
 /** RFC 9457. */
@@ -35,7 +36,8 @@ export const problemHeaders = (fault: Problem): Record<string, string> => {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   };
-  const retryAfter = retryAfterSec[fault.code];
+  const known = fault.facts?.retryAfterSec;
+  const retryAfter = typeof known === 'number' ? known : retryAfterSec[fault.code];
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   if (fault.code === 'unauthorized') headers['www-authenticate'] = challenge(fault);
   return headers;
@@ -45,8 +47,11 @@ export const problemHeaders = (fault: Problem): Record<string, string> => {
 const challenge = (fault: Problem): string =>
   fault.facts?.token === 'absent' ? 'Bearer realm="nexus"' : 'Bearer realm="nexus", error="invalid_token"';
 
+/** The part of a Koa context that an answer needs, whatever its state is. */
+type Answerable = Pick<Context, 'status' | 'set' | 'body'>;
+
 /** Answers with `fault`; `status` in place of the table's where HTTP wants another (412 for a header's precondition). */
-export const respondProblem = (ctx: Context, fault: Problem, status: number = statusOf(fault)): void => {
+export const respondProblem = (ctx: Answerable, fault: Problem, status: number = statusOf(fault)): void => {
   ctx.status = status;
   ctx.set(problemHeaders(fault));
   ctx.body = JSON.stringify(problemBody(fault, status));

@@ -1,0 +1,64 @@
+import type { Context as KoaContext, ParameterizedContext } from 'koa';
+import { parsePosition } from '../../domain/event.ts';
+import { ProblemError, problem } from '../errors.ts';
+import { newId } from '../ids.ts';
+import type { Context } from '../nexus-core.ts';
+import type { Admitted } from './auth/access.ts';
+
+/** What the gate (gate.ts) found out about a request, for whatever answers it. */
+export type RequestState = {
+  requestId: string;
+  correlationId: string;
+  subject: Admitted;
+  /** The budget that the request is counted against; false for none (limits/rate-limit.ts). */
+  budget: string | false;
+  heartbeat: boolean;
+};
+
+export type RequestContext = ParameterizedContext<RequestState>;
+
+const id = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
+// W3C Trace Context, level 1: version, trace id, parent id, flags.
+const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The client's own id where it has a sane one (1 to 128 visible characters), else a new one. */
+export const requestIdOf = (given: string | string[] | undefined): string =>
+  typeof given === 'string' && id.test(given) ? given : newId();
+
+/** `X-Correlation-Id` where it is sane, else the request's id. */
+export const correlationIdOf = (given: string | string[] | undefined, requestId: string): string =>
+  typeof given === 'string' && id.test(given) ? given : requestId;
+
+/**
+ * What the hub is told of a request: who asks, and what its answer is traced by.
+ *
+ * @throws {ProblemError} `invalid` when X-Nexus-Min-Position is no position.
+ */
+export const contextOf = (ctx: RequestContext | KoaContext): Context => {
+  const state: RequestState = ctx.state;
+  const { headers } = ctx.req;
+  const { traceparent } = headers;
+  const causation = headers['x-causation-id'];
+  const minPosition = headers['x-nexus-min-position'];
+  if (traceparent === undefined && causation === undefined && minPosition === undefined) {
+    return { subject: state.subject, correlationId: state.correlationId };
+  }
+  return {
+    subject: state.subject,
+    correlationId: state.correlationId,
+    ...(typeof causation === 'string' && id.test(causation) ? { causationId: causation } : {}),
+    ...(typeof traceparent === 'string' && traceparentForm.test(traceparent) ? { traceparent } : {}),
+    ...(minPosition === undefined ? {} : { minPosition: minPositionOf(minPosition) }),
+  };
+};
+
+const minPositionOf = (given: string | string[]) => {
+  const position = typeof given === 'string' ? parsePosition(given) : undefined;
+  if (position !== undefined) return position;
+  const detail = 'must be a position';
+  throw new ProblemError(
+    problem('invalid', `X-Nexus-Min-Position ${detail}`, {
+      errors: [{ pointer: '/X-Nexus-Min-Position', detail }],
+    }),
+  );
+};
