@@ -1,0 +1,127 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { Decider } from '../../domain/decider.ts';
+import { asRevision } from '../../domain/event.ts';
+import { messageDecider } from '../../domain/message/decider.ts';
+import { serviceDecider } from '../../domain/service/decider.ts';
+import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
+import {
+  anyActor,
+  anyMessageEvent,
+  anyServiceCommand,
+  anyServiceEvent,
+  anyStateCommand,
+  anyStateEvent,
+  historyOf,
+  seeded,
+} from '../support/arbitraries.ts';
+import { type By, by, foldAll } from '../support/given.ts';
+
+const frozen = <Value>(value: Value): Value => {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) frozen(part);
+  }
+  return value;
+};
+
+/** The laws that hold for every decider, whatever the history and the commands. */
+const laws = <State, Command extends { readonly type: string }, Event, Rejection>(
+  name: string,
+  decider: Decider<State, Command, Event, Rejection>,
+  anyCommand: fc.Arbitrary<Command>,
+  anyEvent: fc.Arbitrary<Event>,
+) => {
+  test(`${name} › decide answers on every state and throws on none`, (t) => {
+    const property = fc.property(historyOf(anyEvent), anyCommand, (history, command) => {
+      const state = frozen(foldAll(decider, history));
+      const first = decider.decide(frozen(command), state);
+      t.deepEqual(decider.decide(command, state), first);
+    });
+    t.notThrows(() => fc.assert(property, seeded));
+  });
+
+  test(`${name} › folding the same history twice gives equal states and mutates nothing`, (t) => {
+    const property = fc.property(historyOf(anyEvent), (history) => {
+      const once = foldAll(decider, frozen(history));
+      const twice = history.reduce<State>(
+        (state, { actor, event }, index) =>
+          decider.evolve(frozen(state), event, { revision: asRevision(index), actor }),
+        decider.initial,
+      );
+      t.deepEqual(twice, once);
+    });
+    t.notThrows(() => fc.assert(property, seeded));
+  });
+
+  test(`${name} › a rebuild from what was recorded equals the live state`, (t) => {
+    const commands = fc.array(fc.tuple(anyActor, anyCommand), { maxLength: 20 });
+    const property = fc.property(commands, (steps) => {
+      let live = decider.initial;
+      const recorded: By<Event>[] = [];
+      for (const [actor, command] of steps) {
+        const decision = decider.decide(command, live);
+        if (!decision.ok) continue;
+        for (const event of decision.events) {
+          live = decider.evolve(live, event, { revision: asRevision(recorded.length), actor });
+          recorded.push(by(actor, event));
+        }
+      }
+      t.deepEqual(foldAll(decider, recorded), live);
+    });
+    t.notThrows(() => fc.assert(property, seeded));
+  });
+};
+
+laws('service', serviceDecider, anyServiceCommand, anyServiceEvent);
+laws('state', stateDecider, anyStateCommand, anyStateEvent);
+laws(
+  'message',
+  messageDecider,
+  anyMessageEvent.map(({ data }) => ({ type: 'PublishMessage' as const, ...data })),
+  anyMessageEvent,
+);
+
+test('service › a command that was accepted changes nothing when it is repeated at once', (t) => {
+  const property = fc.property(historyOf(anyServiceEvent), anyServiceCommand, (history, command) => {
+    if (command.type === 'DeregisterService') return;
+    const decision = serviceDecider.decide(command, foldAll(serviceDecider, history));
+    if (!decision.ok) return;
+    const after = foldAll(serviceDecider, [
+      ...history,
+      ...decision.events.map((event) => by(command.actor.subject, event)),
+    ]);
+    t.deepEqual(serviceDecider.decide(command, after), { ok: true, events: [] });
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('service › whoever is neither owner nor admin changes nothing, ever', (t) => {
+  const property = fc.property(historyOf(anyServiceEvent), anyServiceCommand, (history, command) => {
+    const state = foldAll(serviceDecider, history);
+    const decision = serviceDecider.decide(command, state);
+    const foreign =
+      state.status !== 'unregistered' && state.owner !== command.actor.subject && !command.actor.admin;
+    t.true(!foreign || !decision.ok);
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('state › the version counts every event, deletions too, also behind what was truncated', (t) => {
+  const property = fc.property(historyOf(anyStateEvent), fc.nat({ max: 1_000 }), (history, truncated) => {
+    const state = foldAll(stateDecider, history, truncated);
+    t.is(state.version, history.length === 0 ? 0 : truncated + history.length);
+    t.is(currentVersion(state), state.exists ? state.version : 0);
+    t.is(state.exists, history.at(-1)?.event.type === 'StateSet');
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('state › a put is accepted exactly when its expectation is the current version', (t) => {
+  const property = fc.property(historyOf(anyStateEvent), fc.nat({ max: 13 }), (history, expectedVersion) => {
+    const state = foldAll(stateDecider, history);
+    const { ok } = stateDecider.decide({ type: 'SetState', value: 1, expectedVersion }, state);
+    t.is(ok, expectedVersion === currentVersion(state));
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});

@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import type { Json } from '../../domain/event.ts';
+import { type MessageEvent, priorities } from '../../domain/message/message.ts';
+import {
+  type ServiceCommand,
+  type ServiceEvent,
+  type ServiceFields,
+  serviceStatuses,
+} from '../../domain/service/service.ts';
+import type { StateCommand, StateEvent } from '../../domain/state/state.ts';
+import { type By, by } from './given.ts';
+
+/** What every property runs with: a fixed seed, so that a failure is the same failure everywhere. */
+export const seeded = { seed: 20_260_101, numRuns: 300 };
+
+/** JSON as it comes back from the log: no -0, no undefined, no NaN. */
+export const anyJson: fc.Arbitrary<Json> = fc.json({ maxDepth: 4 }).map((text): Json => JSON.parse(text));
+
+export const anyActor = fc.constantFrom('ann', 'bob', 'system');
+const texts = fc.array(fc.constantFrom('search', 'store', 'plan'), { maxLength: 3 });
+
+export const anyFields: fc.Arbitrary<ServiceFields> = fc.record({
+  name: fc.constantFrom('memory', 'scraper'),
+  version: fc.constantFrom('1.0.0', '2.1.0'),
+  host: fc.constantFrom('127.0.0.1', 'localhost'),
+  port: fc.integer({ min: 1, max: 65_535 }),
+  protocol: fc.constantFrom('http', 'https'),
+  capabilities: texts,
+  healthCheckUrl: fc.constantFrom(null, 'http://127.0.0.1/health'),
+  ttlSec: fc.constantFrom(null, 30),
+  weight: fc.integer({ min: 1, max: 1_000 }),
+  tags: texts,
+  metadata: fc.dictionary(fc.string({ maxLength: 4 }), anyJson, { maxKeys: 3 }),
+});
+
+const anyChanges: fc.Arbitrary<Partial<ServiceFields>> = anyFields.chain((fields) =>
+  fc.subarray(Object.entries(fields)).map((entries): Partial<ServiceFields> => Object.fromEntries(entries)),
+);
+const anyStatus = fc.constantFrom(...serviceStatuses);
+const reason = fc.constantFrom('probe failed', 'operator');
+
+export const serviceId = 'memory-1';
+
+export const anyServiceCommand: fc.Arbitrary<ServiceCommand> = fc
+  .record({ subject: anyActor, admin: fc.boolean() })
+  .chain((actor) =>
+    fc.oneof(
+      anyFields.map((fields): ServiceCommand => ({ type: 'RegisterService', id: serviceId, fields, actor })),
+      anyChanges.map((changes): ServiceCommand => ({ type: 'UpdateService', changes, actor })),
+      fc
+        .tuple(anyStatus, reason)
+        .map(([to, why]): ServiceCommand => ({ type: 'ChangeServiceStatus', to, reason: why, actor })),
+      reason.map((why): ServiceCommand => ({ type: 'DeregisterService', reason: why, actor })),
+    ),
+  );
+
+/** Any events in any order, such as a truncated stream may hold, not only what the decider would record. */
+export const anyServiceEvent: fc.Arbitrary<ServiceEvent> = fc.oneof(
+  fc.tuple(anyFields, anyStatus).map(
+    ([fields, status]): ServiceEvent => ({
+      type: 'ServiceRegistered',
+      data: { ...fields, id: serviceId, status, reason: 'registered' },
+    }),
+  ),
+  anyChanges.map((changes): ServiceEvent => ({ type: 'ServiceUpdated', data: { changes } })),
+  fc
+    .tuple(anyStatus, anyStatus, reason)
+    .map(
+      ([from, to, why]): ServiceEvent => ({ type: 'ServiceStatusChanged', data: { from, to, reason: why } }),
+    ),
+  fc
+    .tuple(fc.constantFrom('ServiceDeregistered', 'CircuitOpened', 'CircuitClosed'), reason)
+    .map(([type, why]): ServiceEvent => ({ type, data: { reason: why } })),
+);
+
+const anyVersion = fc.option(fc.nat({ max: 6 }), { nil: undefined });
+
+export const anyStateCommand: fc.Arbitrary<StateCommand> = fc
+  .tuple(anyJson, anyVersion, fc.boolean())
+  .map(([value, version, put]): StateCommand => {
+    const expected = version === undefined ? {} : { expectedVersion: version };
+    return put ? { type: 'SetState', value, ...expected } : { type: 'DeleteState', ...expected };
+  });
+
+export const anyStateEvent: fc.Arbitrary<StateEvent> = fc.oneof(
+  anyJson.map((value): StateEvent => ({ type: 'StateSet', data: { value } })),
+  fc.constant<StateEvent>({ type: 'StateDeleted', data: {} }),
+);
+
+export const topic = 'orders.eu.created';
+
+export const anyMessageEvent: fc.Arbitrary<MessageEvent> = fc
+  .record(
+    {
+      messageId: fc.uuid(),
+      payload: anyJson,
+      priority: fc.constantFrom(...priorities),
+      key: fc.string({ minLength: 1, maxLength: 8 }),
+      headers: fc.dictionary(fc.string({ minLength: 1, maxLength: 4 }), fc.string({ maxLength: 8 })),
+    },
+    { requiredKeys: ['messageId', 'payload', 'priority'] },
+  )
+  .map((data): MessageEvent => ({ type: 'MessagePublished', data: { ...data, topic } }));
+
+export const historyOf = <Event>(event: fc.Arbitrary<Event>): fc.Arbitrary<readonly By<Event>[]> =>
+  fc.array(
+    fc.tuple(anyActor, event).map(([actor, one]) => by(actor, one)),
+    { maxLength: 12 },
+  );
