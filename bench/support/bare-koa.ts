@@ -1,0 +1,43 @@
+import Router from '@koa/router';
+import Koa from 'koa';
+import { openEmbeddedLog } from '../../src/log/embedded.ts';
+import { streamId } from '../../domain/event.ts';
+import { newId } from '../../src/ids.ts';
+
+/**
+ * The reference of the gateway: Koa, @koa/router and a JSON body parser of a few lines, with the same durable append and
+ * nothing else: no checks, no limits, no read models. Prints its port; argument: the folder of its log.
+ */
+const log = await openEmbeddedLog({ directory: process.argv[2] ?? 'bench-log' });
+const app = new Koa();
+const router = new Router();
+
+const readJson = async (request: NodeJS.ReadableStream): Promise<Record<string, unknown>> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(Buffer.from(chunk));
+  return JSON.parse(Buffer.concat(chunks).toString());
+};
+
+const append = async (stream: string, type: string, data: unknown) => {
+  const id = newId();
+  const metadata = { actor: 'bare', correlationId: id, causationId: null, node: 'bare', schema: 1 };
+  const result = await log.append(streamId('state', stream), [{ id, type, data, metadata }], 'any');
+  return { id, place: result.ok ? result.events[0] : undefined };
+};
+
+router.put('/state/:key', async (ctx) => {
+  const body = await readJson(ctx.req);
+  const { place } = await append(ctx.params.key ?? '', 'StateSet', { value: body.value });
+  ctx.body = { key: ctx.params.key, value: body.value, version: (place?.revision ?? 0) + 1, position: place?.position };
+});
+router.post('/events/:topic', async (ctx) => {
+  const body = await readJson(ctx.req);
+  const { id, place } = await append(ctx.params.topic ?? '', 'MessagePublished', { payload: body.payload });
+  ctx.status = 201;
+  ctx.body = { messageId: id, topic: ctx.params.topic, position: place?.position };
+});
+app.use(router.routes());
+const server = app.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  process.stdout.write(`${typeof address === 'object' && address !== null ? address.port : 0}\n`);
+});

@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+/** A `redis-server` of its own in a temporary folder, or undefined where there is none. */
+export type BenchRedis = { readonly url: string; close(): Promise<void> };
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+};
+
+export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<BenchRedis | undefined> => {
+  const directory = mkdtempSync(join(tmpdir(), 'nexus-bench-redis-'));
+  const port = await freePort();
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+  const child: ChildProcess = spawn(
+    'redis-server',
+    [...settings, '--appendonly', 'yes', '--appendfsync', appendfsync, '--auto-aof-rewrite-percentage', '0'],
+    { stdio: 'ignore' },
+  );
+  const failed = await Promise.race([once(child, 'error').then(() => true), once(child, 'spawn').then(() => false)]);
+  if (failed) {
+    rmSync(directory, { recursive: true, force: true });
+    return undefined;
+  }
+  const url = `redis://127.0.0.1:${port}`;
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: 100 });
+  client.on('error', () => {});
+  await client.ping();
+  client.disconnect();
+  return {
+    url,
+    close: async () => {
+      const exit = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exit;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+};
+
+/** The settings of the adapter's own connection (src/log/redis.ts), for the raw reference. */
+export const rawClient = async (url: string): Promise<Redis> => {
+  const client = new Redis(url, { enableAutoPipelining: true, autoResendUnfulfilledCommands: false, lazyConnect: true });
+  await client.connect();
+  return client;
+};
