@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import type { IServerFeaturesServer } from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
+import type { IStreamsServer } from '@eventstore/db-client/generated/streams_grpc_pb.js';
+import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { batchAppend, plainAppend } from './esdb/append.ts';
+import { count, createEsdbFaults, type EsdbContext } from './esdb/faults.ts';
+import { proto } from './esdb/proto.ts';
+import { read } from './esdb/read.ts';
+import { createEsdbStore } from './esdb/store.ts';
+
+const methods = ['append', 'batchappend', 'delete', 'read', 'tombstone'];
+
+const supportedMethods = (): InstanceType<typeof proto.features.SupportedMethods> => {
+  const response = new proto.features.SupportedMethods();
+  response.setEventStoreServerVersion('23.10.0.0');
+  for (const name of methods) {
+    const method = new proto.features.SupportedMethod();
+    method.setServiceName('event_store.client.streams.streams');
+    method.setMethodName(name);
+    response.addMethods(method);
+  }
+  return response;
+};
+
+const serve = (context: EsdbContext): Server => {
+  const { faults, store } = context;
+  const server = new Server();
+  const featuresServer: IServerFeaturesServer = {
+    getSupportedMethods: (_call, callback) => {
+      count(context, 'features');
+      if (faults.settings.features === 'unimplemented') callback({ code: status.UNIMPLEMENTED, details: '' });
+      else if (faults.settings.failFeatures > 0) {
+        faults.settings.failFeatures--;
+        callback({ code: status.INTERNAL, details: 'an odd error' });
+      } else callback(null, supportedMethods());
+    },
+  };
+  const streamsServer: IStreamsServer = {
+    read: (call) => read(context, call),
+    append: (call, callback) => plainAppend(context, call, callback),
+    batchAppend: (call) => batchAppend(context, call),
+    delete: (_call, callback) => callback({ code: status.UNIMPLEMENTED, details: '' }),
+    tombstone: (call, callback) => {
+      const identifier = call.request.getOptions()?.getStreamIdentifier();
+      store.tombstone(Buffer.from(identifier?.getStreamName_asU8() ?? []).toString('utf8'));
+      callback(null, new proto.streams.TombstoneResp());
+    },
+  };
+  server.addService(proto.ServerFeaturesService, featuresServer);
+  server.addService(proto.StreamsService, streamsServer);
+  return server;
+};
+
+const bind = (server: Server, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+
+/**
+ * A server that speaks EventStoreDB's gRPC protocol over a log in memory, on a free port of this machine. It shows an
+ * adapter's logic under faults; it proves nothing about durability, clusters, TLS, access control or speed.
+ */
+export const startEsdbServer = async () => {
+  const context: EsdbContext = { store: createEsdbStore(), faults: createEsdbFaults(), calls: new Map() };
+  let server = serve(context);
+  const port = await bind(server, 0);
+
+  /** Breaks every connection at once, as a killed process does. The log stays. */
+  const kill = (): void => server.forceShutdown();
+  return {
+    url: `esdb://127.0.0.1:${port}?tls=false&keepAliveInterval=-1`,
+    store: context.store,
+    faults: context.faults,
+    /** How often the named call (`batchAppend`, `append`, `readStream`, `readAll`, `subscribe`, `features`) was taken. */
+    calls: (name: string): number => context.calls.get(name) ?? 0,
+    kill,
+    /** Serves the same log again on the same port; ids appended with `any` are forgotten, as by a real restart. */
+    restart: async (): Promise<void> => {
+      kill();
+      context.store.forgetIds();
+      server = serve(context);
+      await bind(server, port);
+    },
+    /** Writes an event of the server's own into the log. */
+    systemEvent: (): void => {
+      context.store.append(
+        '$stats-127.0.0.1:2113',
+        [
+          {
+            id: randomUUID(),
+            type: '$statsCollected',
+            contentType: 'application/json',
+            data: Buffer.from('{}'),
+            metadata: Buffer.alloc(0),
+          },
+        ],
+        'any',
+      );
+    },
+    stop: kill,
+  };
+};
+
+export type EsdbServer = Awaited<ReturnType<typeof startEsdbServer>>;
