@@ -95,6 +95,8 @@ const matchFrom = <T>(
 export type TopicTrie<T extends object> = {
   /** Number of (pattern, value) pairs. */
   readonly size: number;
+  /** Number of nodes, the root apart: a measure of the memory in use, 0 when nothing is left. */
+  readonly nodes: number;
   /** False when the value stands under that pattern already. `pattern` must satisfy `isTopicPattern`. */
   add(pattern: string, value: T): boolean;
   /** False when it did not stand there. Leaves no empty node behind. */
@@ -112,14 +114,20 @@ export type TopicTrie<T extends object> = {
 export const createTopicTrie = <T extends object>(): TopicTrie<T> => {
   const root = createNode<T>('');
   let size = 0;
+  let nodes = 0;
+
+  const nodeFor = (segment: string): Node<T> => {
+    nodes += 1;
+    return createNode(segment);
+  };
 
   const makePath = (segments: readonly string[]): Node<T> => {
     let node = root;
     for (const segment of segments) {
       if (segment === '*') {
-        node.star ??= createNode(segment);
+        node.star ??= nodeFor(segment);
         node = node.star;
-      } else node = childOf(node, segment) ?? adopt(node, createNode(segment));
+      } else node = childOf(node, segment) ?? adopt(node, nodeFor(segment));
     }
     return node;
   };
@@ -129,12 +137,17 @@ export const createTopicTrie = <T extends object>(): TopicTrie<T> => {
       const [parent, node] = [path[depth - 1], path[depth]];
       if (parent === undefined || node === undefined || !isEmpty(node)) return;
       orphan(parent, node);
+      nodes -= 1;
     }
   };
 
   return {
     get size() {
       return size;
+    },
+
+    get nodes() {
+      return nodes;
     },
 
     add(pattern, value) {
