@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { canonicalAddress, classifyAddress, networkMatcher } from './addresses.ts';
 
 export type Checked =
-  /** 1 to 16 addresses, all of them checked: connect to these, never to the name. */
+  /** 1 to 4 addresses, checked as every other of the host was: connect to these, never to the name. */
   | { readonly ok: true; readonly addresses: readonly string[] }
   | { readonly ok: false; readonly reason: 'refused' | 'unresolved'; readonly detail: string };
 
@@ -32,7 +32,7 @@ export type TargetsOptions = {
 };
 
 const resolveLimitMs = 5_000;
-const maxAddresses = 16;
+const maxAddresses = 4;
 
 const hostName = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 /** A last label that URL parsers and resolvers read as a number: `2130706433`, `127.1`, `0x7f000001`. */

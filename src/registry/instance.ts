@@ -1,0 +1,78 @@
+import type { ServiceStatus } from '../../domain/service/service.ts';
+import type { ServiceDocument } from '../../projections/documents.ts';
+import { type Evidence, evidenceOf, verdictOf } from './liveness.ts';
+
+/** One registered instance and what this process knows of it. Owned and changed by the registry alone. */
+export type Instance = {
+  readonly id: string;
+  document: ServiceDocument;
+  evidence: Evidence;
+  /** 0 … 1 as last reported; null before that. */
+  load: number | null;
+  metrics: ReadonlyMap<string, number>;
+  lastSeenAt: string;
+  /** Invocations that this process has sent and not yet had the answer of. */
+  inFlight: number;
+  /** Status that is being or was written to the log and has not come back as a document yet. */
+  written: ServiceStatus | null;
+};
+
+export const createInstance = (document: ServiceDocument): Instance => ({
+  id: document.id,
+  document,
+  evidence: evidenceOf(document),
+  load: null,
+  metrics: new Map(),
+  lastSeenAt: document.updatedAt,
+  inFlight: 0,
+  written: null,
+});
+
+/** The status that counts now: what was seen last, even when the log does not have it yet. */
+export const statusOf = (instance: Instance): ServiceStatus =>
+  verdictOf(instance.document, instance.evidence).status;
+
+/** Instances by id and by name. */
+export type Instances = {
+  byId(id: string): Instance | undefined;
+  byName(name: string): Iterable<Instance>;
+  all(): Iterable<Instance>;
+  add(instance: Instance): void;
+  /** Takes a changed document into an instance that is in here. */
+  update(instance: Instance, document: ServiceDocument): void;
+  remove(instance: Instance): void;
+};
+
+export const createInstances = (): Instances => {
+  const ids = new Map<string, Instance>();
+  const names = new Map<string, Set<Instance>>();
+
+  const link = (instance: Instance): void => {
+    const group = names.get(instance.document.name) ?? new Set();
+    names.set(instance.document.name, group.add(instance));
+  };
+  const unlink = (instance: Instance): void => {
+    const group = names.get(instance.document.name);
+    group?.delete(instance);
+    if (group?.size === 0) names.delete(instance.document.name);
+  };
+
+  return {
+    byId: (id) => ids.get(id),
+    byName: (name) => names.get(name) ?? [],
+    all: () => ids.values(),
+    add(instance) {
+      ids.set(instance.id, instance);
+      link(instance);
+    },
+    update(instance, document) {
+      unlink(instance);
+      instance.document = document;
+      link(instance);
+    },
+    remove(instance) {
+      ids.delete(instance.id);
+      unlink(instance);
+    },
+  };
+};

@@ -1,0 +1,214 @@
+import type { ServiceDocument } from '../../projections/documents.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { createAgent } from './connector.ts';
+import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
+import { createInvoke, type Invoke } from './invoke.ts';
+import {
+  afterBadProbe,
+  afterExpiry,
+  afterGoodProbe,
+  afterHeartbeat,
+  evidenceOf,
+  type ReportedStatus,
+} from './liveness.ts';
+import { createProbing } from './probing.ts';
+import { type Alarm, createSchedule } from './schedule.ts';
+import type { Targets } from './targets.ts';
+import { type ChangeStatus, createTransitions } from './transitions.ts';
+
+export type Heartbeat = {
+  readonly load?: number | undefined;
+  readonly status?: ReportedStatus | undefined;
+  readonly metrics?: Readonly<Record<string, unknown>> | undefined;
+};
+
+/** What only this process knows of an instance. */
+export type Live = {
+  readonly load: number | null;
+  readonly inFlight: number;
+  /** RFC 3339: the last heartbeat or good probe; after a restart of the hub, the last event of the service. */
+  readonly lastSeenAt: string;
+  /** Numbers of the last heartbeat that had any, at most 64. */
+  readonly metrics: ReadonlyMap<string, number>;
+};
+
+/**
+ * The services as this process sees them: the documents of the read model, and liveness, which is kept in memory.
+ * Only a change of status becomes an event (docs/adr/0009-registry-liveness.md).
+ */
+export type Registry = {
+  /** Takes a document in: all of them at the start, then each one that changed, in log order. */
+  put(document: ServiceDocument): void;
+  /** Resolves once a change of status that follows from it was written, or could not be. Unknown ids are `not_found`. */
+  heartbeat(
+    id: string,
+    beat: Heartbeat,
+  ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
+  live(id: string): Live | undefined;
+  /** The document as it was last put; undefined for an id that is not registered. */
+  document(id: string): ServiceDocument | undefined;
+  readonly invoke: Invoke;
+  /** Stops probes and timers, gives running invocations 5 s, then breaks them. Idempotent. */
+  close(): Promise<void>;
+};
+
+export type RegistryOptions = {
+  readonly logger: Logger;
+  readonly targets: Targets;
+  readonly changeStatus: ChangeStatus;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+  readonly after?: Clock['after'];
+  /** 0 (inclusive) … 1 (exclusive). */
+  readonly random?: () => number;
+  readonly probeIntervalMs?: number;
+  readonly probeTimeoutMs?: number;
+};
+
+const invokeConnections = 64;
+const probeConnections = 2;
+const closeLimitMs = 5_000;
+const maxMetrics = 64;
+
+const numbersOf = (metrics: Readonly<Record<string, unknown>>): ReadonlyMap<string, number> => {
+  const numbers = new Map<string, number>();
+  for (const [name, value] of Object.entries(metrics)) {
+    if (numbers.size < maxMetrics && typeof value === 'number') numbers.set(name, value);
+  }
+  return numbers;
+};
+
+export const openRegistry = (options: RegistryOptions): Registry => {
+  const { logger, targets, changeStatus, random = Math.random } = options;
+  const clock: Clock = { now: options.clock ?? systemClock.now, after: options.after ?? systemClock.after };
+  const schedule = createSchedule(clock);
+  const instances = createInstances();
+  const expiries = new Map<Instance, Alarm>();
+  const transitions = createTransitions({ clock, logger, schedule, instances, changeStatus });
+  const invokeAgent = createAgent(targets, invokeConnections);
+  const probeAgent = createAgent(targets, probeConnections);
+  const invoke = createInvoke({ instances, dispatcher: invokeAgent, clock, random });
+  let closing: Promise<void> | undefined;
+
+  const seen = (instance: Instance): void => {
+    instance.lastSeenAt = new Date(clock.now()).toISOString();
+  };
+
+  const probing = createProbing({
+    clock,
+    schedule,
+    dispatcher: probeAgent,
+    random,
+    intervalMs: options.probeIntervalMs ?? 10_000,
+    timeoutMs: options.probeTimeoutMs ?? 2_000,
+    onResult(instance, result) {
+      if (result.ok) seen(instance);
+      instance.evidence = result.ok
+        ? afterGoodProbe(instance.evidence)
+        : afterBadProbe(instance.evidence, result.reason);
+      transitions.settle(instance);
+    },
+  });
+
+  /** A whole TTL from now on; a hub that was down does not hold that time against anybody. */
+  const restartTtl = (instance: Instance): void => {
+    const { ttlSec } = instance.document;
+    const alarm = expiries.get(instance);
+    if (ttlSec === null) {
+      alarm?.cancel();
+      return;
+    }
+    const atMs = clock.now() + ttlSec * 1_000;
+    if (alarm !== undefined) {
+      alarm.move(atMs);
+      return;
+    }
+    const ring = (): void => {
+      instance.evidence = afterExpiry(instance.evidence);
+      transitions.settle(instance);
+    };
+    expiries.set(instance, schedule.alarm(atMs, ring));
+  };
+
+  const remove = (instance: Instance): void => {
+    instances.remove(instance);
+    expiries.get(instance)?.cancel();
+    expiries.delete(instance);
+    probing.forget(instance);
+    transitions.settle(instance);
+  };
+
+  const followUp = (instance: Instance): void => {
+    if (instance.document.healthCheckUrl === null) probing.forget(instance);
+    else probing.watch(instance);
+    transitions.settle(instance);
+  };
+
+  const update = (instance: Instance, document: ServiceDocument): void => {
+    const before = instance.document;
+    instances.update(instance, document);
+    const statusMoved = document.status !== before.status || document.statusSince !== before.statusSince;
+    const isOwnChange = statusMoved && document.status === instance.written;
+    if (isOwnChange) {
+      instance.written = null;
+    } else if (statusMoved) {
+      // An operator or the service itself has spoken: what was seen before no longer counts.
+      instance.written = null;
+      instance.evidence = evidenceOf(document);
+    }
+    if (!isOwnChange && document.revision !== before.revision) restartTtl(instance);
+    followUp(instance);
+  };
+
+  return {
+    put(document) {
+      if (closing !== undefined) return;
+      const known = instances.byId(document.id);
+      if (document.deregistered) {
+        if (known !== undefined) remove(known);
+      } else if (known !== undefined) {
+        update(known, document);
+      } else {
+        const instance = createInstance(document);
+        instances.add(instance);
+        restartTtl(instance);
+        followUp(instance);
+      }
+    },
+
+    async heartbeat(id, beat) {
+      const instance = instances.byId(id);
+      if (instance === undefined)
+        return fault(problem('not_found', 'no service has this id: register it again', { id }));
+      seen(instance);
+      if (beat.load !== undefined) instance.load = beat.load;
+      if (beat.metrics !== undefined) instance.metrics = numbersOf(beat.metrics);
+      instance.evidence = afterHeartbeat(instance.evidence, beat.status);
+      restartTtl(instance);
+      await transitions.settle(instance);
+      return ok({ ttlSec: instance.document.ttlSec, status: statusOf(instance) });
+    },
+
+    live: (id) => instances.byId(id),
+    document: (id) => instances.byId(id)?.document,
+
+    invoke: async (...call) =>
+      closing === undefined ? invoke(...call) : fault(problem('shutting_down', 'the hub is shutting down')),
+
+    close() {
+      closing ??= (async () => {
+        schedule.close();
+        await Promise.all([probing.close(), transitions.close()]);
+        const limit = AbortSignal.timeout(closeLimitMs);
+        const late = new Promise<void>((resolve) => {
+          limit.addEventListener('abort', () => resolve(), { once: true });
+        });
+        await Promise.race([Promise.all([invokeAgent.close(), probeAgent.close()]), late]);
+        await Promise.all([invokeAgent.destroy(), probeAgent.destroy()]);
+      })();
+      return closing;
+    },
+  };
+};
