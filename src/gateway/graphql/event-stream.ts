@@ -1,0 +1,88 @@
+import { PassThrough } from 'node:stream';
+import type { FormattedExecutionResult } from 'graphql';
+import type { HelixAnswer } from './helix.ts';
+
+/** Open streams of results by server-sent events (graphql-sse, distinct connections). */
+export type EventStreams = {
+  /** Undefined when there are as many as there may be. */
+  open(expiresAt: number | undefined): EventStream | undefined;
+  close(): void;
+};
+
+export type EventStream = {
+  /** The body of the answer. Whoever reads it slowly is sent results slowly. */
+  readonly body: PassThrough;
+  /** Resolves when there is room for a further result. */
+  ready(): Promise<void>;
+  /** Sends what `answer` brings, then `complete`; stops it when the client goes away. */
+  send(answer: Extract<HelixAnswer, { readonly type: 'results' }>): void;
+};
+
+const maxStreams = 4_096;
+/** A comment as often keeps proxies from closing the connection, and finds out that the client went away. */
+const keepAliveMs = 15_000;
+const highWaterMark = 256 * 1024;
+
+export const createEventStreams = (): EventStreams => {
+  const streams = new Set<PassThrough>();
+
+  const finish = (body: PassThrough): void => {
+    if (body.writableEnded) return;
+    // The empty data line makes browsers dispatch the event.
+    body.end('event: complete\ndata: \n\n');
+  };
+
+  return {
+    open: (expiresAt) => {
+      if (streams.size >= maxStreams) return undefined;
+      const body = new PassThrough({ highWaterMark });
+      streams.add(body);
+      const keepAlive = setInterval(() => {
+        if (!body.writableNeedDrain && !body.writableEnded) body.write(':\n\n');
+      }, keepAliveMs).unref();
+      const expiry =
+        expiresAt === undefined
+          ? undefined
+          : setTimeout(() => finish(body), Math.min(Math.max(expiresAt - Date.now(), 0), 0x7fffffff)).unref();
+      body.once('close', () => {
+        streams.delete(body);
+        clearInterval(keepAlive);
+        clearTimeout(expiry);
+      });
+      // Sent at once, so that the client has the head of the answer before the first result.
+      body.write(':\n\n');
+      return {
+        body,
+        ready: () =>
+          body.writableNeedDrain && !body.destroyed
+            ? new Promise((resolve) => {
+                const done = (): void => {
+                  body.off('drain', done);
+                  body.off('close', done);
+                  resolve();
+                };
+                body.on('drain', done);
+                body.on('close', done);
+              })
+            : Promise.resolve(),
+        send: (answer) => {
+          body.once('close', answer.stop);
+          body.once('finish', answer.stop);
+          void answer
+            .run((result) => emit(body, result))
+            .then(
+              () => finish(body),
+              (error: unknown) => body.destroy(error instanceof Error ? error : new Error(String(error))),
+            );
+        },
+      };
+    },
+    close: () => {
+      for (const body of streams) finish(body);
+    },
+  };
+};
+
+const emit = (body: PassThrough, result: FormattedExecutionResult): void => {
+  if (!body.writableEnded && !body.destroyed) body.write(`event: next\ndata: ${JSON.stringify(result)}\n\n`);
+};

@@ -1,0 +1,149 @@
+import { type FormattedExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
+import type { Context as KoaContext } from 'koa';
+import type { Logger } from 'pino';
+import { fault, ok, type Problem, ProblemError, problem, type Result } from '../../errors.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import { contextOf, type RequestState } from '../context.ts';
+import { respondProblem } from '../problem.ts';
+import type { Documents, OperationRequest } from './document.ts';
+import { createEventStreams } from './event-stream.ts';
+import { formatError } from './faults.ts';
+import { runOperation } from './helix.ts';
+import { parseBody, parseQuery } from './request.ts';
+
+const json = 'application/json';
+const graphqlJson = 'application/graphql-response+json';
+const eventStream = 'text/event-stream';
+const maxBodyBytes = 1024 * 1024;
+
+export type GraphqlHttpOptions = {
+  readonly schema: GraphQLSchema;
+  readonly documents: Documents;
+  readonly core: NexusCore;
+  readonly logger: Logger;
+};
+
+/**
+ * GraphQL over HTTP, and subscriptions by server-sent events. `handle` answers a request whose subject the gateway has
+ * put into the context's state.
+ */
+export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHttpOptions) => {
+  const streams = createEventStreams();
+
+  const respond = (
+    ctx: KoaContext,
+    media: string,
+    status: number,
+    result: FormattedExecutionResult,
+  ): void => {
+    ctx.status = status;
+    ctx.set('content-type', `${media}; charset=utf-8`);
+    ctx.set('cache-control', 'no-store');
+    ctx.body = JSON.stringify(result);
+  };
+
+  const errorsOf = (errors: readonly GraphQLError[]): FormattedExecutionResult => ({
+    errors: errors.map((error) => formatError(error, logger)),
+  });
+
+  /** A request that is not one of GraphQL over HTTP: 400 in both media types. */
+  const refuse = (ctx: KoaContext, why: Problem): void => {
+    const error = new GraphQLError(why.detail, { originalError: new ProblemError(why) });
+    respond(ctx, singleMedia(ctx) || json, 400, errorsOf([error]));
+  };
+
+  const answer = async (ctx: KoaContext, request: OperationRequest): Promise<void> => {
+    const prepared = documents.prepare(request);
+    const media = singleMedia(ctx);
+    if (!prepared.ok) {
+      const failed = media || json;
+      // Without data: 4xx in the media type of its own, and 200 where any 4xx may be a proxy's (GraphQL over HTTP, 6.4).
+      return respond(ctx, failed, failed === json ? 200 : 400, errorsOf(prepared.errors));
+    }
+    const kind = prepared.operation.operation;
+    if (kind === 'mutation' && ctx.method === 'GET') {
+      ctx.set('allow', 'POST');
+      return respondProblem(ctx, problem('method_not_allowed', 'A mutation needs POST'));
+    }
+    const stream = kind === 'subscription' || media === false;
+    if (stream && ctx.accepts(eventStream) === false) {
+      const what = kind === 'subscription' ? eventStream : `${json}, ${graphqlJson} or ${eventStream}`;
+      return respondProblem(ctx, problem('not_acceptable', `The answer can be had as ${what}`));
+    }
+    const context = contextOf(ctx);
+    const state: RequestState = ctx.state;
+    const opened = stream ? streams.open(state.subject.expiresAt) : undefined;
+    if (stream && opened === undefined) {
+      return respondProblem(ctx, problem('overloaded', 'The hub has as many event streams as it may'));
+    }
+    const ready = opened?.ready ?? (() => Promise.resolve());
+    const done = await runOperation({
+      schema,
+      prepared,
+      request,
+      context: { core, context },
+      logger,
+      stream,
+      ready,
+    });
+    if (done.type === 'result') {
+      const failed = done.result.data === undefined && media === graphqlJson;
+      return respond(ctx, media || json, failed ? 400 : 200, done.result);
+    }
+    if (opened === undefined) return done.stop();
+    ctx.status = 200;
+    ctx.set({
+      'content-type': `${eventStream}; charset=utf-8`,
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    });
+    ctx.body = opened.body;
+    opened.send(done);
+  };
+
+  return {
+    handle: async (ctx: KoaContext): Promise<void> => {
+      ctx.vary('Accept');
+      if (ctx.method !== 'GET' && ctx.method !== 'POST') {
+        ctx.set('allow', 'GET, POST');
+        return respondProblem(ctx, problem('method_not_allowed', `The path does not take ${ctx.method}`));
+      }
+      if (ctx.method === 'GET') {
+        const request = parseQuery(ctx.query);
+        return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
+      }
+      if (ctx.request.is(json) !== json || (ctx.get('content-encoding') || 'identity') !== 'identity') {
+        return respondProblem(
+          ctx,
+          problem('unsupported_media_type', `The body must be ${json}, not encoded`),
+        );
+      }
+      const body = await readBody(ctx);
+      if (!body.ok) return respondProblem(ctx, body.problem);
+      const request = parseBody(body.value);
+      return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
+    },
+    /** Completes the open streams. */
+    close: (): void => streams.close(),
+  };
+};
+
+/** Which of the two media types of one result the client wants; false for neither. */
+const singleMedia = (ctx: KoaContext): string | false => {
+  const best = ctx.accepts(json, graphqlJson);
+  return typeof best === 'string' ? best : false;
+};
+
+const readBody = async (ctx: KoaContext): Promise<Result<Buffer>> => {
+  const tooLarge = fault(problem('too_large', `A body may have ${maxBodyBytes} bytes`));
+  if ((ctx.request.length ?? 0) > maxBodyBytes) return tooLarge;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of ctx.req) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    bytes += chunk.length;
+    if (bytes > maxBodyBytes) return tooLarge;
+    chunks.push(chunk);
+  }
+  return ok(Buffer.concat(chunks));
+};

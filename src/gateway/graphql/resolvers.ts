@@ -1,0 +1,256 @@
+import type { Json, LogEvent } from '../../../domain/event.ts';
+import type { Result } from '../../errors.ts';
+import { problem } from '../../errors.ts';
+import type {
+  CommandDone,
+  Context,
+  Health,
+  LogQuery,
+  Message,
+  NexusCore,
+  Service,
+  ServiceChange,
+  StateChange,
+  StateEntry,
+  StateVersion,
+} from '../../nexus-core.ts';
+import { parseJson } from '../json.ts';
+import { raise } from './faults.ts';
+import { itemsOf } from './watch-source.ts';
+
+/** What resolvers get: the hub, and who asks. */
+export type ResolverContext = { readonly core: NexusCore; readonly context: Context };
+
+/** Arguments as graphql-js hands them over: an absent one is undefined, and null may stand for it. */
+type Args<Shape> = { readonly [Key in keyof Shape]?: Shape[Key] | null };
+
+type Resolve<Shape, Out> = (source: unknown, args: Args<Shape>, at: ResolverContext) => Promise<Out>;
+
+/** The arguments that were given, so that null means the same as leaving out. */
+const given = <Shape>(args: Args<Shape>): Partial<Shape> => {
+  const present: Partial<Shape> = {};
+  for (const key in args) {
+    const value = args[key];
+    if (value !== null && value !== undefined) present[key] = value;
+  }
+  return present;
+};
+
+const got = <Value>(result: Result<Value>): Value => (result.ok ? result.value : raise(result.problem));
+
+/** Null for what is not there. */
+const gotOrNull = <Value>(result: Result<Value>): Value | null =>
+  !result.ok && result.problem.code === 'not_found' ? null : got(result);
+
+/** One page may be shorter than what was asked for, and is never longer. */
+const limitOf = (pointer: string, value: number | undefined): { readonly limit?: number } => {
+  if (value === undefined) return {};
+  return value >= 1
+    ? { limit: Math.min(value, 1_000) }
+    : raise(problem('invalid', `${pointer} must be at least 1`));
+};
+
+type Event = {
+  readonly id: string | null;
+  readonly stream: string;
+  readonly revision: number | null;
+  readonly position: string;
+  readonly type: string;
+  readonly data: unknown;
+  readonly recordedAt: string;
+  readonly actor: string;
+  readonly metadata: unknown;
+};
+
+const eventOf = (event: LogEvent): Event => ({
+  ...event,
+  recordedAt: event.metadata.recordedAt,
+  actor: event.metadata.actor,
+});
+
+const eventOfMessage = ({ position, publishedAt, publisher, ...data }: Message): Event => ({
+  id: null,
+  stream: `topic-${data.topic}`,
+  revision: null,
+  position,
+  type: 'MessagePublished',
+  data,
+  recordedAt: publishedAt,
+  actor: publisher,
+  metadata: null,
+});
+
+const service: Resolve<{ id: string; asOf: string }, Service | null> = async (_, args, { core, context }) => {
+  const { id = '', ...options } = given(args);
+  return gotOrNull(await core.service(id, options, context));
+};
+
+type ServicesArgs = {
+  name: string;
+  capability: readonly string[];
+  status: string;
+  version: string;
+  tag: string;
+  asOf: string;
+};
+const services: Resolve<ServicesArgs, readonly Service[]> = async (_, args, { core, context }) => {
+  const { capability, ...filter } = given(args);
+  const all = capability === undefined ? filter : { ...filter, capabilities: capability };
+  return got(await core.services(all, context)).services;
+};
+
+const state: Resolve<{ key: string; version: number; asOf: string }, StateEntry | null> = async (
+  _,
+  args,
+  { core, context },
+) => {
+  const { key = '', ...options } = given(args);
+  return gotOrNull(await core.state(key, options, context));
+};
+
+type StatesArgs = { prefix: string; first: number; after: string; asOf: string };
+const states: Resolve<StatesArgs, readonly StateEntry[]> = async (_, args, { core, context }) => {
+  const { first, ...options } = given(args);
+  return got(await core.states({ ...options, ...limitOf('first', first) }, context)).entries;
+};
+
+const stateHistory: Resolve<{ key: string; last: number; before: number }, readonly StateVersion[]> = async (
+  _,
+  args,
+  { core, context },
+) => {
+  const { key = '', last, ...options } = given(args);
+  const found = await core.stateHistory(key, { ...options, ...limitOf('last', last) }, context);
+  return gotOrNull(found)?.history ?? [];
+};
+
+type EventsArgs = Required<Pick<LogQuery, 'category' | 'type' | 'stream' | 'correlationId' | 'after'>> & {
+  topic: string;
+  first: number;
+};
+const events: Resolve<EventsArgs, readonly Event[]> = async (_, args, { core, context }) => {
+  const { topic, first, after, ...filter } = given(args);
+  const page = { ...(after === undefined ? {} : { after }), ...limitOf('first', first) };
+  if (topic === undefined) return got(await core.log({ ...filter, ...page }, context)).events.map(eventOf);
+  if (Object.keys(filter).length > 0) raise(problem('invalid', 'topic stands alone, without another filter'));
+  return got(await core.messages({ topic, ...page }, context)).events.map(eventOfMessage);
+};
+
+const topics: Resolve<object, readonly object[]> = async (_, _args, { core, context }) =>
+  got(await core.topics(context)).topics;
+
+const health: Resolve<object, object> = async (_, _args, { core }) => healthOf(await core.health());
+
+const healthOf = ({ log, ...rest }: Health): object => ({
+  ...rest,
+  log: {
+    ...log,
+    durable: log.durability.durable,
+    durabilityNote: log.durability.note,
+  },
+});
+
+/** Runs a command; what its REST route would answer with is spread into the answer. */
+const command = async (type: string, data: object, { core, context }: ResolverContext): Promise<object> => {
+  const done: CommandDone = got(await core.execute({ type, data }, context));
+  return { ...objectOf(done.result), success: true, position: done.position, created: done.created };
+};
+
+const objectOf = (value: Json): object => (typeof value === 'object' && value !== null ? value : {});
+
+const registerService: Resolve<{ input: object }, object> = async (_, { input }, at) => {
+  const data = given({ ...input });
+  const done = await command('RegisterService', data, at);
+  return 'service' in done ? { ...done, ...idOf(done.service) } : done;
+};
+
+const idOf = (value: unknown): object =>
+  typeof value === 'object' && value !== null && 'id' in value ? { id: value.id } : {};
+
+const deregisterService: Resolve<{ id: string }, object> = async (_, args, at) => ({
+  ...(await command('DeregisterService', given(args), at)),
+  id: args.id,
+});
+
+/** `value: null` is a value, so only the other arguments are looked at for null. */
+const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, object> = async (
+  _,
+  args,
+  at,
+) => {
+  const { value, ...rest } = args;
+  return command('SetState', { ...given(rest), ...(value === undefined ? {} : { value }) }, at);
+};
+
+const deleteState: Resolve<{ key: string; expectedVersion: number }, object> = async (_, args, at) =>
+  command('DeleteState', given(args), at);
+
+type PublishArgs = { topic: string; payload: string; priority: string; key: string };
+const publishEvent: Resolve<PublishArgs, object> = async (_, args, at) => {
+  const { payload = '', ...data } = given(args);
+  const parsed = parseJson(payload);
+  if (!parsed.ok) return raise(problem('bad_json', `payload must be JSON text: ${parsed.problem.detail}`));
+  return command('PublishMessage', { ...data, payload: parsed.value }, at);
+};
+
+type InvokeArgs = { name: string; method: string; data: Json };
+const invokeService: Resolve<InvokeArgs, object> = async (_, { name, ...input }, { core, context }) => ({
+  ...got(await core.invoke(name ?? '', definedOf(input), context)),
+  success: true,
+});
+
+const definedOf = (input: object): object =>
+  Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+
+type Subscribe<Shape> = (
+  source: unknown,
+  args: Args<Shape>,
+  at: ResolverContext,
+) => Promise<AsyncIterable<unknown>>;
+
+const messages: Subscribe<{ topic: string; after: string }> = async (_, args, { core, context }) => {
+  const { topic = '', after } = given(args);
+  return itemsOf((signal) => core.watchMessages(topic, { after, signal }, context), asField('messages'));
+};
+
+const stateChanged: Subscribe<{ key: string; prefix: string; after: string }> = async (
+  _,
+  args,
+  { core, context },
+) => {
+  const { key, prefix, after } = given(args);
+  if (key !== undefined && prefix !== undefined) raise(problem('invalid', 'either key or prefix, not both'));
+  const selector = key === undefined ? { prefix: prefix ?? '' } : { key };
+  return itemsOf(
+    (signal) => core.watchState(selector, { after, signal }, context),
+    asField<StateChange>('stateChanged'),
+  );
+};
+
+const serviceChanged: Subscribe<{ name: string; after: string }> = async (_, args, { core, context }) => {
+  const { name, after } = given(args);
+  return itemsOf(
+    (signal) => core.watchServices(name, { after, signal }, context),
+    asField<ServiceChange>('serviceChanged'),
+  );
+};
+
+const watchedEvents: Subscribe<{ category: string; after: string }> = async (_, args, { core, context }) => {
+  const { category, after } = given(args);
+  const selector = category === undefined ? ({ all: true } as const) : { category };
+  return itemsOf(
+    (signal) => core.watchEvents(selector, { after, signal }, context),
+    (event) => ({ events: eventOf(event) }),
+  );
+};
+
+/** graphql-js resolves the subscription's one field from an object that has it. */
+const asField =
+  <Item>(name: string) =>
+  (item: Item) => ({ [name]: item });
+
+export const resolvers = {
+  Query: { service, services, state, states, stateHistory, events, topics, health },
+  Mutation: { registerService, deregisterService, setState, deleteState, publishEvent, invokeService },
+  Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
+} as const;

@@ -1,0 +1,227 @@
+/** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
+export const sdl = /* GraphQL */ `
+"Any JSON value."
+scalar JSON
+
+enum Priority { LOW NORMAL HIGH CRITICAL }
+
+type Service {
+  id: ID!
+  name: String!
+  "Semver."
+  version: String!
+  host: String!
+  port: Int!
+  protocol: String!
+  capabilities: [String!]!
+  healthCheckUrl: String
+  ttlSec: Int
+  "starting, healthy, degraded, unhealthy, draining, maintenance or offline."
+  status: String!
+  statusReason: String!
+  statusSince: String!
+  "0 to 1, as the service last reported it."
+  load: Float
+  inFlight: Int!
+  weight: Int!
+  tags: [String!]!
+  metadata: JSON!
+  registeredAt: String!
+  lastSeenAt: String!
+  revision: Int!
+}
+
+type State {
+  key: String!
+  value: JSON
+  version: Int!
+  updatedAt: String!
+  updatedBy: String!
+  position: String!
+}
+
+type StateVersion {
+  version: Int!
+  value: JSON
+  deleted: Boolean!
+  updatedAt: String!
+  updatedBy: String!
+  eventId: ID!
+  position: String!
+}
+
+type Message {
+  messageId: ID!
+  topic: String!
+  payload: JSON
+  priority: Priority!
+  key: String
+  headers: JSON!
+  publishedAt: String!
+  publisher: String!
+  position: String!
+}
+
+type Event {
+  "Null when events were asked for by topic; data.messageId names the message."
+  id: ID
+  stream: String!
+  "Null when events were asked for by topic."
+  revision: Int
+  position: String!
+  type: String!
+  data: JSON
+  recordedAt: String!
+  actor: String!
+  "Null when events were asked for by topic."
+  metadata: JSON
+}
+
+type Topic {
+  topic: String!
+  messages: Int!
+  firstAt: String!
+  lastAt: String!
+  revision: Int!
+  position: String!
+}
+
+type Health {
+  "ok, degraded or down."
+  status: String!
+  version: String!
+  uptimeSec: Float!
+  node: String!
+  log: LogHealth!
+  projections: [ProjectionHealth!]!
+}
+
+type LogHealth {
+  kind: String!
+  reachable: Boolean!
+  position: String
+  durable: Boolean!
+  durabilityNote: String!
+}
+
+type ProjectionHealth {
+  name: String!
+  position: String
+  lagEvents: Int!
+}
+
+type StateChange {
+  key: String!
+  value: JSON
+  "Null when there was none, or when it is no longer kept."
+  oldValue: JSON
+  version: Int!
+  deleted: Boolean!
+  position: String!
+}
+
+type ServiceChange {
+  "registered, updated, status or deregistered."
+  change: String!
+  service: Service!
+  position: String!
+}
+
+type Query {
+  "Null when there is none. asOf is a position or a time."
+  service(id: ID!, asOf: String): Service
+  "capability: all of them. version: a semver range."
+  services(name: String, capability: [String!], status: String, version: String, tag: String, asOf: String): [Service!]!
+  "Null when there is none."
+  state(key: String!, version: Int, asOf: String): State
+  "In key order. after: a key, exclusive. first: 100 unless given, at most 1,000."
+  states(prefix: String, first: Int, after: String, asOf: String): [State!]!
+  "Newest first. before: a version, exclusive. last: 100 unless given, at most 1,000."
+  stateHistory(key: String!, last: Int, before: Int): [StateVersion!]!
+  "In log order. topic: a pattern, with no other filter beside it. after: a position, exclusive. first: 100 unless given, at most 1,000."
+  events(topic: String, category: String, type: String, stream: String, correlationId: String, after: String, first: Int): [Event!]!
+  topics: [Topic!]!
+  health: Health!
+}
+
+input RegisterServiceInput {
+  id: ID
+  name: String!
+  version: String!
+  host: String!
+  port: Int!
+  protocol: String
+  capabilities: [String!]
+  healthCheckUrl: String
+  ttlSec: Int
+  weight: Int
+  tags: [String!]
+  metadata: JSON
+}
+
+type RegisterServiceResult {
+  success: Boolean!
+  id: ID!
+  "False when the service was known."
+  created: Boolean!
+  service: Service!
+  position: String!
+}
+
+type DeregisterServiceResult {
+  success: Boolean!
+  id: ID!
+  position: String!
+}
+
+type SetStateResult {
+  success: Boolean!
+  key: String!
+  value: JSON
+  version: Int!
+  position: String!
+}
+
+type DeleteStateResult {
+  success: Boolean!
+  key: String!
+  position: String!
+}
+
+type PublishEventResult {
+  success: Boolean!
+  messageId: ID!
+  topic: String!
+  position: String!
+}
+
+type InvokeServiceResult {
+  success: Boolean!
+  result: JSON
+  "Id of the instance that answered."
+  instance: ID!
+  attempts: Int!
+  durationMs: Float!
+}
+
+type Mutation {
+  registerService(input: RegisterServiceInput!): RegisterServiceResult!
+  deregisterService(id: ID!): DeregisterServiceResult!
+  "expectedVersion 0: the key must not exist."
+  setState(key: String!, value: JSON, expectedVersion: Int): SetStateResult!
+  deleteState(key: String!, expectedVersion: Int): DeleteStateResult!
+  "payload: JSON text."
+  publishEvent(topic: String!, payload: String!, priority: Priority, key: String): PublishEventResult!
+  invokeService(name: String!, method: String!, data: JSON): InvokeServiceResult!
+}
+
+type Subscription {
+  "after: a position, exclusive, or \\"start\\"; only what is new unless given. This holds for each subscription."
+  messages(topic: String!, after: String): Message!
+  "Either key or prefix."
+  stateChanged(key: String, prefix: String, after: String): StateChange!
+  serviceChanged(name: String, after: String): ServiceChange!
+  "All events unless a category is given."
+  events(category: String, after: String): Event!
+}
+`;

@@ -1,0 +1,63 @@
+import type { Result } from '../../errors.ts';
+import { problem } from '../../errors.ts';
+import type { Watch } from '../../nexus-core.ts';
+import { raise } from './faults.ts';
+
+/**
+ * The items of a watch, one by one, as graphql-js wants them. It is no generator, because `return()` must end it while
+ * a `next()` is pending: that aborts the watch.
+ *
+ * @param open begins the watch; a problem is thrown as such.
+ */
+export const itemsOf = async <Item, Out>(
+  open: (signal: AbortSignal) => Promise<Result<Watch<Item>>>,
+  map: (item: Item) => Out,
+): Promise<AsyncIterableIterator<Out>> => {
+  const controller = new AbortController();
+  const watch = await open(controller.signal);
+  if (!watch.ok) return raise(watch.problem);
+  const steps = watch.value.items[Symbol.asyncIterator]();
+  let batch: readonly Item[] = [];
+  let taken = 0;
+
+  const end = (): Promise<IteratorResult<Out>> => {
+    controller.abort();
+    batch = [];
+    return Promise.resolve({ done: true, value: undefined });
+  };
+
+  const next = async (): Promise<IteratorResult<Out>> => {
+    for (;;) {
+      const item = batch[taken];
+      if (item !== undefined) {
+        taken++;
+        return { done: false, value: map(item) };
+      }
+      if (controller.signal.aborted) return { done: true, value: undefined };
+      const step = await steps.next();
+      if (step.done === true) return { done: true, value: undefined };
+      if (step.value.type === 'gap') {
+        const { from, to } = step.value;
+        controller.abort();
+        return raise(
+          problem('not_found', 'What stood between was truncated: subscribe again behind it', { from, to }),
+        );
+      }
+      if (step.value.type === 'items') {
+        batch = step.value.items;
+        taken = 0;
+      }
+    }
+  };
+
+  const items: AsyncIterableIterator<Out> = {
+    next,
+    return: end,
+    throw: async (error: unknown) => {
+      await end();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => items,
+  };
+  return items;
+};
