@@ -3,7 +3,6 @@
 const segment = /^[A-Za-z0-9_-]{1,64}$/;
 const serviceName = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const serviceId = /^[A-Za-z0-9._-]{1,128}$/;
-const controls = /\p{Cc}/u;
 
 export const maxTopicSegments = 32;
 export const maxTopicLength = maxTopicSegments * 65 - 1;
@@ -73,13 +72,28 @@ export const topicMatches = (pattern: string, topic: string): boolean => pattern
 
 export const isPlainTopic = (pattern: string): boolean => !pattern.includes('*') && !pattern.includes('>');
 
+/** Bytes in UTF-8 of the character that starts at `index`; 0 for a control character or half of a surrogate pair. */
+const keyBytesAt = (text: string, index: number): number => {
+  const code = text.charCodeAt(index);
+  if (code < 0x80) return code < 0x20 || code === 0x7f ? 0 : 1;
+  if (code < 0x800) return code < 0xa0 ? 0 : 2;
+  if (code < 0xd800 || code > 0xdfff) return 3;
+  const next = text.charCodeAt(index + 1);
+  return code < 0xdc00 && next >= 0xdc00 && next <= 0xdfff ? 4 : 0;
+};
+
 /** 1 to 512 bytes of well-formed UTF-8 without control characters. */
-export const isStateKey = (text: string): boolean =>
-  text.length > 0 &&
-  text.length <= maxKeyBytes &&
-  text.isWellFormed() &&
-  !controls.test(text) &&
-  new TextEncoder().encode(text).length <= maxKeyBytes;
+export const isStateKey = (text: string): boolean => {
+  if (text.length === 0 || text.length > maxKeyBytes) return false;
+  let bytes = 0;
+  for (let index = 0; index < text.length; index++) {
+    const more = keyBytesAt(text, index);
+    if (more === 0) return false;
+    if (more === 4) index += 1;
+    bytes += more;
+  }
+  return bytes <= maxKeyBytes;
+};
 
 /** A prefix of a state key: as a key, and the empty one is everything. */
 export const isStatePrefix = (text: string): boolean => text === '' || isStateKey(text);
