@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import type { FormattedExecutionResult } from 'graphql';
+import { watchExpiry } from '../ws/expiry.ts';
 import type { HelixAnswer } from './helix.ts';
 
 /** Open streams of results by server-sent events (graphql-sse, distinct connections). */
@@ -40,14 +41,11 @@ export const createEventStreams = (): EventStreams => {
       const keepAlive = setInterval(() => {
         if (!body.writableNeedDrain && !body.writableEnded) body.write(':\n\n');
       }, keepAliveMs).unref();
-      const expiry =
-        expiresAt === undefined
-          ? undefined
-          : setTimeout(() => finish(body), Math.min(Math.max(expiresAt - Date.now(), 0), 0x7fffffff)).unref();
+      const stopExpiry = watchExpiry(expiresAt, () => finish(body));
       body.once('close', () => {
         streams.delete(body);
         clearInterval(keepAlive);
-        clearTimeout(expiry);
+        stopExpiry();
       });
       // Sent at once, so that the client has the head of the answer before the first result.
       body.write(':\n\n');

@@ -55,14 +55,14 @@ export const runOperation = async (options: HelixRequest): Promise<HelixAnswer> 
     validate: () => [],
     contextFactory: () => context,
     rootValueFactory: () => undefined,
-    subscribe: async (args: Parameters<typeof subscribe>[0]) => {
+    subscribe: async (args) => {
       const results = await subscribe(args);
       return Symbol.asyncIterator in results ? gated(results, ready) : results;
     },
     formatPayload: ({ payload }) => format(payload),
   });
   if (answer.type === 'RESPONSE') {
-    const result: FormattedExecutionResult = answer.payload;
+    const result = answer.payload;
     if (!stream) return { type: 'result', result };
     return { type: 'results', run: async (emit) => emit(result), stop: () => {} };
   }
@@ -70,11 +70,17 @@ export const runOperation = async (options: HelixRequest): Promise<HelixAnswer> 
   return { type: 'results', run: answer.subscribe, stop: answer.unsubscribe };
 };
 
-export const formatResult = (
-  { errors, ...rest }: ExecutionResult,
-  logger: Logger,
-): FormattedExecutionResult =>
-  errors === undefined ? rest : { errors: errors.map((error) => formatError(error, logger)), ...rest };
+/** A result as graphql-js or graphql-ws has it. */
+type Result = {
+  readonly errors?: readonly GraphQLError[] | undefined;
+  readonly data?: FormattedExecutionResult['data'] | undefined;
+};
+
+/** A result as clients get it; `data` is absent when nothing was executed. */
+export const formatResult = ({ errors, data }: Result, logger: Logger): FormattedExecutionResult => ({
+  ...(errors === undefined ? {} : { errors: errors.map((error) => formatError(error, logger)) }),
+  ...(data === undefined ? {} : { data }),
+});
 
 /**
  * Waits for `ready` before each result, and turns an error of the source into a last result, as helix would tell the

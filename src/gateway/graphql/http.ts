@@ -1,8 +1,9 @@
 import { type FormattedExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Context as KoaContext } from 'koa';
 import type { Logger } from 'pino';
-import { fault, ok, type Problem, ProblemError, problem, type Result } from '../../errors.ts';
+import { type Problem, ProblemError, problem } from '../../errors.ts';
 import type { NexusCore } from '../../nexus-core.ts';
+import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';
 import { respondProblem } from '../problem.ts';
 import type { Documents, OperationRequest } from './document.ts';
@@ -14,7 +15,6 @@ import { parseBody, parseQuery } from './request.ts';
 const json = 'application/json';
 const graphqlJson = 'application/graphql-response+json';
 const eventStream = 'text/event-stream';
-const maxBodyBytes = 1024 * 1024;
 
 export type GraphqlHttpOptions = {
   readonly schema: GraphQLSchema;
@@ -112,15 +112,7 @@ export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHt
         const request = parseQuery(ctx.query);
         return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
       }
-      if (ctx.request.is(json) !== json || (ctx.get('content-encoding') || 'identity') !== 'identity') {
-        return respondProblem(
-          ctx,
-          problem('unsupported_media_type', `The body must be ${json}, not encoded`),
-        );
-      }
-      const body = await readBody(ctx);
-      if (!body.ok) return respondProblem(ctx, body.problem);
-      const request = parseBody(body.value);
+      const request = parseBody(await readJson(ctx.req));
       return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
     },
     /** Completes the open streams. */
@@ -132,18 +124,4 @@ export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHt
 const singleMedia = (ctx: KoaContext): string | false => {
   const best = ctx.accepts(json, graphqlJson);
   return typeof best === 'string' ? best : false;
-};
-
-const readBody = async (ctx: KoaContext): Promise<Result<Buffer>> => {
-  const tooLarge = fault(problem('too_large', `A body may have ${maxBodyBytes} bytes`));
-  if ((ctx.request.length ?? 0) > maxBodyBytes) return tooLarge;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of ctx.req) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) return tooLarge;
-    chunks.push(chunk);
-  }
-  return ok(Buffer.concat(chunks));
 };

@@ -1,3 +1,4 @@
+import type { Json } from '../../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import { parseJson } from '../json.ts';
 import type { OperationRequest } from './document.ts';
@@ -35,13 +36,8 @@ const parseParameters = ({ query, operationName, variables, extensions }: Raw): 
 };
 
 /** Parameters of a POST: the JSON of its body. */
-export const parseBody = (body: Buffer): Result<OperationRequest> => {
-  const json = parseJson(body);
-  if (!json.ok) return json;
-  return isObject(json.value)
-    ? parseParameters(json.value)
-    : fault(problem('invalid', 'the body must be an object'));
-};
+export const parseBody = (body: Json | undefined): Result<OperationRequest> =>
+  isObject(body) ? parseParameters(body) : fault(problem('invalid', 'The body must be a JSON object'));
 
 /** Parameters of a GET: those of the URL, `variables` and `extensions` as JSON text. */
 export const parseQuery = (

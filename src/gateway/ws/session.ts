@@ -6,6 +6,7 @@ import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
 import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
+import { watchExpiry } from './expiry.ts';
 import { type FrameId, parseFrame } from './frame.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mutate } from './mutate.ts';
@@ -50,14 +51,14 @@ export type Session = {
   drain(): Promise<void>;
 };
 
-export const closeCodes = { goingAway: 1001, expired: 4401, flood: 4429 } as const;
+export const closeCodes = { goingAway: 1001, unauthorized: 4401, flood: 4429 } as const;
 
 export const openSession = (options: SessionOptions): Session => {
   const { socket, core, access, logger, limits } = options;
   let subject = options.subject;
   let badFrames = 0;
   let badSince = Date.now();
-  let expiry: NodeJS.Timeout | undefined;
+  let stopExpiry = (): void => {};
 
   const outbox = createOutbox({
     socket,
@@ -128,7 +129,7 @@ export const openSession = (options: SessionOptions): Session => {
     }
     const sameScopes = verified.value.scopes.join(' ') === subject.scopes.join(' ');
     subject = verified.value;
-    watchExpiry();
+    expire();
     if (!sameScopes) await subscriptions.authorise(subject);
     outbox.send(
       JSON.stringify({
@@ -139,12 +140,9 @@ export const openSession = (options: SessionOptions): Session => {
     );
   };
 
-  const watchExpiry = (): void => {
-    clearTimeout(expiry);
-    if (subject.expiresAt === undefined) return;
-    const leftMs = subject.expiresAt - Date.now();
-    if (leftMs <= 0) end(closeCodes.expired, 'the token has expired');
-    else expiry = setTimeout(watchExpiry, Math.min(leftMs, 86_400_000)).unref();
+  const expire = (): void => {
+    stopExpiry();
+    stopExpiry = watchExpiry(subject.expiresAt, () => end(closeCodes.unauthorized, 'the token has expired'));
   };
 
   const end = (code: number, reason: string): void => {
@@ -158,10 +156,10 @@ export const openSession = (options: SessionOptions): Session => {
     if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
   });
   socket.once('close', () => {
-    clearTimeout(expiry);
+    stopExpiry();
     subscriptions.close();
   });
-  watchExpiry();
+  expire();
 
   return {
     get paused() {

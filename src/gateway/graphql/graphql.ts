@@ -1,0 +1,56 @@
+import type { GraphQLSchema } from 'graphql';
+import type { Context as KoaContext } from 'koa';
+import type { Logger } from 'pino';
+import type { Config } from '../../config.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import type { Access } from '../auth/access.ts';
+import type { SocketHost } from '../ws/attach.ts';
+import { createDocuments } from './document.ts';
+import { createGraphqlHttp } from './http.ts';
+import { createSchema } from './schema.ts';
+import { createGraphqlSockets } from './socket.ts';
+
+export type GraphqlOptions = {
+  readonly core: NexusCore;
+  readonly config: Pick<Config, 'wsFramesPerSec'>;
+  readonly access: Access;
+  readonly logger: Logger;
+  /** True unless given. */
+  readonly introspection?: boolean;
+};
+
+export type Graphql = {
+  readonly schema: GraphQLSchema;
+  /**
+   * Answers a request of /graphql; the gate has put the subject into the context's state.
+   *
+   * @throws {ProblemError} for what is wrong with the request before it is one of GraphQL.
+   */
+  handle(ctx: KoaContext): Promise<void>;
+  /** What speaks on the WebSockets of /graphql (attachWebSockets' `hosts`). */
+  readonly sockets: SocketHost;
+  /** Completes the event streams; the sockets are closed by who attached them. */
+  close(): void;
+};
+
+/** GraphQL over HTTP, server-sent events and `graphql-transport-ws`, with one schema and the same limits. */
+export const createGraphql = ({
+  core,
+  config,
+  access,
+  logger,
+  introspection = true,
+}: GraphqlOptions): Graphql => {
+  const schema = createSchema();
+  const documents = createDocuments(schema, introspection);
+  const http = createGraphqlHttp({ schema, documents, core, logger });
+  const sockets = createGraphqlSockets({
+    schema,
+    documents,
+    core,
+    access,
+    logger,
+    framesPerSec: config.wsFramesPerSec,
+  });
+  return { schema, handle: http.handle, sockets, close: http.close };
+};

@@ -1,0 +1,161 @@
+import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { makeServer } from 'graphql-ws';
+import type { Logger } from 'pino';
+import { ProblemError, problem } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import type { Access, Admitted } from '../auth/access.ts';
+import { parseJson } from '../json.ts';
+import type { Connection, SocketHost } from '../ws/attach.ts';
+import { watchExpiry } from '../ws/expiry.ts';
+import { maxIdLength } from '../ws/frame.ts';
+import { createIntake } from '../ws/intake.ts';
+import { createOutbox } from '../ws/outbox.ts';
+import { closeCodes, sessionLimits } from '../ws/session.ts';
+import type { Documents } from './document.ts';
+import { formatError } from './faults.ts';
+import { formatResult } from './helix.ts';
+
+export type GraphqlSocketOptions = {
+  readonly schema: GraphQLSchema;
+  readonly documents: Documents;
+  readonly core: NexusCore;
+  readonly access: Access;
+  readonly logger: Logger;
+  readonly framesPerSec: number;
+};
+
+/** What the hub keeps for one socket: its subject is known from the upgrade, or from connection_init. */
+type Extra = {
+  subject: Admitted | undefined;
+  readonly close: (code: number, reason: string) => void;
+  readonly admitted: () => void;
+};
+
+const badRequest = 4400;
+const maxDocumentsInFlight = sessionLimits.maxSubscriptions;
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+/** GraphQL by the subprotocol `graphql-transport-ws`. */
+export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost => {
+  const { schema, documents, core, access, logger } = options;
+
+  const server = makeServer<Record<string, unknown> | undefined, Extra>({
+    onConnect: ({ extra, connectionParams }) => {
+      if (extra.subject !== undefined) return true;
+      const token = connectionParams?.token;
+      const verified = access.verifyToken(typeof token === 'string' ? token : '');
+      if (!verified.ok) {
+        extra.close(closeCodes.unauthorized, verified.problem.detail);
+        return false;
+      }
+      extra.subject = verified.value;
+      extra.admitted();
+      return true;
+    },
+    onSubscribe: ({ extra, subscriptions }, _id, { query, operationName, variables }) => {
+      if (Object.keys(subscriptions).length > maxDocumentsInFlight) {
+        return [
+          refusal(problem('rate_limited', `One connection may have ${maxDocumentsInFlight} operations`)),
+        ];
+      }
+      const prepared = documents.prepare({
+        query,
+        operationName: operationName ?? undefined,
+        variables: variables ?? undefined,
+      });
+      if (!prepared.ok) return prepared.errors;
+      const subject = extra.subject;
+      if (subject === undefined) return [refusal(problem('unauthorized', 'A token is needed'))];
+      return {
+        schema,
+        document: prepared.document,
+        operationName: operationName ?? null,
+        variableValues: variables ?? null,
+        contextValue: { core, context: { subject, correlationId: newId() } },
+      };
+    },
+    onNext: (_context, _id, _payload, _args, result) => formatResult(result, logger),
+    onError: (_context, _id, _payload, errors) => errors.map((error) => formatError(error, logger)),
+  });
+
+  const attend = ({ socket, transport, subject, onAlive }: Connection) => {
+    const outbox = createOutbox({
+      socket,
+      transport,
+      highBytes: sessionLimits.maxBufferedBytes,
+      onDrained: onAlive,
+    });
+    let deliver: (text: string) => Promise<void> = async () => {};
+    const refuse = (reason: string): undefined => {
+      socket.close(badRequest, reason);
+    };
+    const intake = createIntake({
+      ...sessionLimits,
+      framesPerSec: options.framesPerSec,
+      socket,
+      room: () => (outbox.full ? outbox.drained() : undefined),
+      nowMs: Date.now,
+      take: ({ text }) => {
+        if (text === undefined) return refuse('frames must be text');
+        const json = parseJson(text);
+        if (!json.ok) return refuse('a frame is not acceptable JSON');
+        const id = isRecord(json.value) ? json.value.id : undefined;
+        if (typeof id === 'string' && id.length > maxIdLength) return refuse('an id is too long');
+        // Settles only when the operation is over, so it is not waited for: operations are counted instead.
+        deliver(text.toString()).catch(() => refuse('a message is not one of the protocol'));
+        return undefined;
+      },
+    });
+    const extra: Extra = {
+      subject,
+      close: (code, reason) => socket.close(code, reason),
+      admitted: () => expire(),
+    };
+    let stopExpiry = (): void => {};
+    const expire = (): void => {
+      stopExpiry();
+      stopExpiry = watchExpiry(extra.subject?.expiresAt, () =>
+        socket.close(closeCodes.unauthorized, 'the token has expired'),
+      );
+    };
+    expire();
+    const closed = server.opened(
+      {
+        protocol: socket.protocol,
+        send: async (text) => {
+          outbox.send(text);
+          if (outbox.full) await outbox.drained();
+        },
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (callback) => {
+          deliver = callback;
+        },
+      },
+      extra,
+    );
+    socket.on('message', (data, isBinary) => {
+      if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
+    });
+    socket.once('close', (code, reason) => {
+      stopExpiry();
+      intake.stop();
+      closed(code, reason.toString()).catch((error: unknown) =>
+        logger.debug({ err: error }, 'a subscription did not end well'),
+      );
+    });
+    return {
+      get paused() {
+        return intake.paused;
+      },
+      drain: async () => intake.stop(),
+    };
+  };
+
+  return { protocol: 'graphql-transport-ws', admitsLater: true, attend };
+};
+
+const refusal = (why: ReturnType<typeof problem>): GraphQLError =>
+  new GraphQLError(why.detail, { originalError: new ProblemError(why) });
