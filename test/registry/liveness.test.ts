@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import {
   afterBadProbe,
@@ -35,7 +36,7 @@ const step = (evidence: Evidence, what: Step): Evidence => {
 const probed = { healthCheckUrl: 'http://127.0.0.1/health' };
 const timed = { ttlSec: 10 };
 
-const cases: readonly [claim: string, Partial<ServiceDocument>, readonly Step[], string][] = [
+const cases: readonly [claim: string, Partial<ServiceDocument>, readonly Step[], ServiceStatus][] = [
   ['without check and TTL an instance is healthy at once', { status: 'healthy' }, [], 'healthy'],
   [
     'an instance with a TTL starts until its first heartbeat',

@@ -33,7 +33,10 @@ test('alarms ring in the order of their times, whatever the order in which they 
         }
       }
       clock.advance(2_000);
-      t.deepEqual(new Map(rung.map(({ alarm, atMs }) => [alarm, atMs])), new Map(expected));
+      t.deepEqual(
+        Object.fromEntries(rung.map(({ alarm, atMs: at }) => [alarm, at])),
+        Object.fromEntries(expected),
+      );
       t.is(rung.length, expected.size);
       t.deepEqual(
         rung.map(({ atMs }) => atMs),
