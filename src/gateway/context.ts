@@ -13,6 +13,8 @@ export type RequestState = {
   /** The budget that the request is counted against; false for none (limits/rate-limit.ts). */
   budget: string | false;
   heartbeat: boolean;
+  /** Where koa-jwt leaves the payload of a token that it verified. */
+  claims?: unknown;
 };
 
 export type RequestContext = ParameterizedContext<RequestState>;

@@ -1,0 +1,73 @@
+import type { Context as KoaContext } from 'koa';
+import koaJwt from 'koa-jwt';
+import { fault, type Problem, problem, type Result } from '../../errors.ts';
+import type { RequestContext } from '../context.ts';
+import { type Access, type Admitted, bearerToken } from './access.ts';
+import { type Tokens, tokenFault } from './tokens.ts';
+
+/** Paths that ask for no token, for GET and HEAD. Exact: a pattern would let in what nobody thought of. */
+const publicPaths: ReadonlySet<string> = new Set(['/health/live', '/health/ready']);
+
+export const isPublic = (method: string | undefined, path: string): boolean =>
+  publicPaths.has(path) && (method === 'GET' || method === 'HEAD');
+
+/** Lets a request in, or says why not. Waits only for a token that was not verified before. */
+export type Authenticate = (ctx: RequestContext) => Result<Admitted> | Promise<Result<Admitted>>;
+
+/**
+ * @param blockedSec Seconds until the client's address has a budget again, or 0: so long no token is verified for it,
+ *   because that is the one costly thing that a stranger can ask for.
+ */
+export const createAuthenticate = (
+  access: Access,
+  blockedSec: (ctx: RequestContext) => number,
+): Authenticate => {
+  const { tokens } = access;
+  if (tokens === undefined) return (ctx) => access.admit(ctx.req);
+  const verify = createVerify(tokens);
+  return (ctx) => {
+    const token = bearerToken(ctx.req);
+    if (!token.ok) return token;
+    const subject = tokens.known(token.value);
+    if (subject !== undefined) return { ok: true, value: subject };
+    const retryAfterSec = blockedSec(ctx);
+    if (retryAfterSec > 0) {
+      return fault(problem('rate_limited', 'Too many bad tokens from this address', { retryAfterSec }));
+    }
+    return verify(ctx, token.value);
+  };
+};
+
+/** koa-jwt behind the cache of verified tokens: it is asked once for each token. */
+const createVerify = (tokens: Tokens) => {
+  const options: koaJwt.Options & { readonly clockTolerance: number; readonly clockTimestamp: number } = {
+    ...tokens.options,
+    secret: tokens.secret,
+    key: 'claims',
+    // Before its own resolvers, which would look at a cookie first.
+    getToken: (ctx: KoaContext) => {
+      const token = bearerToken(ctx.req);
+      return token.ok ? token.value : null;
+    },
+    get clockTimestamp() {
+      return tokens.nowSec();
+    },
+  };
+  const middleware = koaJwt(options);
+  return async (ctx: RequestContext, token: string): Promise<Result<Admitted>> => {
+    try {
+      await middleware(ctx, verified);
+    } catch (error) {
+      return fault(refusalOf(error));
+    }
+    return tokens.take(token, ctx.state.claims);
+  };
+};
+
+/** Nothing stands behind koa-jwt here: its answer is what is asked for. */
+const verified = async (): Promise<void> => {};
+
+const refusalOf = (error: unknown): Problem => {
+  const original = error instanceof Error && 'originalError' in error ? error.originalError : error;
+  return tokenFault(original);
+};

@@ -1,0 +1,123 @@
+import type { Middleware } from 'koa';
+import { type Problem, ProblemError, problem, type Result } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Access } from './auth/access.ts';
+import { createAuthenticate, isPublic } from './auth/authenticate.ts';
+import { correlationIdOf, type RequestContext, type RequestState, requestIdOf } from './context.ts';
+import type { Cors } from './cors.ts';
+import type { RateLimit } from './limits/rate-limit.ts';
+import { problemOf, respondProblem } from './problem.ts';
+
+export type GateOptions = {
+  readonly access: Access;
+  readonly cors: Cors;
+  readonly rateLimit: RateLimit;
+  readonly clientAddress: (request: RequestContext['req']) => string;
+  readonly logger: Logger;
+  /** True once the server takes no new connections: each answer then ends its own. */
+  readonly isDraining: () => boolean;
+};
+
+/** Characters of a request's URL; the rest of the header's 16 KiB is for the fields. */
+export const maxUrlLength = 8_192;
+
+const nobody = { id: 'nobody', scopes: [] };
+const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
+
+/**
+ * The middlewares in front of every route, in this order: ids and security headers, the URL's form, who asks, how
+ * much is left of the budget; and around all of them the one place where a fault becomes an answer.
+ */
+export const createGate = (options: GateOptions): readonly Middleware<RequestState>[] => {
+  const { access, cors, rateLimit, clientAddress, logger, isDraining } = options;
+  const authenticate = createAuthenticate(access, (ctx) =>
+    rateLimit.blockedSec(`a ${clientAddress(ctx.req)}`),
+  );
+
+  const faults: Middleware<RequestState> = async (ctx, next) => {
+    const { req, res, state } = ctx;
+    state.requestId = requestIdOf(req.headers['x-request-id']);
+    state.correlationId = correlationIdOf(req.headers['x-correlation-id'], state.requestId);
+    state.subject = nobody;
+    state.budget = false;
+    state.heartbeat = false;
+    res.setHeader('X-Request-Id', state.requestId);
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    res.setHeader('Cache-Control', 'no-store');
+    res.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    try {
+      await next();
+    } catch (error) {
+      const fault = problemOf(error, logger);
+      // Too late to say anything: what was begun is cut, so that it is not taken for whole.
+      if (res.headersSent) res.destroy();
+      else respondProblem(ctx, fault);
+    }
+    if (isDraining() && !res.headersSent) res.setHeader('Connection', 'close');
+  };
+
+  const admission: Middleware<RequestState> = async (ctx, next) => {
+    const { req, res, state } = ctx;
+    const wrong = urlFault(req.url ?? '');
+    if (wrong !== undefined) throw new ProblemError(wrong);
+    cors.mark(req, res);
+    // Whoever has no token yet is held to protected mode's rules only where there are none at all.
+    const preflight = cors.isPreflight(req);
+    if (preflight || isPublic(req.method, ctx.path)) {
+      if (access.mode === 'off') demand(access.admit(req));
+      if (!preflight) return next();
+      cors.answerPreflight(req, res);
+      ctx.status = 204;
+      return;
+    }
+    const answer = authenticate(ctx);
+    const admitted = answer instanceof Promise ? await answer : answer;
+    if (!admitted.ok) {
+      if (access.mode === 'jwt' && admitted.problem.code === 'unauthorized') {
+        state.budget = `a ${clientAddress(req)}`;
+        await rateLimit.middleware(ctx, () => Promise.reject(new ProblemError(admitted.problem)));
+      }
+      throw new ProblemError(admitted.problem);
+    }
+    state.subject = admitted.value;
+    state.budget = access.mode === 'jwt' ? `s ${admitted.value.id}` : `a ${clientAddress(req)}`;
+    const service = req.method === 'POST' ? heartbeatOf(ctx.path) : undefined;
+    if (service !== undefined) {
+      state.heartbeat = true;
+      state.budget = `${state.budget} ${service}`;
+    }
+    return next();
+  };
+
+  return [faults, admission, rateLimit.middleware];
+};
+
+const demand = (admitted: Result<unknown>): void => {
+  if (!admitted.ok) throw new ProblemError(admitted.problem);
+};
+
+/** What is wrong with a request target before anything parses it. */
+const urlFault = (url: string): Problem | undefined => {
+  if (url.length > maxUrlLength) {
+    return problem('uri_too_long', `The URL has ${url.length} characters; ${maxUrlLength} are allowed`);
+  }
+  if (url.charCodeAt(0) !== 47) return problem('bad_request', 'The request target must begin with a slash');
+  if (url.includes('%')) {
+    try {
+      decodeURIComponent(url);
+    } catch {
+      return problem('bad_request', 'The percent-encoding of the URL is broken, or not of UTF-8');
+    }
+  }
+  return undefined;
+};
+
+const heartbeatPrefix = '/services/';
+const heartbeatSuffix = '/heartbeat';
+
+/** The service that a heartbeat is for; undefined for every other path. */
+const heartbeatOf = (path: string): string | undefined => {
+  if (!path.endsWith(heartbeatSuffix) || !path.startsWith(heartbeatPrefix)) return undefined;
+  const segment = path.slice(heartbeatPrefix.length, -heartbeatSuffix.length);
+  return segment.includes('/') ? undefined : decodeURIComponent(segment);
+};

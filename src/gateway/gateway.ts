@@ -1,0 +1,103 @@
+import type { RouterMiddleware } from '@koa/router';
+import Koa from 'koa';
+import type { Config } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import type { NexusCore } from '../nexus-core.ts';
+import { createAccess } from './auth/access.ts';
+import type { RequestState } from './context.ts';
+import { createCors } from './cors.ts';
+import { createGate } from './gate.ts';
+import { createGraphql } from './graphql/graphql.ts';
+import { createClientAddress } from './limits/client-address.ts';
+import { createRateLimit } from './limits/rate-limit.ts';
+import { createRest } from './rest/router.ts';
+import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
+import { createTails } from './tails.ts';
+import { attachWebSockets } from './ws/attach.ts';
+
+export type GatewayOptions = {
+  readonly core: NexusCore;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly timeouts?: Partial<Timeouts>;
+};
+
+export type Gateway = {
+  /** `http://HOST:PORT`, the host as a client on this machine can reach it. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** Takes no new connections, finishes what is in flight, ends tails and sockets; within 10 s. The core stays open. */
+  close(): Promise<void>;
+};
+
+const drainLimitMs = 8_000;
+
+/**
+ * Serves the hub over HTTP: REST, GraphQL, server-sent events and WebSockets on one port.
+ *
+ * @throws {Error} when the port cannot be bound, jwtSecret is too short, or the TLS files cannot be used.
+ */
+export const openGateway = async (options: GatewayOptions): Promise<Gateway> => {
+  const { core, config, logger } = options;
+  const access = createAccess(config);
+  const clientAddress = createClientAddress(config.trustedProxies);
+  const tails = createTails({ logger });
+  let draining = false;
+  const isDraining = (): boolean => draining;
+
+  const app = new Koa<RequestState>();
+  app.on('error', (error: unknown) => logger.debug({ err: error }, 'a connection broke'));
+  const gate = createGate({
+    access,
+    cors: createCors(config.corsOrigins),
+    rateLimit: createRateLimit(config),
+    clientAddress,
+    logger,
+    isDraining,
+  });
+  for (const middleware of gate) app.use(middleware);
+  const graphql = createGraphql({ core, config, logger });
+  const rest = createRest({ core, config, logger, tails, isDraining });
+  const dispatch: RouterMiddleware<RequestState> = (ctx, next) =>
+    ctx.path === '/graphql' ? graphql.handle(ctx) : rest(ctx, next);
+  app.use(dispatch);
+
+  const web = createWebServer(config, app.callback(), logger, { ...defaultTimeouts, ...options.timeouts });
+  const sockets = attachWebSockets({
+    app,
+    server: web.server,
+    core,
+    config,
+    logger,
+    access,
+    addressOf: clientAddress,
+    hosts: graphql.hosts,
+  });
+  const port = await web.listen(config.apiHost, config.apiPort);
+  const scheme = config.tlsCert === null ? 'http' : 'https';
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    draining = true;
+    const drained = web.drain(drainLimitMs);
+    tails.close();
+    await Promise.all([sockets.close(), drained]);
+  };
+  return {
+    url: `${scheme}://${urlHost(config.apiHost)}:${port}`,
+    host: config.apiHost,
+    port,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+};
+
+/** An address that listens everywhere is reached on this machine by its loopback address. */
+const urlHost = (host: string): string => {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+};

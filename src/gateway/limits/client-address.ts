@@ -1,0 +1,66 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** Hops of one X-Forwarded-For that are looked at, from the right. */
+const maxHops = 32;
+
+/**
+ * Makes the function that names the client of a request by address, as a key to count it by: the peer, or behind
+ * `trustedProxies` (CIDRs) the right-most address of X-Forwarded-For that is none of them. What stands further left is
+ * the client's own say. An IPv6 client is its /64: whoever has one address of it has all.
+ */
+export const createClientAddress = (
+  trustedProxies: readonly string[],
+): ((request: IncomingMessage) => string) => {
+  const trusted = trustedProxies.map((cidr) => ipaddr.parseCIDR(cidr));
+  const isTrusted = (address: Address): boolean =>
+    trusted.some((range) => {
+      const [network, bits] = range;
+      return network.kind() === address.kind() && address.match(network, bits);
+    });
+  const peers = new WeakMap<Socket, { readonly key: string; readonly trusted: boolean }>();
+
+  const peerOf = (socket: Socket): { readonly key: string; readonly trusted: boolean } => {
+    const known = peers.get(socket);
+    if (known !== undefined) return known;
+    const address = parse(socket.remoteAddress);
+    const peer =
+      address === undefined
+        ? { key: 'unknown', trusted: false }
+        : { key: keyOf(address), trusted: isTrusted(address) };
+    peers.set(socket, peer);
+    return peer;
+  };
+
+  return (request) => {
+    const peer = peerOf(request.socket);
+    const forwarded = request.headers['x-forwarded-for'];
+    if (!peer.trusted || typeof forwarded !== 'string') return peer.key;
+    let key = peer.key;
+    for (const hop of forwarded.split(',').slice(-maxHops).reverse()) {
+      const address = parse(hop.trim());
+      // A proxy of ours wrote this: what cannot be read stands for the proxy before it.
+      if (address === undefined) return key;
+      key = keyOf(address);
+      if (!isTrusted(address)) return key;
+    }
+    return key;
+  };
+};
+
+const parse = (text: string | undefined): Address | undefined => {
+  if (text === undefined || !ipaddr.isValid(text)) return undefined;
+  return ipaddr.process(text);
+};
+
+const keyOf = (address: Address): string =>
+  address.kind() === 'ipv4'
+    ? address.toString()
+    : `${address
+        .toByteArray()
+        .slice(0, 8)
+        .map((byte) => byte.toString(16).padStart(2, '0'))
+        .join('')}/64`;

@@ -1,0 +1,74 @@
+import Router, { type RouterMiddleware } from '@koa/router';
+import type { Config } from '../../config.ts';
+import { ProblemError, problem } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import type { NexusCore } from '../../nexus-core.ts';
+import type { RequestState } from '../context.ts';
+import type { Tails } from '../tails.ts';
+import type { RestContext } from './answer.ts';
+import { eventRoutes } from './events.ts';
+import { healthRoutes } from './health.ts';
+import { logRoutes } from './log.ts';
+import { serviceRoutes } from './services.ts';
+import { stateRoutes } from './state.ts';
+
+export type RestRouter = Router<RequestState>;
+
+export type RestOptions = {
+  readonly core: NexusCore;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly tails: Tails;
+  /** True once the hub is shutting down. */
+  readonly isDraining: () => boolean;
+};
+
+/** Paths are taken as they are written: case and a slash at the end count. */
+export const createRouter = (): RestRouter => new Router<RequestState>({ strict: true, sensitive: true });
+
+/**
+ * All of REST as one middleware. Each first segment of a path has a router of its own, so that a request is matched
+ * against the few routes that it can be for.
+ */
+export const createRest = (options: RestOptions): RouterMiddleware<RequestState> => {
+  const log = logRoutes(options).routes();
+  const events = eventRoutes(options).routes();
+  const sections = new Map<string, ReturnType<RestRouter['routes']>>([
+    ['services', serviceRoutes(options).routes()],
+    ['state', stateRoutes(options).routes()],
+    ['events', events],
+    ['topics', events],
+    ['streams', log],
+    ['log', log],
+    ['commands', log],
+    ['health', healthRoutes(options).routes()],
+  ]);
+
+  return async (ctx) => {
+    const { path } = ctx;
+    const end = path.indexOf('/', 1);
+    const section = sections.get(end < 0 ? path.slice(1) : path.slice(1, end));
+    if (section === undefined) throw nothingHere(path);
+    await section(ctx, nothing);
+    if (ctx.routeMatched !== true) unmatched(ctx);
+  };
+};
+
+const nothing = async (): Promise<void> => {};
+
+const nothingHere = (path: string): ProblemError =>
+  new ProblemError(problem('not_found', `There is nothing at ${path.slice(0, 256)}`));
+
+/** The path is unknown, or known for other methods: OPTIONS asks which. */
+const unmatched = (ctx: RestContext): void => {
+  const allowed = new Set(ctx.matched?.flatMap((layer) => layer.methods));
+  if (allowed.size === 0) throw nothingHere(ctx.path);
+  ctx.res.setHeader('Allow', [...allowed, 'OPTIONS'].join(', '));
+  if (ctx.method === 'OPTIONS') {
+    ctx.status = 204;
+    return;
+  }
+  throw new ProblemError(
+    problem('method_not_allowed', `${ctx.method} is not among ${[...allowed].join(', ')}`),
+  );
+};

@@ -1,0 +1,124 @@
+import type { Json } from '../../../domain/event.ts';
+import { ProblemError, problem, type Result } from '../../errors.ts';
+import type { CommandDone } from '../../nexus-core.ts';
+import { contextOf } from '../context.ts';
+import { respondProblem } from '../problem.ts';
+import {
+  commandData,
+  markPosition,
+  negotiate,
+  pathText,
+  type RestContext,
+  sendJson,
+  sendNothing,
+  unwrap,
+} from './answer.ts';
+import { entityTag, isFresh, type Precondition, preconditionOf } from './precondition.ts';
+import { given, readQuery } from './query.ts';
+import { createRouter, type RestOptions, type RestRouter } from './router.ts';
+
+/**
+ * /state. A key is percent-encoded, its slashes too (`a%2Fb`); raw slashes are taken as part of the key, but a raw
+ * `/history` at the end always means the history: a key that ends so is written `%2Fhistory`.
+ */
+export const stateRoutes = ({ core }: RestOptions): RestRouter => {
+  const router = createRouter();
+
+  router.get('/state', async (ctx) => {
+    negotiate(ctx);
+    const query = readQuery(ctx.url, ['prefix', 'limit', 'cursor', 'asOf']);
+    const options = given({
+      prefix: query.text('prefix'),
+      limit: query.integer('limit', 1),
+      cursor: query.text('cursor'),
+      asOf: query.text('asOf'),
+    });
+    const page = unwrap(await core.states(options, contextOf(ctx)));
+    const entries = page.entries.map(({ key, value, version }) => ({ key, value, version }));
+    sendJson(ctx, 200, { ...page, entries });
+  });
+
+  router.get('/state/*key/history', async (ctx) => {
+    negotiate(ctx);
+    const query = readQuery(ctx.url, ['limit', 'before']);
+    const options = given({ limit: query.integer('limit', 1), before: query.integer('before', 1) });
+    sendJson(ctx, 200, unwrap(await core.stateHistory(pathText(ctx, 'key'), options, contextOf(ctx))));
+  });
+
+  // Before the routes of a key, which match too: a write to a history must not become a write to another key.
+  router.all('/state/*key/history', (ctx) => {
+    ctx.res.setHeader('Allow', 'HEAD, GET');
+    throw new ProblemError(
+      problem(
+        'method_not_allowed',
+        'A history can only be read; a key that ends in /history is written %2Fhistory',
+      ),
+    );
+  });
+
+  router.get('/state/*key', async (ctx) => {
+    negotiate(ctx);
+    const query = readQuery(ctx.url, ['version', 'asOf']);
+    const options = given({ version: query.integer('version', 1), asOf: query.text('asOf') });
+    const entry = unwrap(await core.state(pathText(ctx, 'key'), options, contextOf(ctx)));
+    ctx.res.setHeader('ETag', entityTag(entry.version));
+    // Kept by the client, and asked about each time.
+    ctx.res.setHeader('Cache-Control', 'private, no-cache');
+    if (isFresh(ctx.req.headers['if-none-match'], entry.version)) ctx.status = 304;
+    else sendJson(ctx, 200, entry);
+  });
+
+  router.put('/state/*key', async (ctx) => {
+    negotiate(ctx);
+    const key = pathText(ctx, 'key');
+    const data = await commandData(ctx, { key });
+    const precondition = preconditionOf(ctx.req.headers, data.expectedVersion);
+    const result = await core.execute(
+      { type: 'SetState', data: expecting(data, precondition) },
+      contextOf(ctx),
+    );
+    const done = doneOrConflict(ctx, result, precondition);
+    if (done === undefined) return;
+    const { version } = versionOf(done.result);
+    if (version !== undefined) ctx.res.setHeader('ETag', entityTag(version));
+    markPosition(ctx, done);
+    sendJson(ctx, done.created ? 201 : 200, done.result);
+  });
+
+  router.delete('/state/*key', async (ctx) => {
+    const precondition = preconditionOf(ctx.req.headers, undefined);
+    const data = expecting({ key: pathText(ctx, 'key') }, precondition);
+    const result = await core.execute({ type: 'DeleteState', data }, contextOf(ctx));
+    const done = doneOrConflict(ctx, result, precondition);
+    if (done === undefined) return;
+    markPosition(ctx, done);
+    sendNothing(ctx);
+  });
+
+  return router;
+};
+
+const expecting = (
+  data: Record<string, Json>,
+  precondition: Precondition | undefined,
+): Record<string, Json> =>
+  precondition === undefined ? data : { ...data, expectedVersion: precondition.expectedVersion };
+
+/** What was done; undefined after a header's precondition failed and 412 was answered. */
+const doneOrConflict = (
+  ctx: RestContext,
+  result: Result<CommandDone>,
+  precondition: Precondition | undefined,
+): CommandDone | undefined => {
+  if (!result.ok && result.problem.code === 'version_conflict' && precondition?.inHeader === true) {
+    respondProblem(ctx, result.problem, 412);
+    return undefined;
+  }
+  return unwrap(result);
+};
+
+/** What a state command tells of itself (src/command/catalog.ts). */
+const versionOf = (result: Json): { readonly version?: number } =>
+  typeof result === 'object' && result !== null && 'version' in result && typeof result.version === 'number'
+    ? { version: result.version }
+    : {};

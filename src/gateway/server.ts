@@ -1,0 +1,156 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Config } from '../config.ts';
+import { type Problem, problem } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { maxUrlLength } from './gate.ts';
+import { rawProblem } from './problem.ts';
+import { readTlsFiles, watchTlsFiles } from './tls.ts';
+
+export type Timeouts = {
+  /** For the header of a request to arrive. */
+  readonly headersMs: number;
+  /** For a whole request to arrive, its body included. */
+  readonly requestMs: number;
+  /** How often those two are looked at. */
+  readonly checkEveryMs: number;
+  /** For the next request on an idle connection; more than what proxies in front wait. */
+  readonly keepAliveMs: number;
+  /** For anything to move on a connection; more than the longest invoke. */
+  readonly idleMs: number;
+};
+
+export const defaultTimeouts: Timeouts = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  checkEveryMs: 1_000,
+  keepAliveMs: 65_000,
+  idleMs: 330_000,
+};
+
+export type WebServer = {
+  readonly server: Server;
+  /** The port that was bound. */
+  listen(host: string, port: number): Promise<number>;
+  /** Takes no new connection, ends the idle ones, resolves once all are gone, and cuts what is left after `limitMs`. */
+  drain(limitMs: number): Promise<void>;
+};
+
+const maxConnections = 16_384;
+const maxHeaderSize = 16_384;
+
+/** @throws {Error} when the TLS files cannot be read or do not fit together. */
+export const createWebServer = (
+  config: Pick<Config, 'tlsCert' | 'tlsKey'>,
+  listener: RequestListener,
+  logger: Logger,
+  timeouts: Timeouts,
+): WebServer => {
+  const options = {
+    maxHeaderSize,
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    connectionsCheckingInterval: timeouts.checkEveryMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    noDelay: true,
+  };
+  const { tlsCert, tlsKey } = config;
+  let unwatch = (): void => {};
+  let server: Server;
+  if (tlsCert !== null && tlsKey !== null) {
+    const files = { cert: tlsCert, key: tlsKey };
+    const tls = createTlsServer({ ...options, ...readTlsFiles(files), minVersion: 'TLSv1.2' }, listener);
+    tls.on('tlsClientError', (error) => logger.debug({ err: error }, 'a TLS handshake failed'));
+    unwatch = watchTlsFiles(files, (context) => tls.setSecureContext(context), logger);
+    server = tls;
+  } else {
+    server = createServer(options, listener);
+  }
+  server.maxConnections = maxConnections;
+  server.setTimeout(timeouts.idleMs);
+  const sockets = trackSockets(server);
+  server.on('clientError', (error: ClientError, socket) => answerBroken(error, socket, sockets));
+
+  return {
+    server,
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host, port }, () => {
+          server.off('error', reject);
+          server.on('error', (error) => logger.error({ err: error }, 'the server failed'));
+          const address = server.address();
+          resolve(typeof address === 'object' && address !== null ? address.port : port);
+        });
+      }),
+    drain: (limitMs) =>
+      new Promise((resolve) => {
+        unwatch();
+        const cut = setTimeout(() => {
+          for (const socket of sockets.all) socket.destroy();
+        }, limitMs);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+};
+
+type Sockets = {
+  readonly all: ReadonlySet<Duplex>;
+  /** True while an answer has been begun on the socket: nothing else may be written to it. */
+  isAnswering(socket: Duplex): boolean;
+};
+
+const trackSockets = (server: Server): Sockets => {
+  const all = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    all.add(socket);
+    socket.once('close', () => all.delete(socket));
+  });
+  const answers = new WeakMap<Duplex, { readonly headersSent: boolean; readonly writableEnded: boolean }>();
+  server.on('request', (request, response) => answers.set(request.socket, response));
+  return {
+    all,
+    isAnswering: (socket) => {
+      const answer = answers.get(socket);
+      return answer?.headersSent === true && !answer.writableEnded;
+    },
+  };
+};
+
+type ClientError = Error & { readonly code?: string; readonly rawPacket?: Buffer };
+
+/** Answers what never became a request, or the request whose body broke the rules of HTTP. */
+const answerBroken = (error: ClientError, socket: Duplex, sockets: Sockets): void => {
+  if (error.code === 'ECONNRESET' || !socket.writable || sockets.isAnswering(socket)) {
+    socket.destroy();
+    return;
+  }
+  socket.on('error', () => socket.destroy());
+  socket.end(rawProblem(brokenProblem(error)), () => socket.destroy());
+};
+
+const brokenProblem = (error: ClientError): Problem => {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW': {
+      const line = error.rawPacket?.indexOf('\n') ?? 0;
+      return line < 0 || line > maxUrlLength
+        ? problem('uri_too_long', `The URL is longer than ${maxUrlLength} characters`)
+        : problem('headers_too_large', `The header fields are larger than ${maxHeaderSize} bytes`);
+    }
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return problem('too_large', 'The chunk extensions of the body are too large');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return problem('request_timeout', 'The request did not arrive in time');
+    default:
+      return problem(
+        'bad_request',
+        `The request is not HTTP${error.code === undefined ? '' : ` (${error.code})`}`,
+      );
+  }
+};

@@ -1,0 +1,104 @@
+import { ProblemError, problem, type Result } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Message, Watch, Watched } from '../nexus-core.ts';
+import { createSink, type Sink } from './back-pressure.ts';
+import type { RequestContext } from './context.ts';
+
+/** Live tails by server-sent events (HTML standard, section 9.2). */
+export type Tails = {
+  /**
+   * Serves one tail until the client goes, its token expires, or `close`. Each message is an event whose id is its
+   * position, so that `Last-Event-ID` resumes behind it; `caughtUp` and `gap` are events of those names.
+   *
+   * @throws {ProblemError} while nothing was answered yet.
+   */
+  serve(ctx: RequestContext, begin: (signal: AbortSignal) => Promise<Result<Watch<Message>>>): Promise<void>;
+  /** Ends every tail; their clients come back to wherever the hub is then. */
+  close(): void;
+};
+
+export type TailOptions = {
+  readonly logger: Logger;
+  readonly maxTails?: number;
+  /** How often a silent tail says that it is alive. */
+  readonly heartbeatMs?: number;
+};
+
+const longestTimerMs = 2_147_483_647;
+const retryMs = 1_000;
+
+export const createTails = (options: TailOptions): Tails => {
+  const { logger, maxTails = 1_024, heartbeatMs = 15_000 } = options;
+  const open = new Set<AbortController>();
+
+  const serve: Tails['serve'] = async (ctx, begin) => {
+    if (open.size >= maxTails) {
+      throw new ProblemError(problem('overloaded', `The hub has its ${maxTails} live tails`));
+    }
+    const { res } = ctx;
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    open.add(ending);
+    res.once('close', end);
+    const { expiresAt } = ctx.state.subject;
+    const expiry =
+      expiresAt === undefined
+        ? undefined
+        : setTimeout(end, Math.min(Math.max(expiresAt - Date.now(), 0), longestTimerMs)).unref();
+    let heartbeat: NodeJS.Timeout | undefined;
+    try {
+      const watch = await begin(ending.signal);
+      if (!watch.ok) throw new ProblemError(watch.problem);
+      ctx.status = 200;
+      res.setHeader('Content-Type', 'text/event-stream');
+      // Proxies such as nginx would hold events back.
+      res.setHeader('X-Accel-Buffering', 'no');
+      if (ctx.method === 'HEAD') return;
+      ctx.respond = false;
+      const sink = createSink(res);
+      // An id alone: whoever loses the connection before the first message resumes where this tail began.
+      sink.write(`retry: ${retryMs}\nid: ${watch.value.position}\n\n`);
+      await sink.flush();
+      heartbeat = setInterval(() => {
+        if (!res.writableNeedDrain) res.write(':\n\n');
+      }, heartbeatMs).unref();
+      await pump(watch.value.items, sink);
+    } catch (error) {
+      if (!res.headersSent) throw error;
+      logger.warn({ err: error }, 'a live tail broke off');
+    } finally {
+      clearTimeout(expiry);
+      clearInterval(heartbeat);
+      res.off('close', end);
+      open.delete(ending);
+      ending.abort();
+    }
+    res.end();
+  };
+
+  return {
+    serve,
+    close: () => {
+      for (const ending of open) ending.abort();
+    },
+  };
+};
+
+const pump = async (items: AsyncIterable<Watched<Message>>, sink: Sink): Promise<void> => {
+  for await (const part of items) {
+    switch (part.type) {
+      case 'items':
+        for (const message of part.items) {
+          if (!(await sink.write(`id: ${message.position}\ndata: ${JSON.stringify(message)}\n\n`))) return;
+        }
+        break;
+      case 'caughtUp':
+        sink.write(`id: ${part.position}\nevent: caughtUp\ndata: {"position":"${part.position}"}\n\n`);
+        break;
+      case 'gap':
+        sink.write(`event: gap\ndata: ${JSON.stringify({ from: part.from, to: part.to })}\n\n`);
+        break;
+    }
+    if (!(await sink.flush())) return;
+  }
+};
