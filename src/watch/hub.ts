@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import type { LogEvent, Position } from '../../domain/event.ts';
 import { roughBytes } from '../command/rough-bytes.ts';
 import type { EventLog } from '../log/event-log.ts';
+import type { Logger } from '../logger.ts';
 import type { Watched } from '../nexus-core.ts';
 import { selectionOf, type WatchFilter } from './filter.ts';
 import { createWatcherIndex } from './index-of-watchers.ts';
@@ -184,7 +184,7 @@ export const createHub = ({
         await ended;
         break;
       } catch (error) {
-        logger.warn({ err: error, position, retryMs: waitMs }, 'following the log failed; trying again');
+        logger.warn({ error, position, retryMs: waitMs }, 'following the log failed; trying again');
       }
       firstTry();
       following = false;

@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto';
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { open, type RootDatabase } from 'lmdb';
+import type { Position } from '../../domain/event.ts';
+import { canonicalJson } from './canonical-json.ts';
+import {
+  checkKey,
+  checkpointKey,
+  createEncoder,
+  decodeValue,
+  documentKey,
+  endOf,
+  firstTimeKey,
+  historyPrefix,
+  justBehind,
+  keyEncoder,
+  pastAllPositions,
+  positionOfHistoryKey,
+  type StoreKey,
+  timeKey,
+} from './encoding.ts';
+import {
+  type Past,
+  type RangeOptions,
+  type ReadBatch,
+  ReadModelDamaged,
+  type ReadStore,
+} from './read-store.ts';
+
+export type LmdbReadStoreOptions = {
+  /** Made when it is missing; holds one store. */
+  readonly directory: string;
+  /** Told of each read that met a damaged entry, before the read throws. */
+  readonly onDamaged?: (error: ReadModelDamaged) => void;
+  /** A write that takes longer fails (the store is of no use then); 30,000 unless given. */
+  readonly writeTimeoutMs?: number;
+};
+
+export type LmdbReadStore = ReadStore & {
+  /**
+   * SHA-256 of all documents and their history (models whose name begins with `$` left out), the same for the same
+   * content however it was batched. Reads all of it synchronously: for tests and maintenance.
+   */
+  contentHash(): string;
+};
+
+/** Models of the runner's own; no part of the content. */
+export const isInternalModel = (model: string): boolean => model.startsWith('$');
+
+/** A write did not end in its time: the store is of no use any more, though reads may still be served. */
+export class ReadStoreStalled extends Error {
+  override readonly name = 'ReadStoreStalled';
+}
+
+const closeTimeoutMs = 5_000;
+const sampleEveryMs = 1_000;
+const sampleEveryChanges = 1_000;
+const corruptCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30793]);
+
+type Checkpoint = { readonly position: Position };
+
+const openDatabase = async (path: string): Promise<RootDatabase<Buffer, StoreKey>> => {
+  // The default overlappingSync, with safeRestore: commits are visible before they are flushed, and what a crash
+  // leaves is the last flushed one (docs/adr/0006-runner-and-read-models.md).
+  const database = open<Buffer, StoreKey>({
+    path,
+    encoding: 'binary',
+    keyEncoder,
+    eventTurnBatching: false,
+    ...{ safeRestore: true },
+  });
+  // A file that was cut short ends the process at the first touch of what is missing.
+  const stats: { readonly root?: { readonly pageSize?: number }; readonly lastPageNumber?: number } =
+    database.getStats();
+  const needed = ((stats.lastPageNumber ?? 0) + 1) * (stats.root?.pageSize ?? 4_096);
+  const { size } = await stat(path);
+  if (size < needed) {
+    await database.close();
+    throw new ReadModelDamaged(`${path} has ${size} bytes of at least ${needed}`);
+  }
+  return database;
+};
+
+/**
+ * Opens the read store in `directory`.
+ *
+ * A write is visible once resolved, and is on disk a little later: losing power costs the newest writes together with
+ * their checkpoint, never the integrity. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
+ *
+ * @throws {ReadModelDamaged} when the file is no sound store.
+ */
+export const openLmdbReadStore = async ({
+  directory,
+  onDamaged,
+  writeTimeoutMs = 30_000,
+}: LmdbReadStoreOptions): Promise<LmdbReadStore> => {
+  await mkdir(directory, { recursive: true });
+  const path = join(directory, 'read-models.mdb');
+  const encode = createEncoder();
+
+  const damaged = (key: string, cause: unknown): ReadModelDamaged => {
+    const error =
+      cause instanceof ReadModelDamaged
+        ? cause
+        : new ReadModelDamaged(`the entry ${JSON.stringify(key)} cannot be read`, { cause });
+    onDamaged?.(error);
+    return error;
+  };
+
+  const checked = <Value>(key: string, read: () => Value): Value => {
+    try {
+      return read();
+    } catch (error) {
+      const broken =
+        error instanceof ReadModelDamaged ||
+        error instanceof SyntaxError ||
+        (error instanceof Error && 'code' in error && corruptCodes.has(error.code));
+      throw broken ? damaged(key, error) : error;
+    }
+  };
+
+  const database = await openDatabase(path).catch((error: unknown) => {
+    throw damaged(path, error);
+  });
+
+  const readKey = (key: string): unknown =>
+    checked(key, () => {
+      const bytes = database.getBinaryFast(key);
+      return bytes === undefined ? undefined : decodeValue(bytes, bytes.length, key);
+    });
+
+  type Bounds = { start: StoreKey; end: StoreKey; reverse?: boolean; limit?: number };
+
+  function* entries(bounds: Bounds): Generator<readonly [key: string, value: unknown]> {
+    const range = checked('range', () => database.getRange(bounds)[Symbol.iterator]());
+    try {
+      for (;;) {
+        const next = checked('range', () => range.next());
+        if (next.done === true) return;
+        const { key, value } = next.value;
+        const text = String(key);
+        yield [text, checked(text, () => decodeValue(value, value.length, text))];
+      }
+    } finally {
+      range.return?.();
+    }
+  }
+
+  const stored = readKey(checkpointKey) as Checkpoint | undefined;
+  let checkpoint = stored?.position;
+  let lastSampleMs = Number.NEGATIVE_INFINITY;
+  let changesSinceSample = 0;
+  let writing = false;
+  let closed: Promise<void> | undefined;
+
+  const put = (batch: ReadBatch): Promise<boolean> => {
+    const { changes, recordedAtMs } = batch;
+    for (const { key } of changes) checkKey(key);
+    const values = changes.map((change) => encode(change.document));
+    const mark = encode({ position: batch.checkpoint } satisfies Checkpoint);
+    changesSinceSample += changes.length;
+    const sample =
+      recordedAtMs > 0 &&
+      (recordedAtMs - lastSampleMs >= sampleEveryMs || changesSinceSample >= sampleEveryChanges);
+    if (sample) {
+      lastSampleMs = recordedAtMs;
+      changesSinceSample = 0;
+    }
+    return database.batch(() => {
+      // Of several changes to one document only the newest is the current one.
+      const current = new Set<string>();
+      for (let index = changes.length - 1; index >= 0; index--) {
+        const change = changes[index];
+        const value = values[index];
+        if (change === undefined || value === undefined) continue;
+        const { model, key, historyAt } = change;
+        const where = documentKey(model, key);
+        if (!current.has(where)) {
+          current.add(where);
+          database.put(where, value);
+        }
+        if (historyAt !== undefined) database.put(`${historyPrefix(model, key)}${historyAt}`, value);
+      }
+      database.put(checkpointKey, mark);
+      if (sample) database.put(timeKey(recordedAtMs), mark);
+    });
+  };
+
+  const settled = (commit: Promise<boolean>): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new ReadStoreStalled(`a write to ${path} took longer than ${writeTimeoutMs} ms`)),
+        writeTimeoutMs,
+      );
+      commit.then(
+        () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        (error: Error & { commitError?: Promise<unknown> }) => {
+          clearTimeout(timer);
+          // lmdb tells the reason in a promise of its own, which must not stay unhandled.
+          (error.commitError ?? Promise.resolve()).then(
+            () => reject(error),
+            (cause: unknown) => reject(new Error(`a write to ${path} failed`, { cause })),
+          );
+        },
+      );
+    });
+
+  return {
+    get checkpoint() {
+      return checkpoint;
+    },
+    // What stands under a model's name is what its projection has put there.
+    read: <Document>(model: string, key: string) => readKey(documentKey(model, key)) as Document | undefined,
+    *range<Document>(model: string, { prefix = '', after }: RangeOptions = {}) {
+      const base = documentKey(model, '');
+      const first = documentKey(model, prefix);
+      let start = first;
+      if (after !== undefined) {
+        const behind = justBehind(documentKey(model, after));
+        if (Buffer.compare(Buffer.from(behind), Buffer.from(first)) > 0) start = behind;
+      }
+      for (const [key, document] of entries({ start, end: endOf(first) })) {
+        yield [key.slice(base.length), document as Document] as const;
+      }
+    },
+    *history<Document>(model: string, key: string, before?: Position) {
+      const prefix = historyPrefix(model, key);
+      const start = `${prefix}${before ?? pastAllPositions}`;
+      for (const [found, document] of entries({ start, end: prefix, reverse: true })) {
+        const position = positionOfHistoryKey(found, prefix);
+        if (position !== before) yield { position, document: document as Document };
+      }
+    },
+    at<Document>(model: string, key: string, position: Position): Past<Document> | undefined {
+      const prefix = historyPrefix(model, key);
+      for (const [found, document] of entries({
+        start: `${prefix}${position}`,
+        end: prefix,
+        reverse: true,
+        limit: 1,
+      })) {
+        return { position: positionOfHistoryKey(found, prefix), document: document as Document };
+      }
+      return undefined;
+    },
+    sampleAt(timeMs) {
+      for (const [, value] of entries({
+        start: timeKey(timeMs),
+        end: firstTimeKey,
+        reverse: true,
+        limit: 1,
+      })) {
+        return (value as Checkpoint).position;
+      }
+      return undefined;
+    },
+    async write(batch) {
+      if (writing) throw new Error('one write of a read store at a time');
+      if (closed !== undefined) throw new Error(`${path} is closed`);
+      writing = true;
+      try {
+        await settled(put(batch));
+        checkpoint = batch.checkpoint;
+      } finally {
+        writing = false;
+      }
+    },
+    contentHash() {
+      const hash = createHash('sha256');
+      for (const kind of ['d', 'h']) {
+        for (const [key, document] of entries({ start: kind, end: endOf(kind) })) {
+          if (isInternalModel(key.slice(1))) continue;
+          hash.update(`${key.length} ${key}${canonicalJson(document)}\n`);
+        }
+      }
+      return hash.digest('hex');
+    },
+    close() {
+      // After a failed write lmdb may wait for ever.
+      closed ??= Promise.race([database.close(), delay(closeTimeoutMs, undefined, { ref: false })]);
+      return closed;
+    },
+  };
+};

@@ -1,0 +1,276 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Position } from '../../domain/event.ts';
+import { roughBytes } from '../command/rough-bytes.ts';
+import type { Past, RangeOptions, ReadBatch, ReadChange, ReadStore } from './read-store.ts';
+
+export type WriteBehindOptions = {
+  /** Greatest time that a batch waits before it is handed to the store below; 25 unless given. */
+  readonly flushAfterMs?: number;
+  /** Changes that are worth a write of their own at once; 1,024 unless given. */
+  readonly flushAtChanges?: number;
+  /** Changes and bytes that may wait: `write` resolves later then. 8,192 and 16 MiB unless given. */
+  readonly maxChanges?: number;
+  readonly maxBytes?: number;
+  /** Told of each failed write below; it is tried again after `retryMs`. */
+  readonly onFailed?: (error: unknown, failures: number) => void;
+};
+
+/** A read store in whose front the newest batches stand in memory until they are written below, together. */
+export type WriteBehind = ReadStore & {
+  /** Resolves once all that was written before the call stands in the store below. */
+  flush(): Promise<void>;
+  readonly waitingChanges: number;
+};
+
+/** Batches that were taken together: what they changed, and how far they reach. */
+type Layer = {
+  /** Newest document by model and key, of changes without history. */
+  readonly plain: Map<string, Map<string, unknown>>;
+  /** Documents by model and key in the order of their positions, of changes with history. */
+  readonly pasts: Map<string, Map<string, Past<unknown>[]>>;
+  checkpoint: Position;
+  recordedAtMs: number;
+  changes: number;
+  bytes: number;
+};
+
+const firstRetryMs = 100;
+const maxRetryMs = 10_000;
+const maxWeight = 2_000_000;
+
+const layerAt = (checkpoint: Position): Layer => ({
+  plain: new Map(),
+  pasts: new Map(),
+  checkpoint,
+  recordedAtMs: 0,
+  changes: 0,
+  bytes: 0,
+});
+
+const ofModel = <Value>(maps: Map<string, Map<string, Value>>, model: string): Map<string, Value> => {
+  let map = maps.get(model);
+  if (map === undefined) {
+    map = new Map();
+    maps.set(model, map);
+  }
+  return map;
+};
+
+const addToLayer = (layer: Layer, batch: ReadBatch): void => {
+  for (const { model, key, document, historyAt } of batch.changes) {
+    layer.bytes += 64 + roughBytes(document, maxWeight);
+    if (historyAt === undefined) {
+      const documents = ofModel(layer.plain, model);
+      if (!documents.has(key)) layer.changes++;
+      documents.set(key, document);
+      continue;
+    }
+    layer.changes++;
+    const pasts = ofModel(layer.pasts, model);
+    const past = { position: historyAt, document };
+    const list = pasts.get(key);
+    if (list === undefined) pasts.set(key, [past]);
+    else list.push(past);
+  }
+  layer.checkpoint = batch.checkpoint;
+  layer.recordedAtMs = batch.recordedAtMs;
+};
+
+const batchOf = (layer: Layer): ReadBatch => {
+  const changes: ReadChange[] = [];
+  for (const [model, pasts] of layer.pasts) {
+    for (const [key, list] of pasts) {
+      for (const { position, document } of list) changes.push({ model, key, document, historyAt: position });
+    }
+  }
+  for (const [model, documents] of layer.plain) {
+    for (const [key, document] of documents) changes.push({ model, key, document });
+  }
+  return { changes, checkpoint: layer.checkpoint, recordedAtMs: layer.recordedAtMs };
+};
+
+const inLayer = (layer: Layer, model: string, key: string): unknown =>
+  layer.pasts.get(model)?.get(key)?.at(-1)?.document ?? layer.plain.get(model)?.get(key);
+
+/** Order of the UTF-8 bytes, which is that of code points: a surrogate sorts behind the rest of its plane. */
+const byBytes = (left: string, right: string): number => {
+  const length = Math.min(left.length, right.length);
+  for (let index = 0; index < length; index++) {
+    const [a, b] = [left.charCodeAt(index), right.charCodeAt(index)];
+    if (a === b) continue;
+    const surrogates = (a >= 0xd800 && a <= 0xdfff ? 1 : 0) - (b >= 0xd800 && b <= 0xdfff ? 1 : 0);
+    return surrogates === 0 ? a - b : surrogates;
+  }
+  return left.length - right.length;
+};
+
+/**
+ * Puts memory in front of `store`: a batch is visible at once, and is written below with those that came beside it.
+ *
+ * One write at a time goes below, each with its own checkpoint, so what a crash leaves is always a state that the
+ * log can be replayed onto. Documents are handed out as they were written: they must not be mutated.
+ */
+export const createWriteBehind = (
+  store: ReadStore,
+  {
+    flushAfterMs = 25,
+    flushAtChanges = 1_024,
+    maxChanges = 8_192,
+    maxBytes = 16 * 1_048_576,
+    onFailed,
+  }: WriteBehindOptions = {},
+): WriteBehind => {
+  /** Takes new batches. */
+  let fresh: Layer | undefined;
+  /** Is being written below. */
+  let leaving: Layer | undefined;
+  let flushing: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const closing = new AbortController();
+
+  /** Newest first. */
+  const layers = (): Layer[] => [fresh, leaving].filter((layer) => layer !== undefined);
+
+  const writeBelow = async (batch: ReadBatch): Promise<void> => {
+    let waitMs = firstRetryMs;
+    for (let failures = 1; ; failures++) {
+      try {
+        await store.write(batch);
+        return;
+      } catch (error) {
+        onFailed?.(error, failures);
+        if (closing.signal.aborted) throw error;
+      }
+      await delay(waitMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      waitMs = Math.min(maxRetryMs, waitMs * 2);
+    }
+  };
+
+  const startFlush = (): void => {
+    if (flushing !== undefined || fresh === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    leaving = fresh;
+    fresh = undefined;
+    flushing = writeBelow(batchOf(leaving)).then(
+      () => {
+        leaving = undefined;
+        flushing = undefined;
+        scheduleFlush();
+      },
+      (error: unknown) => {
+        flushing = undefined;
+        throw error;
+      },
+    );
+    // Whoever waits for it is told; a failure that nobody waits for was told to `onFailed`.
+    flushing.catch(() => undefined);
+  };
+
+  const scheduleFlush = (): void => {
+    if (fresh === undefined || flushing !== undefined) return;
+    if (fresh.changes >= flushAtChanges || fresh.bytes >= maxBytes) startFlush();
+    else timer ??= setTimeout(startFlush, flushAfterMs).unref();
+  };
+
+  const flush = async (): Promise<void> => {
+    while (fresh !== undefined || flushing !== undefined) {
+      startFlush();
+      await flushing;
+    }
+  };
+
+  const keysOf = (model: string, prefix: string, after: string | undefined): Map<string, unknown> => {
+    const found = new Map<string, unknown>();
+    const offer = (key: string, document: unknown): void => {
+      if (found.has(key) || !key.startsWith(prefix)) return;
+      if (after === undefined || byBytes(key, after) > 0) found.set(key, document);
+    };
+    for (const layer of layers()) {
+      for (const [key, list] of layer.pasts.get(model) ?? []) offer(key, list.at(-1)?.document);
+      for (const [key, document] of layer.plain.get(model) ?? []) offer(key, document);
+    }
+    return found;
+  };
+
+  return {
+    get checkpoint() {
+      return fresh?.checkpoint ?? leaving?.checkpoint ?? store.checkpoint;
+    },
+    get waitingChanges() {
+      return (fresh?.changes ?? 0) + (leaving?.changes ?? 0);
+    },
+    // What stands under a model's name is what its projection has put there.
+    read<Document>(model: string, key: string) {
+      const newest = fresh === undefined ? undefined : inLayer(fresh, model, key);
+      if (newest !== undefined) return newest as Document;
+      const next = leaving === undefined ? undefined : inLayer(leaving, model, key);
+      return next === undefined ? store.read<Document>(model, key) : (next as Document);
+    },
+    *range<Document>(model: string, options: RangeOptions = {}) {
+      const front = keysOf(model, options.prefix ?? '', options.after);
+      const keys = [...front.keys()].sort(byBytes);
+      let next = 0;
+      for (const entry of store.range<Document>(model, options)) {
+        for (let key = keys[next]; key !== undefined && byBytes(key, entry[0]) < 0; key = keys[++next]) {
+          yield [key, front.get(key) as Document] as const;
+        }
+        if (keys[next] === entry[0]) {
+          yield [entry[0], front.get(entry[0]) as Document] as const;
+          next++;
+        } else yield entry;
+      }
+      for (; next < keys.length; next++) {
+        const key = keys[next];
+        if (key !== undefined) yield [key, front.get(key) as Document] as const;
+      }
+    },
+    *history<Document>(model: string, key: string, before?: Position) {
+      let oldest = before;
+      for (const layer of layers()) {
+        const list = layer.pasts.get(model)?.get(key) ?? [];
+        for (const past of list.toReversed()) {
+          if (oldest !== undefined && past.position >= oldest) continue;
+          oldest = past.position;
+          yield past as Past<Document>;
+        }
+      }
+      // A commit can be visible below a moment before its write resolves: not what was handed out already.
+      yield* store.history<Document>(model, key, oldest);
+    },
+    at<Document>(model: string, key: string, position: Position) {
+      for (const layer of layers()) {
+        const past = layer.pasts
+          .get(model)
+          ?.get(key)
+          ?.findLast((entry) => entry.position <= position);
+        if (past !== undefined) return past as Past<Document>;
+      }
+      return store.at<Document>(model, key, position);
+    },
+    sampleAt(timeMs) {
+      for (const layer of layers()) {
+        if (layer.recordedAtMs > 0 && layer.recordedAtMs <= timeMs) return layer.checkpoint;
+      }
+      return store.sampleAt(timeMs);
+    },
+    async write(batch) {
+      if (closing.signal.aborted) throw new Error('the read store is closed');
+      while (fresh !== undefined && (fresh.changes >= maxChanges || fresh.bytes >= maxBytes)) {
+        startFlush();
+        await flushing;
+      }
+      fresh ??= layerAt(batch.checkpoint);
+      addToLayer(fresh, batch);
+      scheduleFlush();
+    },
+    flush,
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.abort();
+      clearTimeout(timer);
+      await flush().catch(() => undefined);
+      await store.close();
+    },
+  };
+};
