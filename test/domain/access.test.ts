@@ -83,6 +83,8 @@ const refused: readonly (readonly [scope: string, requirement: Requirement])[] =
   ['state:write:nexus/*', write('nexus/x')],
   ['state:write:nexus/x', write('nexus/x')],
   ['state:read:a\nb*', read('a\nbc')],
+  ['state:read:a\nb*', prefix('a\nbc')],
+  ['services:invoke:M*', invoke('Memory')],
   ['services:read:x', { scope: 'services:read' }],
   ['services:readx', { scope: 'services:read' }],
   ['services', { scope: 'services:read' }],

@@ -113,6 +113,12 @@ test('services › a deregistered instance stays as a document, and a new regist
   t.like(again, { deregistered: false, status: 'starting', registeredAt: at(2), revision: 2 });
 });
 
+test('services › what comes behind the end of a registration only moves the document', (t) => {
+  const ended = serviceAfter(record(serviceStream, [registered, gone]));
+  const later = serviceAfter(record(serviceStream, [registered, gone, moved, healthy]));
+  t.deepEqual(later, ended && { ...ended, revision: later?.revision, position: positionAt(4) });
+});
+
 test('services › without its registration, which retention took, there is no document', (t) => {
   t.is(serviceAfter(record(serviceStream, [registered, healthy, moved]).slice(1)), undefined);
 });
@@ -174,6 +180,17 @@ for (const { projection, stream, history, key } of kinds) {
       t.deepEqual(foldLog(projection, overlapping), once);
     });
     t.notThrows(() => fc.assert(property, seeded));
+  });
+
+  test(`${name} › an event that is folded in already leaves the document alone`, (t) => {
+    const property = fc.property(history, (steps) => {
+      const events = record(stream, steps);
+      const document = foldLog(projection, events);
+      if (document === undefined) return;
+      for (const event of events)
+        t.deepEqual(foldEvent(projection, document, decoded(event)), { ok: true, document: undefined });
+    });
+    t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 50 }));
   });
 
   test(`${name} › going on from a stored document equals a rebuild`, (t) => {
