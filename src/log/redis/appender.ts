@@ -1,0 +1,299 @@
+import { asRevision, type StreamId } from '../../../domain/event.ts';
+import { type EncodedEvent, encodedBytes } from '../encode.ts';
+import { type AppendResult, type Expected, LogError } from '../event-log.ts';
+import { bodyOf } from './decode.ts';
+import { faultOf } from './faults.ts';
+import type { History } from './history.ts';
+import { type Keys, kindOf, positionOf } from './keys.ts';
+import type { Limits } from './limits.ts';
+import type { Link, Ready } from './link.ts';
+import { scripts } from './scripts.ts';
+
+/** Gathers appends that wait into runs of one script, and sees each through to a known end. */
+export type Appender = {
+  /** @throws {LogError} `log_full`, `log_unavailable`, `log_closed`, `log_corrupt`, `invalid`. */
+  append(stream: StreamId, events: readonly EncodedEvent[], expected: Expected): Promise<AppendResult>;
+  /** To be called whenever the link has come up. */
+  resume(): void;
+  /** Waits for what is in flight, a limited time, then rejects what is left. */
+  close(): Promise<void>;
+};
+
+export type AppenderOptions = {
+  readonly link: Link;
+  readonly history: History;
+  readonly keys: Keys;
+  readonly server: string;
+  readonly limits: Limits;
+};
+
+type Pending = {
+  readonly stream: StreamId;
+  readonly expected: Expected;
+  readonly events: number;
+  readonly bytes: number;
+  /** Its part of the script's arguments. */
+  readonly args: readonly string[];
+  readonly order: number;
+  readonly deadline: number;
+  /** True once a run that held it may have been executed without an answer. */
+  unknown: boolean;
+  /** Sent by itself, because the run that held it failed for a reason that may be one append's. */
+  alone: boolean;
+  settled: boolean;
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (error: LogError) => void;
+};
+
+const sweepMs = 100;
+
+export const createAppender = ({ link, history, keys, server, limits }: AppenderOptions): Appender => {
+  let queue: Pending[] = [];
+  let taken = 0;
+  let inFlight = 0;
+  let waiting = 0;
+  let waitingBytes = 0;
+  let orders = 0;
+  let scheduled = false;
+  let closing = false;
+  let sweeper: NodeJS.Timeout | undefined;
+  const running = new Set<Pending>();
+  const idle = new Set<() => void>();
+
+  const finish = (item: Pending): boolean => {
+    if (item.settled) return false;
+    item.settled = true;
+    waiting--;
+    waitingBytes -= item.bytes;
+    if (waiting === 0) {
+      clearInterval(sweeper);
+      sweeper = undefined;
+      for (const done of idle) done();
+    }
+    return true;
+  };
+
+  /** Rejects with the truth about what may have happened before. */
+  const fail = (item: Pending, error: LogError) => {
+    if (!finish(item)) return;
+    const outcome = item.unknown ? 'unknown' : 'not_written';
+    const text = item.unknown
+      ? 'whether the events were written is unknown; trying again with the same ids is safe'
+      : 'nothing was written';
+    item.reject(
+      new LogError(error.code, `${error.message}; ${text}`, { ...error.facts, outcome }, error.cause),
+    );
+  };
+
+  const unavailable = (text: string) =>
+    new LogError('log_unavailable', `the Redis at ${server} ${text}${link.reason && `: ${link.reason}`}`, {
+      server,
+    });
+
+  const sweep = () => {
+    const now = performance.now();
+    const cut = link.lostForGood;
+    for (const item of [...queue.slice(taken), ...running]) {
+      if (now > item.deadline) fail(item, unavailable('did not answer in time'));
+      else if (cut && !item.unknown) fail(item, unavailable('cannot be used'));
+    }
+  };
+  const takeBatch = (): Pending[] => {
+    const batch: Pending[] = [];
+    let events = 0;
+    let bytes = 0;
+    while (taken < queue.length && batch.length < limits.batch.appends) {
+      const item = queue[taken];
+      if (item === undefined) break;
+      if (!item.settled) {
+        const full = events + item.events > limits.batch.events || bytes + item.bytes > limits.batch.bytes;
+        if (batch.length > 0 && (full || item.alone)) break;
+        batch.push(item);
+        events += item.events;
+        bytes += item.bytes;
+      }
+      taken++;
+      if (item.alone) break;
+    }
+    if (taken === queue.length) {
+      queue = [];
+      taken = 0;
+    } else if (taken > 1_024 && taken * 2 > queue.length) {
+      queue = queue.slice(taken);
+      taken = 0;
+    }
+    return batch;
+  };
+
+  const answer = (item: Pending, reply: unknown) => {
+    const [code, ...rest] = Array.isArray(reply) ? reply.map(Number) : [];
+    const [first = 0, second = 0] = rest;
+    if (code === 0) {
+      if (!finish(item)) return;
+      const events = Array.from({ length: item.events }, (_, index) => ({
+        revision: asRevision(first + index),
+        position: positionOf(second + index),
+      }));
+      item.resolve({ ok: true, events, duplicate: false });
+    } else if (code === 1) {
+      if (!finish(item)) return;
+      const events = Array.from({ length: item.events }, (_, index) => ({
+        revision: asRevision(rest[index * 2] ?? 0),
+        position: positionOf(rest[index * 2 + 1] ?? 0),
+      }));
+      item.resolve({ ok: true, events, duplicate: true });
+    } else if (code === 2) {
+      if (!finish(item)) return;
+      const actual = first < 0 ? 'none' : asRevision(first);
+      item.resolve({ ok: false, stream: item.stream, expected: item.expected, actual });
+    } else {
+      fail(
+        item,
+        new LogError('invalid', 'some events of the append are in the log already and some are not', {}),
+      );
+    }
+  };
+
+  const requeue = (batch: readonly Pending[]) => {
+    queue = [...batch.filter((item) => !item.settled), ...queue.slice(taken)].sort(
+      (one, two) => one.order - two.order,
+    );
+    taken = 0;
+  };
+
+  const recover = (batch: readonly Pending[], generation: number, error: unknown) => {
+    const fault = faultOf(error, server);
+    if (fault.type === 'again' || fault.type === 'lost') {
+      if (fault.type === 'lost') for (const item of batch) item.unknown = true;
+      requeue(batch);
+      link.reset(generation, fault.reason);
+      return;
+    }
+    if (fault.type === 'odd') {
+      for (const item of batch) item.unknown = true;
+      if (batch.length > 1) {
+        for (const item of batch) item.alone = true;
+        requeue(batch);
+        return;
+      }
+    }
+    for (const item of batch) fail(item, fault.error);
+    if (fault.error.code === 'log_unavailable') link.reset(generation, fault.error.message);
+  };
+
+  const send = async ({ redis, generation }: Ready, batch: readonly Pending[]): Promise<void> => {
+    const known = history.known();
+    const args = [keys.prefix, known.epoch, String(known.sequence), history.proposal, String(batch.length)];
+    for (const item of batch) {
+      running.add(item);
+      for (const arg of item.args) args.push(arg);
+    }
+    inFlight++;
+    let answered = false;
+    try {
+      const reply: unknown = await redis.evalsha(
+        scripts.append.sha,
+        4,
+        keys.log,
+        keys.meta,
+        keys.marks,
+        keys.kinds,
+        ...args,
+      );
+      answered = true;
+      if (!Array.isArray(reply) || reply.length !== batch.length + 2) {
+        throw new LogError('log_corrupt', `the Redis at ${server} gave an answer of another shape`, {
+          server,
+        });
+      }
+      history.observe(known, String(reply[0]), Number(reply[1]));
+      for (const [index, item] of batch.entries()) answer(item, reply[index + 2]);
+    } catch (error) {
+      // The server has run it, but the answer is of no use.
+      if (answered) for (const item of batch) item.unknown = true;
+      recover(batch, generation, error);
+    } finally {
+      inFlight--;
+      for (const item of batch) running.delete(item);
+      pump();
+    }
+  };
+
+  const pump = () => {
+    scheduled = false;
+    for (;;) {
+      const ready = link.current();
+      if (ready === undefined || inFlight >= limits.batchesInFlight || taken >= queue.length) return;
+      const batch = takeBatch();
+      if (batch.length > 0) void send(ready, batch);
+    }
+  };
+
+  const schedule = () => {
+    if (scheduled || inFlight >= limits.batchesInFlight) return;
+    scheduled = true;
+    setImmediate(pump);
+  };
+
+  const argumentsOf = (stream: StreamId, events: readonly EncodedEvent[], expected: Expected): string[] => {
+    const args = [stream, String(expected), String(events.length)];
+    for (const event of events) {
+      args.push(`${event.id} ${event.type} ${stream}`, kindOf(event.type, stream), bodyOf(event));
+    }
+    return args;
+  };
+
+  return {
+    append: async (stream, events, expected) => {
+      if (closing) throw new LogError('log_closed', 'the log was closed');
+      if (link.lostForGood) throw unavailable('cannot be used');
+      const bytes = events.reduce((sum, event) => sum + encodedBytes(event), 0);
+      if (waiting >= limits.waitingAppends || waitingBytes + bytes > limits.waitingBytes) {
+        throw new LogError(
+          'log_unavailable',
+          `too many appends wait for the Redis at ${server}; nothing was written`,
+          {
+            server,
+            waiting,
+            waitingBytes,
+          },
+        );
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
+      queue.push({
+        stream,
+        expected,
+        events: events.length,
+        bytes,
+        args: argumentsOf(stream, events, expected),
+        order: orders++,
+        deadline: performance.now() + limits.callMs,
+        unknown: false,
+        alone: false,
+        settled: false,
+        resolve,
+        reject,
+      });
+      waiting++;
+      waitingBytes += bytes;
+      sweeper ??= setInterval(sweep, sweepMs);
+      schedule();
+      return promise;
+    },
+    resume: pump,
+    close: async () => {
+      closing = true;
+      if (waiting > 0) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const timer = setTimeout(resolve, limits.closeMs);
+        idle.add(resolve);
+        await promise;
+        clearTimeout(timer);
+        idle.delete(resolve);
+      }
+      for (const item of [...queue.slice(taken), ...running]) {
+        fail(item, new LogError('log_closed', 'the log was closed'));
+      }
+    },
+  };
+};
