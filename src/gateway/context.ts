@@ -1,4 +1,4 @@
-import type { Context as KoaContext, ParameterizedContext } from 'koa';
+import type { ParameterizedContext } from 'koa';
 import { parsePosition } from '../../domain/event.ts';
 import { ProblemError, problem } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -36,8 +36,8 @@ export const correlationIdOf = (given: string | string[] | undefined, requestId:
  *
  * @throws {ProblemError} `invalid` when X-Nexus-Min-Position is no position.
  */
-export const contextOf = (ctx: RequestContext | KoaContext): Context => {
-  const state: RequestState = ctx.state;
+export const contextOf = (ctx: RequestContext): Context => {
+  const { state } = ctx;
   const { headers } = ctx.req;
   const { traceparent } = headers;
   const causation = headers['x-causation-id'];

@@ -1,10 +1,8 @@
-import type { RouterMiddleware } from '@koa/router';
 import Koa from 'koa';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
 import { createAccess } from './auth/access.ts';
-import type { RequestState } from './context.ts';
 import { createCors } from './cors.ts';
 import { createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
@@ -46,7 +44,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   let draining = false;
   const isDraining = (): boolean => draining;
 
-  const app = new Koa<RequestState>();
+  const app = new Koa();
   app.on('error', (error: unknown) => logger.debug({ err: error }, 'a connection broke'));
   const gate = createGate({
     access,
@@ -57,11 +55,9 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     isDraining,
   });
   for (const middleware of gate) app.use(middleware);
-  const graphql = createGraphql({ core, config, logger });
-  const rest = createRest({ core, config, logger, tails, isDraining });
-  const dispatch: RouterMiddleware<RequestState> = (ctx, next) =>
-    ctx.path === '/graphql' ? graphql.handle(ctx) : rest(ctx, next);
-  app.use(dispatch);
+  const graphql = createGraphql({ core, config, access, logger });
+  app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
+  app.use(createRest({ core, config, logger, tails, isDraining }));
 
   const web = createWebServer(config, app.callback(), logger, { ...defaultTimeouts, ...options.timeouts });
   const sockets = attachWebSockets({
@@ -82,6 +78,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     draining = true;
     const drained = web.drain(drainLimitMs);
     tails.close();
+    graphql.close();
+    graphql.close();
     await Promise.all([sockets.close(), drained]);
   };
   return {
