@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../src/config.ts';
+import { parseConfig } from '../../src/config.ts';
+import { openCore } from '../../src/core.ts';
+import { type Gateway, type GatewayOptions, openGateway } from '../../src/gateway/gateway.ts';
+import { createLogger, type Logger } from '../../src/logger.ts';
+import type { NexusCore } from '../../src/nexus-core.ts';
+
+export type Hub = {
+  readonly core: NexusCore;
+  readonly gateway: Gateway;
+  readonly config: Config;
+  /** `http://127.0.0.1:PORT`. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** The facts and messages that the hub logged at warn and above: what a client must never cause is `error`. */
+  readonly logged: readonly Logged[];
+  close(): Promise<void>;
+};
+
+export type Logged = { readonly level: string; readonly msg: string } & Readonly<Record<string, unknown>>;
+
+export type HubOptions = Partial<Config> & {
+  readonly timeouts?: GatewayOptions['timeouts'];
+  /** In front of the core, for what no input brings about. */
+  readonly wrap?: (core: NexusCore) => NexusCore;
+};
+
+/** A whole hub on a free port of 127.0.0.1, on an embedded log in a folder of its own that `close` removes. */
+export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
+  const { timeouts, wrap = (core) => core, ...overrides } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'nexus-hub-'));
+  const parsed = parseConfig([], {}, () => undefined);
+  if (!parsed.ok) throw new Error(parsed.message);
+  const config: Config = {
+    ...parsed.config,
+    apiHost: '127.0.0.1',
+    apiPort: 0,
+    dataDir: directory,
+    log: [`file:${directory}`],
+    stateFile: 'none',
+    zmqPublish: 'none',
+    zmqCommand: 'none',
+    rateLimitMax: 1_000_000,
+    ...overrides,
+  };
+  const logged: Logged[] = [];
+  const logger: Logger = createLogger('warn', {
+    write: (line) => {
+      logged.push(JSON.parse(line) as Logged);
+    },
+  });
+  const core = await openCore(config, { logger });
+  let gateway: Gateway;
+  try {
+    gateway = await openGateway({
+      core: wrap(core),
+      config,
+      logger,
+      ...(timeouts === undefined ? {} : { timeouts }),
+    });
+  } catch (error) {
+    await core.close();
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await gateway.close();
+    await core.close();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return {
+    core,
+    gateway,
+    config,
+    url: gateway.url,
+    host: gateway.host,
+    port: gateway.port,
+    logged,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+};
