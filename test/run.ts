@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nexus-test-'));
 const skips = join(folder, 'skips');
 const child = spawn(
   process.execPath,
-  [join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.mjs'), ...process.argv.slice(2)],
+  [join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js'), ...process.argv.slice(2)],
   {
     stdio: ['inherit', 'pipe', 'inherit'],
     env: { ...process.env, NEXUS_SKIPS: skips, NEXUS_LOG_LEVEL: 'silent' },
