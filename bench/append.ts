@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { decodeEvent } from '../domain/catalog.ts';
 import type { LogEvent } from '../domain/event.ts';
+import type { AnyDocument } from '../projections/index.ts';
 import { foldEvent } from '../projections/index.ts';
 import { state } from '../projections/state.ts';
-import type { AnyDocument } from '../projections/index.ts';
 import { openEmbeddedLog } from '../src/log/embedded.ts';
 import type { EventLog } from '../src/log/event-log.ts';
 import { openRedisLog } from '../src/log/redis.ts';
@@ -50,7 +50,12 @@ const bytesPerEvent = 430;
 
 /** One lmdb record per commit of all that is in flight: no index, no checks, the next commit after the last. */
 const rawLmdb = async (directory: string, n: number, inFlight: number): Promise<Load> => {
-  const database = open<Buffer, number>({ path: directory, overlappingSync: false, safeRestore: true, encoding: 'binary' });
+  const database = open<Buffer, number>({
+    path: directory,
+    overlappingSync: false,
+    safeRestore: true,
+    encoding: 'binary',
+  });
   let key = 0;
   const commits = Math.ceil(n / inFlight);
   const record = Buffer.alloc(bytesPerEvent * inFlight, 'nexus');
@@ -67,7 +72,9 @@ const report = (name: string, inFlight: number, results: Record<'ours' | 'raw', 
 };
 
 const benchEmbedded = async (): Promise<void> => {
-  print('\nEmbedded log, 200-byte data, 1,000 streams, fsync before the answer; reference: one lmdb record per commit');
+  print(
+    '\nEmbedded log, 200-byte data, 1,000 streams, fsync before the answer; reference: one lmdb record per commit',
+  );
   for (const [inFlight, n] of counts) {
     let run = 0;
     const results = await inTurns(rounds, {
@@ -116,7 +123,9 @@ const replayEvents = Math.round(300_000 * scale);
 
 /** Every event of the log, decoded and folded by one projection, beside a scan of as many records with JSON decode. */
 const benchReplay = async (): Promise<void> => {
-  print('\nReplay through decode and one projection; reference: lmdb range scan with JSON decode of the same events');
+  print(
+    '\nReplay through decode and one projection; reference: lmdb range scan with JSON decode of the same events',
+  );
   const log = await openEmbeddedLog({ directory: join(folder, 'replay') });
   await load(replayEvents, 1_000, appendTo(log));
   const raw = open<Buffer, number>({ path: join(folder, 'replay-raw'), encoding: 'binary', noSync: true });
@@ -150,7 +159,9 @@ const benchReplay = async (): Promise<void> => {
       return { perSec: (key / (performance.now() - started)) * 1_000, p50Ms: 0, p99Ms: 0 };
     },
   });
-  print(`  n ${replayEvents}: nexus ${perSec(results.ours)}; reference ${perSec(results.raw)}; ratio ${ratio(results.ours, results.raw)}`);
+  print(
+    `  n ${replayEvents}: nexus ${perSec(results.ours)}; reference ${perSec(results.raw)}; ratio ${ratio(results.ours, results.raw)}`,
+  );
   await raw.close();
   await log.close();
 };

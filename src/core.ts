@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
-import type { ServiceDocument, StateDocument } from '../projections/documents.ts';
+import type { ServiceDocument } from '../projections/documents.ts';
 import { projections } from '../projections/index.ts';
 import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
@@ -100,8 +100,7 @@ export const openCore = async (
           file: config.stateFile,
           everySec: config.snapshotEverySec,
           logId,
-          position: () => runner.position,
-          read: () => runner.store.range<StateDocument>('state'),
+          store: () => runner.store,
           logger,
           clock,
         });

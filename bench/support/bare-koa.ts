@@ -1,8 +1,8 @@
 import Router from '@koa/router';
 import Koa from 'koa';
-import { openEmbeddedLog } from '../../src/log/embedded.ts';
 import { streamId } from '../../domain/event.ts';
 import { newId } from '../../src/ids.ts';
+import { openEmbeddedLog } from '../../src/log/embedded.ts';
 
 /**
  * The reference of the gateway: Koa, @koa/router and a JSON body parser of a few lines, with the same durable append and
@@ -28,7 +28,12 @@ const append = async (stream: string, type: string, data: unknown) => {
 router.put('/state/:key', async (ctx) => {
   const body = await readJson(ctx.req);
   const { place } = await append(ctx.params.key ?? '', 'StateSet', { value: body.value });
-  ctx.body = { key: ctx.params.key, value: body.value, version: (place?.revision ?? 0) + 1, position: place?.position };
+  ctx.body = {
+    key: ctx.params.key,
+    value: body.value,
+    version: (place?.revision ?? 0) + 1,
+    position: place?.position,
+  };
 });
 router.post('/events/:topic', async (ctx) => {
   const body = await readJson(ctx.req);

@@ -9,7 +9,11 @@ import { inTurns, type Load, latency, perSec, print, ratio } from './measure.ts'
 type Target = { readonly url: string; close(): Promise<void> };
 
 /** Starts a server process and takes its address from its first line. */
-const startProcess = async (argv: readonly string[], cwd: string, addressOf: (line: string) => string): Promise<Target> => {
+const startProcess = async (
+  argv: readonly string[],
+  cwd: string,
+  addressOf: (line: string) => string,
+): Promise<Target> => {
   const child: ChildProcess = spawn(process.execPath, argv, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   if (child.stdout === null) throw new Error('the process has no output');
   const [line]: unknown[] = await once(createInterface({ input: child.stdout }), 'line');
@@ -23,7 +27,13 @@ const startProcess = async (argv: readonly string[], cwd: string, addressOf: (li
   };
 };
 
-const measure = async (url: string, method: 'PUT' | 'POST', path: () => string, body: string, seconds: number): Promise<Load> => {
+const measure = async (
+  url: string,
+  method: 'PUT' | 'POST',
+  path: () => string,
+  body: string,
+  seconds: number,
+): Promise<Load> => {
   const result = await autocannon({
     url,
     connections: 64,
@@ -37,19 +47,51 @@ const measure = async (url: string, method: 'PUT' | 'POST', path: () => string, 
       },
     ],
   });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refused, ${result.errors} failed at ${url}`);
-  return { perSec: result.requests.total / result.duration, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${result.non2xx} refused, ${result.errors} failed at ${url}`);
+  return {
+    perSec: result.requests.total / result.duration,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  };
 };
 
 /** The whole gateway (rate limit on, no token) beside a bare Koa route with the same durable append. */
-export const benchHttp = async ({ folder, rounds, seconds }: { folder: string; rounds: number; seconds: number }): Promise<void> => {
-  print('\nGateway over HTTP, 64 connections; reference: Koa + @koa/router + JSON body, the same durable append');
+export const benchHttp = async ({
+  folder,
+  rounds,
+  seconds,
+}: {
+  folder: string;
+  rounds: number;
+  seconds: number;
+}): Promise<void> => {
+  print(
+    '\nGateway over HTTP, 64 connections; reference: Koa + @koa/router + JSON body, the same durable append',
+  );
   const root = join(import.meta.dirname, '../..');
   const hub = await startProcess(
     [
-      join(root, 'src/main.ts'), 'start', '--api-host', '127.0.0.1', '--api-port', '0', '--log', `file:${join(folder, 'hub')}`,
-      '--data-dir', join(folder, 'hub'), '--state-file', 'none', '--log-level', 'warn', '--rate-limit-max', '1000000000',
-      '--zmq-publish', 'none', '--zmq-command', 'none',
+      join(root, 'src/main.ts'),
+      'start',
+      '--api-host',
+      '127.0.0.1',
+      '--api-port',
+      '0',
+      '--log',
+      `file:${join(folder, 'hub')}`,
+      '--data-dir',
+      join(folder, 'hub'),
+      '--state-file',
+      'none',
+      '--log-level',
+      'warn',
+      '--rate-limit-max',
+      '1000000000',
+      '--zmq-publish',
+      'none',
+      '--zmq-command',
+      'none',
     ],
     folder,
     (line) => /http:\/\/\S+/.exec(line)?.[0] ?? '',
@@ -63,7 +105,12 @@ export const benchHttp = async ({ folder, rounds, seconds }: { folder: string; r
   let key = 0;
   const calls = [
     ['PUT /state/k', 'PUT', () => `/state/k${key++ % 1_000}`, JSON.stringify({ value: { text: value } })],
-    ['POST /events/t', 'POST', () => `/events/t${key++ % 1_000}`, JSON.stringify({ payload: { text: value } })],
+    [
+      'POST /events/t',
+      'POST',
+      () => `/events/t${key++ % 1_000}`,
+      JSON.stringify({ payload: { text: value } }),
+    ],
   ] as const;
   try {
     for (const [name, method, path, body] of calls) {

@@ -26,7 +26,10 @@ export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<Be
     [...settings, '--appendonly', 'yes', '--appendfsync', appendfsync, '--auto-aof-rewrite-percentage', '0'],
     { stdio: 'ignore' },
   );
-  const failed = await Promise.race([once(child, 'error').then(() => true), once(child, 'spawn').then(() => false)]);
+  const failed = await Promise.race([
+    once(child, 'error').then(() => true),
+    once(child, 'spawn').then(() => false),
+  ]);
   if (failed) {
     rmSync(directory, { recursive: true, force: true });
     return undefined;
@@ -49,7 +52,11 @@ export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<Be
 
 /** The settings of the adapter's own connection (src/log/redis.ts), for the raw reference. */
 export const rawClient = async (url: string): Promise<Redis> => {
-  const client = new Redis(url, { enableAutoPipelining: true, autoResendUnfulfilledCommands: false, lazyConnect: true });
+  const client = new Redis(url, {
+    enableAutoPipelining: true,
+    autoResendUnfulfilledCommands: false,
+    lazyConnect: true,
+  });
   await client.connect();
   return client;
 };

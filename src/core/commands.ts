@@ -16,6 +16,7 @@ import { idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context, EventReceipt } from '../nexus-core.ts';
 import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
+import { given } from './given.ts';
 import type { Parts } from './parts.ts';
 import { serviceView } from './services.ts';
 import { validate } from './validate.ts';
@@ -307,17 +308,3 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
 
   return { execute, changeStatus };
 };
-
-/** The properties that were given: absent ones must not stand in the input of a decider as `undefined`. */
-const given = <Value extends object>(
-  value: Value,
-): { [Key in keyof Value]?: Exclude<Value[Key], undefined> } => {
-  const present: { [Key in keyof Value]?: Exclude<Value[Key], undefined> } = {};
-  for (const key in value) {
-    const property = value[key];
-    if (isGiven(property)) present[key] = property;
-  }
-  return present;
-};
-
-const isGiven = <Value>(value: Value): value is Exclude<Value, undefined> => value !== undefined;

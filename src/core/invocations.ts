@@ -2,9 +2,10 @@ import { allows } from '../../domain/access.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import { heartbeatSchema, invokeSchema } from '../command/catalog.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { fault, problem, type Result } from '../errors.ts';
 import type { Context, Invoked } from '../nexus-core.ts';
 import { demand } from './demand.ts';
+import { given } from './given.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 
@@ -27,7 +28,7 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     if (document.owner !== subject.id && !allows(subject, { scope: 'admin' })) {
       return fault(problem('id_taken', `the id ${id} belongs to another subject`, { id }));
     }
-    return ok(await registry.heartbeat(id, checked.value));
+    return registry.heartbeat(id, checked.value);
   },
 
   invoke: async (
@@ -45,10 +46,12 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     if (denied !== undefined) return denied;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    return registry.invoke(service, input.value, {
-      correlationId: context.correlationId,
-      ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const { method, data: body, ...rest } = input.value;
+    return registry.invoke(
+      service,
+      { method, ...given({ data: body, ...rest }) },
+      signal,
+      context.traceparent,
+    );
   },
 });
