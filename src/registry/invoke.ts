@@ -2,18 +2,31 @@ import { type Dispatcher, request } from 'undici';
 import type { Json } from '../../domain/event.ts';
 import type { Clock } from '../clock.ts';
 import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
-import type { Invoked, InvokeInput } from '../nexus-core.ts';
+import type { Invoked } from '../nexus-core.ts';
 import { parseAnswer, readBounded } from './answer.ts';
 import { ConnectFailed } from './connector.ts';
 import { type Instance, type Instances, statusOf } from './instance.ts';
 import { pick } from './pick.ts';
 
-export type Invoke = (
-  name: string,
-  input: InvokeInput,
-  signal?: AbortSignal,
-  traceparent?: string,
-) => Promise<Result<Invoked>>;
+/** What goes along with an invocation: the ids reach the instance as headers, an abort cancels the request there. */
+export type InvokeCall = {
+  readonly signal?: AbortSignal;
+  readonly correlationId?: string;
+  readonly traceparent?: string;
+};
+
+/** As checked by the input schema of the command catalog. */
+export type InvokeRequest = {
+  readonly method: string;
+  /** Absent: the instance gets `null`. */
+  readonly data?: Json | undefined;
+  /** Default: 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Only instances that have it. */
+  readonly capability?: string | undefined;
+};
+
+export type Invoke = (name: string, input: InvokeRequest, call?: InvokeCall) => Promise<Result<Invoked>>;
 
 export type InvokeOptions = {
   readonly instances: Instances;
@@ -48,7 +61,11 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
 
   const send = async (
     instance: Instance,
-    call: { readonly path: string; readonly body: string; readonly traceparent: string | undefined },
+    call: {
+      readonly path: string;
+      readonly body: string;
+      readonly headers: Readonly<Record<string, string>>;
+    },
     limit: AbortSignal,
     signal: AbortSignal,
   ): Promise<Attempt> => {
@@ -60,11 +77,7 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
         method: 'POST',
         body: call.body,
         signal,
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json',
-          ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
-        },
+        headers: call.headers,
       });
       return { outcome: 'answered', status: answer.statusCode, body: await readBounded(answer.body) };
     } catch (error) {
@@ -92,14 +105,23 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
     });
   };
 
-  return async (name, input, signal, traceparent) => {
+  return async (name, input, { signal, correlationId, traceparent } = {}) => {
     if (inFlight >= maxInFlight)
       return fault(problem('overloaded', `${maxInFlight} invocations are running already`));
     const { capability, timeoutMs = defaultTimeoutMs } = input;
     const startedMs = clock.now();
     const limit = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
-    const call = { path: `/${input.method}`, body: JSON.stringify(input.data ?? null), traceparent };
+    const call = {
+      path: `/${input.method}`,
+      body: JSON.stringify(input.data ?? null),
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...(correlationId === undefined ? {} : { 'x-correlation-id': correlationId }),
+        ...(traceparent === undefined ? {} : { traceparent }),
+      },
+    };
     const tried = new Set<Instance>();
     let unsent: ConnectFailed | undefined;
 

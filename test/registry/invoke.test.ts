@@ -64,14 +64,13 @@ test('the instance is called with POST /{method} and the data, and its JSON is t
     const invoked = await registry.invoke(
       'svc',
       { method: 'math/add', data: { a: 1 } },
-      undefined,
-      traceparent,
+      { traceparent, correlationId: 'c-1' },
     );
     t.like(invoked, { ok: true, value: { result: { echo: { a: 1 } }, instance: 's0', attempts: 1 } });
     await registry.invoke('svc', { method: 'none' });
     t.deepEqual(seen, [
-      ['POST', '/math/add', 'application/json', traceparent, { a: 1 }],
-      ['POST', '/none', 'application/json', undefined, null],
+      ['POST', '/math/add', 'application/json', traceparent, 'c-1', { a: 1 }],
+      ['POST', '/none', 'application/json', undefined, undefined, null],
     ]);
   });
 });
@@ -241,7 +240,7 @@ test('a caller who gives up cancels the request at the instance', async (t) => {
   await withServers([hold], async (registry, [server]) => {
     const caller = new AbortController();
     const arrived = once(server?.server ?? process, 'request');
-    const invoking = registry.invoke('svc', { method: 'm' }, caller.signal);
+    const invoking = registry.invoke('svc', { method: 'm' }, { signal: caller.signal });
     await arrived;
     t.is(registry.live('s0')?.inFlight, 1);
     caller.abort();
