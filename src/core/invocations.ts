@@ -46,12 +46,9 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     if (denied !== undefined) return denied;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    const { method, data: body, ...rest } = input.value;
-    return registry.invoke(
-      service,
-      { method, ...given({ data: body, ...rest }) },
-      signal,
-      context.traceparent,
-    );
+    return registry.invoke(service, input.value, {
+      correlationId: context.correlationId,
+      ...given({ traceparent: context.traceparent, signal }),
+    });
   },
 });

@@ -55,6 +55,7 @@ test('the instance is called with POST /{method} and the data, and its JSON is t
       request.url,
       request.headers['content-type'],
       request.headers.traceparent,
+      request.headers['x-correlation-id'],
       body,
     ]);
     response.end(JSON.stringify({ echo: body }));
