@@ -1,6 +1,6 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import type { Logger } from 'pino';
 import { type Problem, ProblemError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
 import { problemOf } from '../problem.ts';
 
 /** Throws a fault out of a resolver; `formatError` turns it into `extensions`. */

@@ -1,7 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
-import type { Context as KoaContext } from 'koa';
-import type { Logger } from 'pino';
+import type { ParameterizedContext as KoaContext } from 'koa';
 import type { Config } from '../../config.ts';
+import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access } from '../auth/access.ts';
 import type { SocketHost } from '../ws/attach.ts';
@@ -27,8 +27,8 @@ export type Graphql = {
    * @throws {ProblemError} for what is wrong with the request before it is one of GraphQL.
    */
   handle(ctx: KoaContext): Promise<void>;
-  /** What speaks on the WebSockets of /graphql (attachWebSockets' `hosts`). */
-  readonly sockets: SocketHost;
+  /** What speaks on WebSockets, by path (attachWebSockets' `hosts`). */
+  readonly hosts: Readonly<Record<string, SocketHost>>;
   /** Completes the event streams; the sockets are closed by who attached them. */
   close(): void;
 };
@@ -52,5 +52,5 @@ export const createGraphql = ({
     logger,
     framesPerSec: config.wsFramesPerSec,
   });
-  return { schema, handle: http.handle, sockets, close: http.close };
+  return { schema, handle: http.handle, hosts: { '/graphql': sockets }, close: http.close };
 };

@@ -6,7 +6,7 @@ import {
   subscribe,
 } from 'graphql';
 import { processRequest } from 'graphql-helix';
-import type { Logger } from 'pino';
+import type { Logger } from '../../logger.ts';
 import type { OperationRequest, Prepared } from './document.ts';
 import { formatError } from './faults.ts';
 import type { ResolverContext } from './resolvers.ts';

@@ -1,7 +1,7 @@
 import { type FormattedExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
-import type { Context as KoaContext } from 'koa';
-import type { Logger } from 'pino';
+import type { ParameterizedContext as KoaContext } from 'koa';
 import { type Problem, ProblemError, problem } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';

@@ -1,15 +1,15 @@
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 import { makeServer } from 'graphql-ws';
-import type { Logger } from 'pino';
 import { ProblemError, problem } from '../../errors.ts';
 import { newId } from '../../ids.ts';
+import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
 import { parseJson } from '../json.ts';
 import type { Connection, SocketHost } from '../ws/attach.ts';
 import { watchExpiry } from '../ws/expiry.ts';
 import { maxIdLength } from '../ws/frame.ts';
-import { createIntake } from '../ws/intake.ts';
+import { createIntake, type Incoming } from '../ws/intake.ts';
 import { createOutbox } from '../ws/outbox.ts';
 import { closeCodes, sessionLimits } from '../ws/session.ts';
 import type { Documents } from './document.ts';
@@ -92,7 +92,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     const refuse = (reason: string): undefined => {
       socket.close(badRequest, reason);
     };
-    const intake = createIntake({
+    const intake = createIntake<Incoming>({
       ...sessionLimits,
       framesPerSec: options.framesPerSec,
       socket,

@@ -8,20 +8,21 @@ export type IntakeLimits = {
   readonly maxInFlightBytes: number;
 };
 
-export type IntakeOptions = IntakeLimits & {
+export type IntakeOptions<Frame extends Sized> = IntakeLimits & {
   readonly socket: Pick<WebSocket, 'pause' | 'resume'>;
   /**
    * Takes one frame. Undefined: done. Otherwise what is under way; `next` then says whether the frame behind may be
    * taken meanwhile (`at once`), or only when this one has settled (`settled`).
    */
-  readonly take: (frame: Incoming) => Taken | undefined;
+  readonly take: (frame: Frame) => Taken | undefined;
   /** Resolves when there is room for answers again; undefined when there is. */
   readonly room: () => Promise<void> | undefined;
   readonly nowMs: () => number;
 };
 
+export type Sized = { readonly bytes: number };
 /** `text` undefined: a binary frame. */
-export type Incoming = { readonly text: Buffer | undefined; readonly bytes: number };
+export type Incoming = Sized & { readonly text: Buffer | undefined };
 export type Taken = { readonly settled: Promise<void>; readonly next: 'at once' | 'settled' };
 
 /**
@@ -29,8 +30,8 @@ export type Taken = { readonly settled: Promise<void>; readonly next: 'at once' 
  * leave, commands settle and `framesPerSec` allows. Beyond that the socket is not read, so that the peer is slowed
  * down by TCP and memory stays bounded; nothing is dropped.
  */
-export type Intake = {
-  push(frame: Incoming): void;
+export type Intake<Frame extends Sized> = {
+  push(frame: Frame): void;
   /** Resolves when everything that was taken so far has settled. */
   idle(): Promise<void>;
   /** True while the socket is not read: its peer cannot be heard. */
@@ -39,9 +40,9 @@ export type Intake = {
   stop(): void;
 };
 
-export const createIntake = (options: IntakeOptions): Intake => {
+export const createIntake = <Frame extends Sized>(options: IntakeOptions<Frame>): Intake<Frame> => {
   const { socket, take, room, framesPerSec, maxInFlight, maxInFlightBytes, nowMs } = options;
-  let queue: Incoming[] = [];
+  let queue: Frame[] = [];
   let taken = 0;
   let running = false;
   let stopped = false;

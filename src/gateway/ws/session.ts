@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
-import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { type Problem, problem, type Result } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
 import { parseJson } from '../json.ts';
@@ -68,7 +68,7 @@ export const openSession = (options: SessionOptions): Session => {
   });
   const tell = (error: unknown): Problem => problemOf(error, logger);
   const subscriptions = createSubscriptions({ core, outbox, tell, max: limits.maxSubscriptions });
-  const intake = createIntake({
+  const intake = createIntake<Incoming>({
     ...limits,
     socket,
     take: (frame) => take(frame),
