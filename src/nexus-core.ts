@@ -209,6 +209,9 @@ export type NexusCore = {
     options: {
       readonly prefix?: string;
       readonly limit?: number;
+      /** A key: go on behind it, on the list as it is now (or at `asOf`). */
+      readonly after?: string;
+      /** What a page gave: go on behind it, on the list as that page showed it. */
       readonly cursor?: string;
       readonly asOf?: AsOf;
     },

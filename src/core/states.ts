@@ -91,6 +91,7 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       options: {
         readonly prefix?: string;
         readonly limit?: number;
+        readonly after?: string;
         readonly cursor?: string;
         readonly asOf?: AsOf;
       },
@@ -98,6 +99,7 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
     ): Promise<Result<Page<'entries', StateEntry> & { readonly cursor?: string }>> => {
       const prefix = options.prefix ?? '';
       if (!isStatePrefix(prefix)) return invalid('/prefix', keyRule);
+      if (options.after !== undefined && !isStateKey(options.after)) return invalid('/after', keyRule);
       const from = options.cursor === undefined ? undefined : parseCursor(options.cursor);
       if (options.cursor !== undefined && (from === undefined || !from[1].startsWith(prefix))) {
         return invalid('/cursor', 'must be one that a page of this list has given');
@@ -113,10 +115,8 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       const entries: StateEntry[] = [];
       let scanned = 0;
       let last: string | undefined;
-      const range = store.range<StateDocument>(
-        'state',
-        from === undefined ? { prefix } : { prefix, after: from[1] },
-      );
+      const after = from?.[1] ?? options.after;
+      const range = store.range<StateDocument>('state', after === undefined ? { prefix } : { prefix, after });
       for (const [key, current] of range) {
         if (entries.length === limit || scanned === maxScanned) {
           return ok({
