@@ -1,0 +1,156 @@
+import type { IncomingMessage } from 'node:http';
+import test from 'ava';
+import jwt from 'jsonwebtoken';
+import { createAccess } from '../../src/gateway/auth/access.ts';
+
+const secret = 'a secret of more than thirty-two bytes';
+const nowMs = Date.parse('2030-01-01T00:00:00Z');
+const nowSec = nowMs / 1_000;
+const off = { jwtSecret: null, jwtIssuer: null, jwtAudience: null, corsOrigins: ['https://app.example'] };
+const on = { ...off, jwtSecret: secret };
+
+const request = (headers: Record<string, string>, remoteAddress = '127.0.0.1'): IncomingMessage =>
+  ({
+    headers: { host: '127.0.0.1:8080', ...headers },
+    socket: { remoteAddress },
+  }) as unknown as IncomingMessage;
+
+const token = (claims: object, options: jwt.SignOptions = {}, key: string = secret): string =>
+  jwt.sign(
+    { sub: 'ada', iat: nowSec, exp: nowSec + 60, scope: 'log:read state:read:*', ...claims },
+    key,
+    options,
+  );
+
+const without = (name: 'sub' | 'iat' | 'exp'): string => {
+  const claims: Record<string, unknown> = { sub: 'ada', iat: nowSec, exp: nowSec + 60 };
+  delete claims[name];
+  return jwt.sign(claims, secret, name === 'iat' ? { noTimestamp: true } : {});
+};
+
+for (const [address, headers] of [
+  ['127.0.0.1', {}],
+  ['127.8.9.10', { host: 'localhost' }],
+  ['::1', { host: '[::1]:8080' }],
+  ['::ffff:127.0.0.1', { host: 'LOCALHOST:1' }],
+  ['127.0.0.1', { origin: 'http://localhost:3000' }],
+  ['127.0.0.1', { origin: 'https://app.example' }],
+] as const) {
+  test(`protected mode › serves ${address} ${JSON.stringify(headers)}`, (t) => {
+    const result = createAccess(off).admit(request(headers, address));
+    t.deepEqual(result, { ok: true, value: { id: 'local', scopes: ['admin'] } });
+  });
+}
+
+for (const [address, headers] of [
+  ['10.0.0.1', {}],
+  ['::ffff:10.0.0.1', {}],
+  ['fe80::1', {}],
+  ['127.0.0.1', { host: 'evil.example' }],
+  ['127.0.0.1', { host: 'localhost.evil.example' }],
+  ['127.0.0.1', { host: '127.0.0.1.evil.example' }],
+  ['127.0.0.1', { host: 'evil.example:80]' }],
+  ['127.0.0.1', { host: '' }],
+  ['127.0.0.1', { origin: 'null' }],
+  ['127.0.0.1', { origin: 'https://evil.example' }],
+  ['127.0.0.1', { origin: 'http://localhost.evil.example' }],
+  ['127.0.0.1', { origin: 'https://app.example.evil.example' }],
+  ['127.0.0.1', { 'x-forwarded-for': '127.0.0.1' }],
+  ['127.0.0.1', { forwarded: 'for=127.0.0.1' }],
+  ['127.0.0.1', { via: '1.1 proxy' }],
+  ['127.0.0.1', { 'x-real-ip': '' }],
+] as const) {
+  test(`protected mode › refuses ${address} ${JSON.stringify(headers)} and says how to turn authentication on`, (t) => {
+    const result = createAccess(off).admit(request(headers, address));
+    t.is(result.ok ? undefined : result.problem.code, 'protected_mode');
+    t.regex(result.ok ? '' : result.problem.detail, /NEXUS_JWT_SECRET/);
+  });
+}
+
+test('a token › names the subject and its scopes', (t) => {
+  const access = createAccess(on, () => nowMs);
+  const result = access.admit(request({ authorization: `Bearer ${token({})}` }, '10.0.0.1'));
+  t.deepEqual(result, {
+    ok: true,
+    value: { id: 'ada', scopes: ['log:read', 'state:read:*'], expiresAt: (nowSec + 90) * 1_000 },
+  });
+});
+
+test('a token › is taken from options.token too, and from nowhere else', (t) => {
+  const access = createAccess(on, () => nowMs);
+  t.true(access.admit(request({}), { token: token({}) }).ok);
+  const cookie = access.admit(request({ cookie: `token=${token({})}` }));
+  t.is(cookie.ok ? undefined : cookie.problem.code, 'unauthorized');
+});
+
+const unsigned = (): string => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'none', typ: 'JWT' })}.${part({ sub: 'ada', iat: nowSec, exp: nowSec + 60 })}.`;
+};
+
+const bad: Readonly<Record<string, string>> = {
+  'no token at all': '',
+  'no JWT': 'abc',
+  'three empty parts': '..',
+  'another secret': token({}, {}, 'another secret of thirty-two bytes or so'),
+  'no signature (alg none)': unsigned(),
+  'another algorithm': token({}, { algorithm: 'HS512' }),
+  'no exp': without('exp'),
+  'no iat': without('iat'),
+  'no sub': without('sub'),
+  'an empty sub': token({ sub: '' }),
+  'a sub of control characters': token({ sub: 'a\nb' }),
+  'a reserved sub': token({ sub: 'system' }),
+  'a sub that is too long': token({ sub: 'a'.repeat(257) }),
+  'an exp that passed more than the leeway ago': token({ exp: nowSec - 31 }),
+  'an iat that comes later than the leeway': token({ iat: nowSec + 31 }),
+  'an nbf that comes later than the leeway': token({ nbf: nowSec + 31 }),
+  'a scope that is no text': token({ scope: ['admin'] }),
+};
+
+for (const [what, text] of Object.entries(bad)) {
+  test(`a token › with ${what} is unauthorized`, (t) => {
+    const result = createAccess(on, () => nowMs).verifyToken(text);
+    t.is(result.ok ? undefined : result.problem.code, 'unauthorized');
+  });
+}
+
+test('a token › within the leeway of its exp, nbf and iat is taken', (t) => {
+  const access = createAccess(on, () => nowMs);
+  t.true(access.verifyToken(token({ exp: nowSec - 29 })).ok);
+  t.true(access.verifyToken(token({ nbf: nowSec + 29, iat: nowSec + 29 })).ok);
+});
+
+test('a token › of another issuer or audience is unauthorized once they are configured, and free before', (t) => {
+  const strict = createAccess({ ...on, jwtIssuer: 'me', jwtAudience: 'hub' }, () => nowMs);
+  t.true(strict.verifyToken(token({ iss: 'me', aud: ['other', 'hub'] })).ok);
+  for (const claims of [
+    {},
+    { iss: 'me' },
+    { aud: 'hub' },
+    { iss: 'you', aud: 'hub' },
+    { iss: 'me', aud: 'x' },
+  ]) {
+    t.false(strict.verifyToken(token(claims)).ok, JSON.stringify(claims));
+    t.true(createAccess(on, () => nowMs).verifyToken(token(claims)).ok);
+  }
+});
+
+test('a token › that was verified is remembered until it expires, and not a moment longer', (t) => {
+  let now = nowMs;
+  const access = createAccess(on, () => now);
+  const text = token({});
+  const first = access.verifyToken(text);
+  const again = access.verifyToken(text);
+  t.true(first.ok && again.ok && first.value === again.value, 'the second answer is the remembered one');
+  now = (nowSec + 90) * 1_000 - 1;
+  t.true(access.verifyToken(text).ok);
+  now += 1;
+  const late = access.verifyToken(text);
+  t.is(late.ok ? undefined : late.problem.code, 'unauthorized');
+});
+
+test('createAccess › refuses a secret of fewer than 32 bytes', (t) => {
+  t.throws(() => createAccess({ ...off, jwtSecret: 'x'.repeat(31) }), { instanceOf: RangeError });
+  t.notThrows(() => createAccess({ ...off, jwtSecret: 'x'.repeat(32) }));
+});
