@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from '../logger.ts';
 import { type Manifest, mismatch, readManifest } from './generation.ts';
 import type { LmdbReadStore } from './lmdb.ts';
+import { ReadModelDamaged } from './read-store.ts';
 
 /** Opens the store of a generation's folder; `onDamaged` is told of damage that a later read meets. */
 export type OpenStore = (directory: string) => Promise<LmdbReadStore>;
@@ -40,6 +41,8 @@ const numbersIn = async (directory: string): Promise<number[]> => {
 /**
  * Finds the newest generation that can serve `wanted`, else the newest that was begun for it; the others are deleted.
  * `next` is the number of the generation that is made next.
+ *
+ * @throws what the system says when a store cannot be opened for another reason than damage.
  */
 export const findGeneration = async (
   directory: string,
@@ -81,7 +84,8 @@ export const findGeneration = async (
       await discard(reason ?? 'a newer one was begun');
     } catch (error) {
       await store?.close();
-      await discard(error instanceof Error ? error.message : String(error));
+      if (!(error instanceof ReadModelDamaged)) throw error;
+      await discard(error.message);
     }
   }
   return { found, next: (numbers[0] ?? 0) + 1 };

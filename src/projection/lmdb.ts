@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
@@ -21,6 +21,7 @@ import {
   type StoreKey,
   timeKey,
 } from './encoding.ts';
+import { prepareFile } from './lmdb-file.ts';
 import {
   type Past,
   type RangeOptions,
@@ -57,30 +58,26 @@ export class ReadStoreStalled extends Error {
 const closeTimeoutMs = 5_000;
 const sampleEveryMs = 1_000;
 const sampleEveryChanges = 1_000;
-const corruptCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30793]);
+const corruptCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30794, -30793]);
+
+const isCorruption = (error: unknown): boolean =>
+  error instanceof ReadModelDamaged ||
+  error instanceof SyntaxError ||
+  (error instanceof Error && 'code' in error && corruptCodes.has(error.code));
 
 type Checkpoint = { readonly position: Position };
 
 const openDatabase = async (path: string): Promise<RootDatabase<Buffer, StoreKey>> => {
+  await prepareFile(path);
   // The default overlappingSync, with safeRestore: commits are visible before they are flushed, and what a crash
   // leaves is the last flushed one (docs/adr/0006-runner-and-read-models.md).
-  const database = open<Buffer, StoreKey>({
+  return open<Buffer, StoreKey>({
     path,
     encoding: 'binary',
     keyEncoder,
     eventTurnBatching: false,
     ...{ safeRestore: true },
   });
-  // A file that was cut short ends the process at the first touch of what is missing.
-  const stats: { readonly root?: { readonly pageSize?: number }; readonly lastPageNumber?: number } =
-    database.getStats();
-  const needed = ((stats.lastPageNumber ?? 0) + 1) * (stats.root?.pageSize ?? 4_096);
-  const { size } = await stat(path);
-  if (size < needed) {
-    await database.close();
-    throw new ReadModelDamaged(`${path} has ${size} bytes of at least ${needed}`);
-  }
-  return database;
 };
 
 /**
@@ -89,7 +86,7 @@ const openDatabase = async (path: string): Promise<RootDatabase<Buffer, StoreKey
  * A write is visible once resolved, and is on disk a little later: losing power costs the newest writes together with
  * their checkpoint, never the integrity. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
  *
- * @throws {ReadModelDamaged} when the file is no sound store.
+ * @throws {ReadModelDamaged} when the file is no sound store; what the system says when it cannot be opened.
  */
 export const openLmdbReadStore = async ({
   directory,
@@ -113,16 +110,12 @@ export const openLmdbReadStore = async ({
     try {
       return read();
     } catch (error) {
-      const broken =
-        error instanceof ReadModelDamaged ||
-        error instanceof SyntaxError ||
-        (error instanceof Error && 'code' in error && corruptCodes.has(error.code));
-      throw broken ? damaged(key, error) : error;
+      throw isCorruption(error) ? damaged(key, error) : error;
     }
   };
 
   const database = await openDatabase(path).catch((error: unknown) => {
-    throw damaged(path, error);
+    throw isCorruption(error) ? damaged(path, error) : error;
   });
 
   const readKey = (key: string): unknown =>
@@ -148,8 +141,13 @@ export const openLmdbReadStore = async ({
     }
   }
 
-  const stored = readKey(checkpointKey) as Checkpoint | undefined;
-  let checkpoint = stored?.position;
+  let checkpoint: Position | undefined;
+  try {
+    checkpoint = (readKey(checkpointKey) as Checkpoint | undefined)?.position;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
   let lastSampleMs = Number.NEGATIVE_INFINITY;
   let changesSinceSample = 0;
   let writing = false;
@@ -188,26 +186,24 @@ export const openLmdbReadStore = async ({
     });
   };
 
+  const whyFailed = async (error: Error & { commitError?: Promise<unknown> }): Promise<Error> => {
+    // lmdb tells the reason in a promise of its own, which must not stay unhandled.
+    const cause = await Promise.resolve(error.commitError).catch((reason: unknown) => reason);
+    return isCorruption(cause) ? damaged(path, cause) : new Error(`a write to ${path} failed`, { cause });
+  };
+
   const settled = (commit: Promise<boolean>): Promise<void> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new ReadStoreStalled(`a write to ${path} took longer than ${writeTimeoutMs} ms`)),
         writeTimeoutMs,
       );
-      commit.then(
-        () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        (error: Error & { commitError?: Promise<unknown> }) => {
-          clearTimeout(timer);
-          // lmdb tells the reason in a promise of its own, which must not stay unhandled.
-          (error.commitError ?? Promise.resolve()).then(
-            () => reject(error),
-            (cause: unknown) => reject(new Error(`a write to ${path} failed`, { cause })),
-          );
-        },
-      );
+      commit
+        .then(
+          () => resolve(),
+          async (error: Error) => reject(await whyFailed(error)),
+        )
+        .finally(() => clearTimeout(timer));
     });
 
   return {

@@ -141,7 +141,7 @@ export const createWriteBehind = (
         onFailed?.(error, failures);
         if (closing.signal.aborted) throw error;
       }
-      await delay(waitMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      await delay(waitMs, undefined, { signal: closing.signal }).catch(() => undefined);
       waitMs = Math.min(maxRetryMs, waitMs * 2);
     }
   };

@@ -1,0 +1,166 @@
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import type { Position } from '../../domain/event.ts';
+import { openLmdbReadStore } from '../../src/projection/lmdb.ts';
+import type { ReadBatch, ReadChange, ReadStore } from '../../src/projection/read-store.ts';
+import { createWriteBehind } from '../../src/projection/write-behind.ts';
+import { positionAt } from '../support/recorded.ts';
+import { temporaryFolder } from './folder.ts';
+
+const never = { flushAfterMs: 2 ** 30, flushAtChanges: Number.MAX_SAFE_INTEGER };
+const always = { flushAtChanges: 1 };
+
+/** Every store that the runner may stand on, each held to the same claims. */
+const stores = {
+  lmdb: async (t: ExecutionContext): Promise<ReadStore> => {
+    const store = await openLmdbReadStore({ directory: temporaryFolder(t) });
+    t.teardown(() => store.close());
+    return store;
+  },
+  'memory in front, nothing written': async (t: ExecutionContext): Promise<ReadStore> => {
+    const store = createWriteBehind(await openLmdbReadStore({ directory: temporaryFolder(t) }), never);
+    t.teardown(() => store.close());
+    return store;
+  },
+  'memory in front, being written': async (t: ExecutionContext): Promise<ReadStore> => {
+    const store = createWriteBehind(await openLmdbReadStore({ directory: temporaryFolder(t) }), always);
+    t.teardown(() => store.close());
+    return store;
+  },
+};
+
+const batch = (place: number, ...changes: readonly ReadChange[]): ReadBatch => ({
+  changes,
+  checkpoint: positionAt(place),
+  recordedAtMs: place * 1_000,
+});
+
+const byBytes = (left: string, right: string): number =>
+  Buffer.compare(Buffer.from(left), Buffer.from(right));
+
+type Entry = readonly [key: string, document: unknown];
+
+/** What a store must answer, said in the simplest way. */
+const createReference = () => {
+  const current = new Map<string, unknown>();
+  const pasts: { key: string; position: Position; document: unknown }[] = [];
+  return {
+    put(change: ReadChange): void {
+      current.set(change.key, change.document);
+      if (change.historyAt !== undefined) {
+        pasts.push({ key: change.key, position: change.historyAt, document: change.document });
+      }
+    },
+    range: (prefix: string, after: string | undefined): Entry[] =>
+      [...current]
+        .filter(([key]) => key.startsWith(prefix) && (after === undefined || byBytes(key, after) > 0))
+        .sort(([left], [right]) => byBytes(left, right)),
+    history: (key: string, before: Position | undefined) =>
+      pasts
+        .filter((past) => past.key === key && (before === undefined || past.position < before))
+        .map(({ position, document }) => ({ position, document }))
+        .reverse(),
+  };
+};
+
+const anyKey = fc
+  .string({ unit: 'grapheme', minLength: 1, maxLength: 6 })
+  .filter((key) => key.isWellFormed());
+
+for (const [name, open] of Object.entries(stores)) {
+  test(`${name} › what was written is read back, and what was not is undefined`, async (t) => {
+    const store = await open(t);
+    t.is(store.checkpoint, undefined);
+    t.is(store.read('state', 'a'), undefined);
+    await store.write(batch(1, { model: 'state', key: 'a', document: { n: 1 } }));
+    t.deepEqual(store.read('state', 'a'), { n: 1 });
+    t.is(store.read('services', 'a'), undefined);
+    t.is(store.checkpoint, positionAt(1));
+    await store.write(batch(2, { model: 'state', key: 'a', document: { n: 2 } }));
+    t.deepEqual(store.read('state', 'a'), { n: 2 });
+  });
+
+  test(`${name} › of several changes to a document in one batch the last one stands, and all are history`, async (t) => {
+    const store = await open(t);
+    const change = (n: number): ReadChange => ({
+      model: 'state',
+      key: 'a',
+      document: { n },
+      historyAt: positionAt(n),
+    });
+    await store.write(batch(3, change(1), change(2), change(3)));
+    t.deepEqual(store.read('state', 'a'), { n: 3 });
+    t.deepEqual(
+      [...store.history<{ n: number }>('state', 'a')].map(({ document }) => document.n),
+      [3, 2, 1],
+    );
+    t.deepEqual(
+      [...store.history<{ n: number }>('state', 'a', positionAt(3))].map(({ document }) => document.n),
+      [2, 1],
+    );
+  });
+
+  test(`${name} › the document at a position is the newest one at or before it`, async (t) => {
+    const store = await open(t);
+    for (const place of [2, 4]) {
+      await store.write(
+        batch(place, { model: 'state', key: 'a', document: { place }, historyAt: positionAt(place) }),
+      );
+    }
+    const at = (place: number) =>
+      store.at<{ place: number }>('state', 'a', positionAt(place))?.document.place;
+    t.deepEqual([1, 2, 3, 4, 5].map(at), [undefined, 2, 2, 4, 4]);
+    t.is(store.at('state', 'b', positionAt(5)), undefined);
+  });
+
+  test(`${name} › a time leads to the newest sample that is not later`, async (t) => {
+    const store = await open(t);
+    await store.write(batch(10));
+    await store.write(batch(20));
+    const found = [9_999, 10_000, 19_999, 20_000, 99_000].map((ms) => store.sampleAt(ms));
+    // Between two samples the earlier one may be given, or none: the log is read on from there.
+    for (const [index, limit] of [undefined, positionAt(10), positionAt(10), positionAt(20)].entries()) {
+      const position = found[index];
+      t.true(position === undefined || (limit !== undefined && position <= limit));
+    }
+    t.is(found[4], positionAt(20));
+  });
+
+  test(`${name} › ranges, histories and reads are those of the reference, for any keys and batches`, async (t) => {
+    const store = await open(t);
+    let place = 0;
+    let run = 0;
+    const anyBatch = fc.array(fc.record({ key: anyKey, value: fc.nat() }), { minLength: 1, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyBatch, { maxLength: 6 }),
+        fc.string({ unit: 'grapheme', maxLength: 2 }).filter((text) => text.isWellFormed()),
+        fc.option(anyKey, { nil: undefined }),
+        async (batches, prefix, after) => {
+          // One store for all runs, a model of its own for each.
+          const model = `m${run++}`;
+          const reference = createReference();
+          for (const list of batches) {
+            const changes = list.map(({ key, value }): ReadChange => {
+              place++;
+              return { model, key, document: { value }, historyAt: positionAt(place) };
+            });
+            for (const change of changes) reference.put(change);
+            await store.write(batch(place, ...changes));
+          }
+          const options = after === undefined ? { prefix } : { prefix, after };
+          t.deepEqual([...store.range(model, options)], reference.range(prefix, after));
+          const before = positionAt(Math.max(0, place - 3));
+          for (const key of new Set(batches.flat().map((change) => change.key))) {
+            const history = reference.history(key, undefined);
+            t.deepEqual([...store.history(model, key)], history);
+            t.deepEqual([...store.history(model, key, before)], reference.history(key, before));
+            t.deepEqual(store.at(model, key, positionAt(place)), history[0]);
+            t.deepEqual(store.read(model, key), history[0]?.document);
+          }
+        },
+      ),
+      { seed: 7, numRuns: 60 },
+    );
+  });
+}
