@@ -1,0 +1,92 @@
+import type { Database } from 'lmdb';
+import { checkBlock, sealBlock } from './blocks.ts';
+import type { Place } from './place.ts';
+
+/** Where an event with this id stands, as the index on disk remembers it. */
+export type IdPlace = { readonly place: Place; readonly revision: number; readonly streamHash: number };
+
+export type IdEntry = IdPlace & { readonly id: string };
+
+/** A day at least, two at most: ids are kept in two generations, of which the older is dropped as a whole. */
+export const generationMs = 24 * 3_600_000;
+
+/*
+ * An id made by its time (UUIDv7) stands in a block with those of the same 16 ms and flush: u32 CRC-32, u32 count,
+ * 36 bytes of text × count, then f64 place, f64 revision, u32 stream × count. Any other id is a key of its own.
+ */
+const headerBytes = 8;
+const idBytes = 36;
+const entryBytes = 20;
+
+type IdKey = string | readonly [bucket: string, flush: number];
+type IdDatabase = Database<Buffer, [string, number] | string>;
+
+export const isTimeOrdered = (id: string): boolean => id.charCodeAt(14) === 0x37;
+
+/** The id's milliseconds but for the last four bits. */
+const bucketOf = (id: string): string => id.slice(0, 8) + id.slice(9, 12);
+
+const encodeEntries = (entries: readonly IdEntry[]): Buffer => {
+  const count = entries.length;
+  const block = Buffer.allocUnsafe(headerBytes + count * (idBytes + entryBytes));
+  block.writeUInt32LE(count, 4);
+  block.write(entries.map((entry) => entry.id).join(''), headerBytes, 'latin1');
+  let at = headerBytes + count * idBytes;
+  for (const { place, revision, streamHash } of entries) {
+    block.writeDoubleLE(place, at);
+    block.writeDoubleLE(revision, at + 8);
+    block.writeUInt32LE(streamHash, at + 16);
+    at += entryBytes;
+  }
+  return sealBlock(block);
+};
+
+const findIn = (block: Buffer, id: string): IdPlace | undefined => {
+  const count = block.readUInt32LE(4);
+  const end = headerBytes + count * idBytes;
+  let found = block.indexOf(id, headerBytes, 'latin1');
+  while (found >= 0 && found < end && (found - headerBytes) % idBytes !== 0) {
+    found = block.indexOf(id, found + 1, 'latin1');
+  }
+  if (found < 0 || found >= end) return undefined;
+  const at = end + ((found - headerBytes) / idBytes) * entryBytes;
+  return {
+    place: block.readDoubleLE(at),
+    revision: block.readDoubleLE(at + 8),
+    streamHash: block.readUInt32LE(at + 16),
+  };
+};
+
+/** Writes the ids of one flush; call it inside the flush's transaction. `flush` tells its blocks from others. */
+export const putIds = (database: IdDatabase, entries: readonly IdEntry[], flush: number): void => {
+  const buckets = new Map<string, IdEntry[]>();
+  for (const entry of entries) {
+    if (!isTimeOrdered(entry.id)) {
+      database.put(entry.id, encodeEntries([entry]));
+      continue;
+    }
+    const bucket = bucketOf(entry.id);
+    const same = buckets.get(bucket);
+    if (same === undefined) buckets.set(bucket, [entry]);
+    else same.push(entry);
+  }
+  for (const [bucket, same] of buckets) database.put([bucket, flush], encodeEntries(same));
+};
+
+/** @throws {LogError} `log_corrupt` */
+export const findId = (database: IdDatabase, id: string, directory: string): IdPlace | undefined => {
+  if (!isTimeOrdered(id)) {
+    const block = database.get(id);
+    return block === undefined ? undefined : findIn(checkBlock(block, directory), id);
+  }
+  const bucket = bucketOf(id);
+  const range = {
+    start: [bucket, 0] satisfies IdKey,
+    end: [bucket, Number.MAX_SAFE_INTEGER] satisfies IdKey,
+  };
+  for (const { value } of database.getRange(range)) {
+    const found = findIn(checkBlock(value, directory), id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
