@@ -34,6 +34,9 @@ export const createRateLimit = (config: Pick<Config, 'rateLimitMax' | 'rateLimit
 
 const createBudget = (what: string, max: number, durationMs: number) => {
   const windows = new BoundedMap<string, Window>(maxClients);
+  // The package counts time by a clock of its own, some milliseconds off the time of day.
+  const secondsLeft = ({ reset }: Window): number =>
+    Math.min(Math.max(Math.ceil(reset - Date.now() / 1_000), 0), Math.ceil(durationMs / 1_000));
   const windowOf = (budget: string | false): Window | undefined =>
     budget === false ? undefined : windows.get(`${what}:${budget}`);
 
@@ -84,4 +87,3 @@ const budgetOf = (ctx: KoaContext): string | false => {
   return state.budget;
 };
 
-const secondsLeft = (window: Window): number => Math.max(Math.ceil(window.reset - Date.now() / 1_000), 0);
