@@ -67,6 +67,13 @@ export const startEsdbServer = async () => {
   let server = serve(context);
   const port = await bind(server, 0);
 
+  /** Writes an event of the server's own into the log, as a real one does every 30 s. */
+  const systemEvent = (): void => {
+    const event = { id: randomUUID(), type: '$statsCollected', contentType: 'application/json' };
+    const [data, metadata] = [Buffer.from('{}'), Buffer.alloc(0)];
+    context.store.append('$stats-127.0.0.1:2113', [{ ...event, data, metadata }], 'any');
+  };
+
   /** Breaks every connection at once, as a killed process does. The log stays. */
   const kill = (): void => server.forceShutdown();
   return {
@@ -83,21 +90,13 @@ export const startEsdbServer = async () => {
       server = serve(context);
       await bind(server, port);
     },
-    /** Writes an event of the server's own into the log. */
-    systemEvent: (): void => {
-      context.store.append(
-        '$stats-127.0.0.1:2113',
-        [
-          {
-            id: randomUUID(),
-            type: '$statsCollected',
-            contentType: 'application/json',
-            data: Buffer.from('{}'),
-            metadata: Buffer.alloc(0),
-          },
-        ],
-        'any',
-      );
+    systemEvent,
+    /** Writes one such event after every `count` writes. */
+    systemEventsEvery: (count: number): void => {
+      let writes = 0;
+      context.store.onWrite(() => {
+        if (++writes % (count + 1) === 0) systemEvent();
+      });
     },
     stop: kill,
   };

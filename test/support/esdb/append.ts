@@ -281,7 +281,9 @@ export const plainAppend = (
     if (message !== undefined) events.push(proposedEvent(message));
   });
   call.on('error', () => undefined);
-  call.on('end', () => {
+  const settle = (): void => {
+    // A client that gave up in the middle of its events: half an append is none.
+    if (call.cancelled) return;
     count(context, 'append');
     const fault = faults.takeAppend();
     const answer = (written: Written): void => {
@@ -306,5 +308,7 @@ export const plainAppend = (
     if (fault === 'kill') callback(failure(status.UNAVAILABLE, 'the connection broke'));
     else if (fault === 'hold') faults.hold(() => answer(written));
     else if (fault !== 'mute') answer(written);
-  });
+  };
+  // The end of the events comes before the news that the call was cancelled.
+  call.on('end', () => setImmediate(settle));
 };

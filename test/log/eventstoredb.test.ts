@@ -1,0 +1,64 @@
+import { appendFileSync } from 'node:fs';
+import test from 'ava';
+import { openEventStoreDbLog } from '../../src/log/eventstoredb.ts';
+import { type EsdbServer, startEsdbServer } from '../support/esdb-server.ts';
+import { contractSuite, type OpenedLog, type OpenLog } from './contract.ts';
+
+const openedAt = async (url: string, stop: () => void): Promise<OpenedLog> => {
+  const log = await openEventStoreDbLog({ url });
+  const logs = [log];
+  return {
+    log,
+    reopen: async () => {
+      await log.close();
+      const again = await openEventStoreDbLog({ url });
+      logs.push(again);
+      return again;
+    },
+    close: async () => {
+      await Promise.all(logs.map((opened) => opened.close()));
+      stop();
+    },
+  };
+};
+
+const overServer =
+  (prepare: (server: EsdbServer) => void): OpenLog =>
+  async () => {
+    const server = await startEsdbServer();
+    prepare(server);
+    return openedAt(server.url, server.stop);
+  };
+
+const capabilities = { fresh: true, hidesTruncatedFromAll: false, scavenges: false };
+
+contractSuite(
+  'EventStoreDB (protocol server)',
+  overServer(() => undefined),
+  capabilities,
+);
+
+contractSuite(
+  'EventStoreDB (protocol server without BatchAppend, with events of its own in $all)',
+  overServer((server) => {
+    server.faults.settings.features = 'unimplemented';
+    server.systemEventsEvery(3);
+  }),
+  capabilities,
+);
+
+const realUrl = process.env.NEXUS_TEST_ESDB_URL ?? '';
+if (realUrl === '') {
+  test('EventStoreDB (real server) › runs the contract when NEXUS_TEST_ESDB_URL names one', (t) => {
+    const line = `SKIPPED EventStoreDB (real server): NEXUS_TEST_ESDB_URL is not set`;
+    t.log(line);
+    const file = process.env.NEXUS_SKIPS ?? '';
+    if (file !== '') appendFileSync(file, `${line}\n`);
+    t.pass();
+  });
+} else {
+  contractSuite('EventStoreDB (real server)', () => openedAt(realUrl, () => undefined), {
+    ...capabilities,
+    fresh: false,
+  });
+}
