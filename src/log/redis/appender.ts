@@ -30,10 +30,8 @@ export type AppenderOptions = {
 type Pending = {
   readonly stream: StreamId;
   readonly expected: Expected;
-  readonly events: number;
+  readonly events: readonly EncodedEvent[];
   readonly bytes: number;
-  /** Its part of the script's arguments. */
-  readonly args: readonly string[];
   readonly order: number;
   readonly deadline: number;
   /** True once a run that held it may have been executed without an answer. */
@@ -46,6 +44,40 @@ type Pending = {
 };
 
 const sweepMs = 100;
+
+/** Numbers texts in the order in which they come up. */
+const createTable = () => {
+  const numbers = new Map<string, number>();
+  return {
+    numberOf: (text: string): number => {
+      const known = numbers.get(text);
+      if (known !== undefined) return known;
+      numbers.set(text, numbers.size + 1);
+      return numbers.size;
+    },
+    texts: () => [...numbers.keys()],
+  };
+};
+
+/** The batch as append.lua takes it: streams and kinds named once and referred to by number. */
+const argumentsOf = (batch: readonly Pending[]): (string | number)[] => {
+  const streams = createTable();
+  const kinds = createTable();
+  const ids: string[] = [];
+  const appends: (string | number)[] = [];
+  let loose = 0;
+  for (const { stream, expected, events } of batch) {
+    if (expected === 'any' || expected === 'exists') loose++;
+    appends.push(streams.numberOf(stream), expected, events.length);
+    for (const event of events) {
+      ids.push(event.id);
+      appends.push(kinds.numberOf(kindOf(event.type, stream)), `${event.type} ${stream}`, bodyOf(event));
+    }
+  }
+  const [streamTexts, kindTexts] = [streams.texts(), kinds.texts()];
+  const counts = [batch.length, streamTexts.length, kindTexts.length, ids.length, loose];
+  return [...counts, ...streamTexts, ...kindTexts, ...ids, ...appends];
+};
 
 export const createAppender = ({ link, history, keys, server, limits }: AppenderOptions): Appender => {
   let queue: Pending[] = [];
@@ -106,10 +138,11 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
       const item = queue[taken];
       if (item === undefined) break;
       if (!item.settled) {
-        const full = events + item.events > limits.batch.events || bytes + item.bytes > limits.batch.bytes;
+        const full =
+          events + item.events.length > limits.batch.events || bytes + item.bytes > limits.batch.bytes;
         if (batch.length > 0 && (full || item.alone)) break;
         batch.push(item);
-        events += item.events;
+        events += item.events.length;
         bytes += item.bytes;
       }
       taken++;
@@ -130,14 +163,14 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
     const [first = 0, second = 0] = rest;
     if (code === 0) {
       if (!finish(item)) return;
-      const events = Array.from({ length: item.events }, (_, index) => ({
+      const events = Array.from({ length: item.events.length }, (_, index) => ({
         revision: asRevision(first + index),
         position: positionOf(second + index),
       }));
       item.resolve({ ok: true, events, duplicate: false });
     } else if (code === 1) {
       if (!finish(item)) return;
-      const events = Array.from({ length: item.events }, (_, index) => ({
+      const events = Array.from({ length: item.events.length }, (_, index) => ({
         revision: asRevision(rest[index * 2] ?? 0),
         position: positionOf(rest[index * 2 + 1] ?? 0),
       }));
@@ -183,11 +216,7 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
 
   const send = async ({ redis, generation }: Ready, batch: readonly Pending[]): Promise<void> => {
     const known = history.known();
-    const args = [keys.prefix, known.epoch, String(known.sequence), history.proposal, String(batch.length)];
-    for (const item of batch) {
-      running.add(item);
-      for (const arg of item.args) args.push(arg);
-    }
+    for (const item of batch) running.add(item);
     inFlight++;
     let answered = false;
     try {
@@ -196,9 +225,13 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
         4,
         keys.log,
         keys.meta,
-        keys.marks,
+        keys.heads,
         keys.kinds,
-        ...args,
+        keys.prefix,
+        known.epoch,
+        known.sequence,
+        history.proposal,
+        ...argumentsOf(batch),
       );
       answered = true;
       if (!Array.isArray(reply) || reply.length !== batch.length + 2) {
@@ -235,14 +268,6 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
     setImmediate(pump);
   };
 
-  const argumentsOf = (stream: StreamId, events: readonly EncodedEvent[], expected: Expected): string[] => {
-    const args = [stream, String(expected), String(events.length)];
-    for (const event of events) {
-      args.push(`${event.id} ${event.type} ${stream}`, kindOf(event.type, stream), bodyOf(event));
-    }
-    return args;
-  };
-
   return {
     append: async (stream, events, expected) => {
       if (closing) throw new LogError('log_closed', 'the log was closed');
@@ -263,9 +288,8 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
       queue.push({
         stream,
         expected,
-        events: events.length,
+        events,
         bytes,
-        args: argumentsOf(stream, events, expected),
         order: orders++,
         deadline: performance.now() + limits.callMs,
         unknown: false,

@@ -48,7 +48,7 @@ const timeOf = (ms: string): string => {
 };
 
 /**
- * One entry of the log as an event. Header: `{revision} {ms} {id} {type} {stream}`.
+ * One entry of the log as an event. Header: `{revision} {ms} {previous} {id} {type} {stream}`.
  * @throws {LogError} `log_corrupt`.
  */
 export const decodeEntry = (sequence: number, header: string, body: string): LogEvent => {
@@ -56,16 +56,17 @@ export const decodeEntry = (sequence: number, header: string, body: string): Log
   const two = header.indexOf(' ', one + 1);
   const three = header.indexOf(' ', two + 1);
   const four = header.indexOf(' ', three + 1);
+  const five = header.indexOf(' ', four + 1);
   const revision = Number(header.slice(0, one));
-  if (one < 1 || four < 0 || !Number.isSafeInteger(revision)) throw corrupt(sequence);
+  if (one < 1 || five < 0 || !Number.isSafeInteger(revision)) throw corrupt(sequence);
   const { data, metadata } = parseBody(sequence, body);
   const recorded: EventMetadata = Object.assign(metadata, { recordedAt: timeOf(header.slice(one + 1, two)) });
   return {
-    id: header.slice(two + 1, three),
-    stream: asStreamId(header.slice(four + 1)),
+    id: header.slice(three + 1, four),
+    stream: asStreamId(header.slice(five + 1)),
     revision: asRevision(revision),
     position: positionOf(sequence),
-    type: header.slice(three + 1, four),
+    type: header.slice(four + 1, five),
     data,
     metadata: recorded,
   };

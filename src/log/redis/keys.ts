@@ -7,7 +7,9 @@ export type Keys = {
   readonly log: string;
   /** Hash: epoch of the history, newest sequence, its time and day. */
   readonly meta: string;
-  /** Hash: stream → first visible revision and first revision of the stream's list. */
+  /** Hash: stream → revision and sequence of its newest event. */
+  readonly heads: string;
+  /** Hash: stream → first visible revision and first revision that was not removed. */
   readonly marks: string;
   /** Set: every `{type} {category}` that has events. */
   readonly kinds: string;
@@ -19,6 +21,7 @@ export const createKeys = (prefix: string): Keys => ({
   prefix,
   log: `${prefix}log`,
   meta: `${prefix}meta`,
+  heads: `${prefix}heads`,
   marks: `${prefix}marks`,
   kinds: `${prefix}kinds`,
   pending: `${prefix}pending`,

@@ -59,7 +59,7 @@ export const visible = async (
 };
 
 export const createReader = ({ caller, history, keys, limits }: ReaderOptions): Reader => {
-  const streamKeys = [keys.log, keys.meta, keys.marks];
+  const streamKeys = [keys.log, keys.meta, keys.heads, keys.marks];
   const pacer = createPacer(limits.page);
   const kindKeys = [keys.log, keys.meta, keys.marks, keys.kinds];
 

@@ -19,7 +19,11 @@ export const createRetention = (caller: Caller, keys: Keys, limits: Limits): Ret
     if (!Number.isSafeInteger(before) || before < 0) {
       throw new LogError('invalid', 'a stream is truncated before a revision from 0', { stream, before });
     }
-    await caller.script(scripts.truncate, [keys.meta, keys.marks, keys.pending], [stream, before]);
+    await caller.script(
+      scripts.truncate,
+      [keys.meta, keys.heads, keys.marks, keys.pending],
+      [stream, before],
+    );
   },
   scavenge: async (options) => {
     let events = 0;
@@ -27,7 +31,7 @@ export const createRetention = (caller: Caller, keys: Keys, limits: Limits): Ret
     while (!options?.signal?.aborted) {
       const step = await caller.script(
         scripts.scavenge,
-        [keys.log, keys.meta, keys.marks, keys.pending],
+        [keys.log, keys.meta, keys.heads, keys.marks, keys.kinds, keys.pending],
         [limits.scavengeEvents],
       );
       events += Number(step[2]);
