@@ -1,0 +1,40 @@
+import test from 'ava';
+import { createLogger } from '../src/logger.ts';
+
+const lines = (
+  level: 'debug' | 'warn',
+  log: (logger: ReturnType<typeof createLogger>) => void,
+): readonly string[] => {
+  const written: string[] = [];
+  log(createLogger(level, { write: (line) => written.push(line) }));
+  return written;
+};
+
+test('a line is JSON with its level, time, message and facts', (t) => {
+  const [line = ''] = lines('debug', (logger) => logger.warn({ service: 'a' }, 'gone'));
+  t.like(JSON.parse(line), { level: 'warn', service: 'a', msg: 'gone' });
+  t.regex(line, /"time":"\d{4}-\d\d-\d\dT/);
+});
+
+test('lines below the level are not written', (t) => {
+  t.deepEqual(
+    lines('warn', (logger) => logger.info({}, 'quiet')),
+    [],
+  );
+});
+
+test('no secret is written: named ones, those in URLs, and those in errors', (t) => {
+  const secret = 'S3CRET';
+  const error = new Error(`cannot reach redis://user:${secret}@host:6379`);
+  const text = lines('debug', (logger) => {
+    logger.info(
+      { jwtSecret: secret, headers: { authorization: `Bearer ${secret}` }, a: { b: { token: secret } } },
+      'm',
+    );
+    logger.info({ url: `rediss://:${secret}@host`, urls: [`esdb://admin:${secret}@host`] }, 'm');
+    logger.error({ err: error }, 'm');
+    logger.error({ error }, 'm');
+  }).join('');
+  t.false(text.includes(secret), text);
+  t.regex(text, /redis:\/\/\*\*\*@host:6379/);
+});
