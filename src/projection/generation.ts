@@ -177,7 +177,7 @@ export const createGeneration = (options: GenerationOptions): Generation => {
         if (position !== before) waitMs = firstRetryMs;
         logger.warn({ error, position, retryMs: waitMs }, 'folding the log failed; trying again');
       }
-      await delay(waitMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      await delay(waitMs, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
 

@@ -220,7 +220,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
         if (closing.signal.aborted) throw error;
         logger.error({ error, retryMs: waitMs }, 'rebuilding the read models failed; trying again');
       }
-      await delay(waitMs, undefined, { signal: closing.signal, ref: false });
+      await delay(waitMs, undefined, { signal: closing.signal });
     }
   };
 

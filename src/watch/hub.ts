@@ -189,7 +189,7 @@ export const createHub = ({
       firstTry();
       following = false;
       if (position !== before) waitMs = firstRetryMs;
-      await delay(waitMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      await delay(waitMs, undefined, { signal: closing.signal }).catch(() => undefined);
       waitMs = Math.min(maxRetryMs, waitMs * 2);
     }
     following = false;

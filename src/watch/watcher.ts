@@ -153,7 +153,7 @@ export const createWatcher = (
       return false;
     });
     if (looked > cursor) cursor = looked;
-    if (cursor >= head && target !== undefined && cursor >= target) {
+    if (cursor >= head) {
       state = 'synced';
       host.synced(watcher);
     }
@@ -184,7 +184,7 @@ export const createWatcher = (
         }
         if (error.code !== 'log_unavailable') throw error;
       }
-      await delay(waitMs, undefined, { signal: abort.signal, ref: false }).catch(() => undefined);
+      await delay(waitMs, undefined, { signal: abort.signal }).catch(() => undefined);
       if (abort.signal.aborted) return undefined;
     }
   };
@@ -210,7 +210,8 @@ export const createWatcher = (
       target ??= await read(() => log.position());
       if (target === undefined || state !== 'catching-up') return;
       const head = host.position;
-      const covered = head !== undefined && cursor >= ring.floor;
+      // What stood in the log before is read from the log, which knows what was truncated since.
+      const covered = head !== undefined && cursor >= ring.floor && cursor >= target;
       const item = dueCaughtUp() ?? (covered ? takeFromRing(head) : undefined) ?? dueCaughtUp();
       if (item !== undefined) deliver(item);
       else if (state === 'catching-up') await readPage(target);
