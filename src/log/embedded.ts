@@ -3,10 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve as resolvePath } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asRevision } from '../../domain/event.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { createAppender } from './embedded/appender.ts';
 import { createCommitter } from './embedded/committer.ts';
+import { nothingAppended } from './embedded/group.ts';
 import { openIndexer } from './embedded/indexer.ts';
-import { lockDirectory } from './embedded/lock.ts';
 import { createMarks } from './embedded/marks.ts';
 import { positionOf } from './embedded/place.ts';
 import { createReader } from './embedded/reader.ts';
@@ -65,7 +66,7 @@ export const openEmbeddedLog = async (options: EmbeddedLogOptions): Promise<Even
   const directory = resolvePath(options.directory);
   const clock = options.clock ?? Date.now;
   mkdirSync(directory, { recursive: true });
-  const lock = await lockDirectory(directory);
+  const lock = await lockDirectory(directory, 'the event log');
   let opened: Records | undefined;
   try {
     const records = openRecords(
@@ -211,9 +212,9 @@ const assemble = async (
       const known = group.marks.get(stream) ?? marks.get(stream) ?? { before: 0, freed: 0 };
       const clamped = Math.min(asRevision(before), revision);
       if (clamped <= known.before) return;
-      await new Promise<void>((settle, reject) => {
+      await new Promise<void>((resolve, reject) => {
         group.marks.set(stream, { before: clamped, freed: known.freed });
-        group.waiters.push({ settle, reject });
+        group.waiters.push({ resolve: () => resolve(), reject, result: nothingAppended });
         committer.schedule();
       });
     },

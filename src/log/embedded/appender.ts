@@ -1,5 +1,5 @@
 import { asRevision, type NewEvent, type Revision, type StreamId } from '../../../domain/event.ts';
-import { checkAppend, type EncodedEvent } from '../encode.ts';
+import { checkExpected, checkStream, type EncodedEvent, encodeEvents } from '../encode.ts';
 import { type Appended, type AppendResult, type Expected, LogError } from '../event-log.ts';
 import type { Committer } from './committer.ts';
 import { addEvent, type Group } from './group.ts';
@@ -60,7 +60,7 @@ export const createAppender = (options: AppenderOptions): Append => {
   };
 
   const idAt = (place: Place): string | undefined => {
-    const pending = tail.idAt(sequenceOf(place));
+    const pending = tail.ids.at(sequenceOf(place));
     if (pending !== undefined) return pending;
     const record = reader.record(place);
     const slot = record === undefined ? -1 : slotOf(record, offsetOf(place));
@@ -106,7 +106,8 @@ export const createAppender = (options: AppenderOptions): Append => {
   };
 
   const standingOf = (head: Head, id: string): Standing | undefined => {
-    const place = tail.placeOfId(id);
+    if (tail.ids.isNew(id)) return undefined;
+    const place = tail.ids.placeOf(id);
     if (place !== undefined) {
       const revision = revisionAt(head, place);
       if (revision >= 0) return { revision, place };
@@ -174,12 +175,17 @@ export const createAppender = (options: AppenderOptions): Append => {
   const newest = (head: Head): number => sequenceOf(head.places.at(-1) ?? 0);
 
   return (stream, events, expected) => {
-    const encoded = checkAppend(stream, events, expected);
-    const head = tail.head(stream);
+    checkExpected(expected);
+    let head = tail.find(stream);
+    if (head === undefined) {
+      checkStream(stream);
+      head = tail.head(stream);
+    }
+    const encoded = encodeEvents(stream, events);
     const known = judge(head, encoded, expected);
     if (known !== undefined) {
       return new Promise((resolve, reject) => {
-        committer.whenDurable(newest(head), { settle: () => resolve(known), reject });
+        committer.whenDurable(newest(head), { resolve, reject, result: known });
       });
     }
     let bytes = 0;
@@ -194,7 +200,7 @@ export const createAppender = (options: AppenderOptions): Append => {
     const group = committer.open();
     const result: Appended = { ok: true, events: assign(head, encoded, group), duplicate: false };
     return new Promise((resolve, reject) => {
-      group.waiters.push({ settle: () => resolve(result), reject });
+      group.waiters.push({ resolve, reject, result });
       committer.schedule();
     });
   };

@@ -37,6 +37,8 @@ const smoothing = 0.2;
 /** Fewer waiters than this are cheaper told at once. */
 const minSplit = 32;
 
+const tell = (waiter: Waiter | undefined): void => waiter?.resolve(waiter.result);
+
 const smooth = (average: number, sample: number): number =>
   average === 0 ? sample : average + (sample - average) * smoothing;
 
@@ -94,7 +96,7 @@ export const createCommitter = (options: CommitterOptions): Committer => {
   };
 
   const settle = (waiters: readonly Waiter[], from: number, to: number): void => {
-    for (let index = from; index < to; index++) waiters[index]?.settle();
+    for (let index = from; index < to; index++) tell(waiters[index]);
   };
 
   /** Runs when those who were told have come back with what they do next. */
@@ -191,7 +193,7 @@ export const createCommitter = (options: CommitterOptions): Committer => {
     },
     whenDurable(sequence, waiter) {
       if (failure !== undefined) waiter.reject(failure);
-      else if (sequence <= durable) waiter.settle();
+      else if (sequence <= durable) tell(waiter);
       else
         pendingGroups()
           .find((group) => group.lastSequence >= sequence)

@@ -1,4 +1,5 @@
 import type { StreamId } from '../../../domain/event.ts';
+import type { AppendResult } from '../event-log.ts';
 import {
   addToDraft,
   type Draft,
@@ -13,9 +14,13 @@ import type { Mark } from './records.ts';
 
 /** Someone who is told once the group is durable. */
 export type Waiter = {
-  settle(): void;
-  reject(error: Error): void;
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (error: Error) => void;
+  readonly result: AppendResult;
 };
+
+/** What those are told who wait for something else than events. */
+export const nothingAppended: AppendResult = { ok: true, events: [], duplicate: false };
 
 /** What goes to the disk in one transaction: events, truncation marks and rewritten records. */
 export type Group = {

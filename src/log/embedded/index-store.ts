@@ -10,6 +10,8 @@ export type IndexStore = {
   readonly directory: string;
   /** Everything up to this sequence is in it. */
   readonly checkpoint: number;
+  /** Greatest time-ordered id that it knows, or empty. */
+  readonly greatestId: string;
   /** Newest revision that it knows, -1 for none. */
   lastRevision(stream: StreamId): number;
   /** Places of the revisions `from` … `to` that it has, ascending. */
@@ -110,6 +112,9 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
     directory,
     get checkpoint() {
       return meta.checkpoint;
+    },
+    get greatestId() {
+      return meta.greatestId;
     },
     lastRevision(stream) {
       for (const { key, value } of streams.getRange({

@@ -7,6 +7,7 @@ import { placeOf, sequenceAt } from './place.ts';
 import { eventsIn, type Record } from './record.ts';
 import type { Records } from './records.ts';
 import { createTail, type Tail } from './tail.ts';
+import { createTailIds } from './tail-ids.ts';
 
 /** The index: its newest part in memory, the rest on disk, and the flushes between them. */
 export type Indexer = {
@@ -69,7 +70,7 @@ const openStore = async (options: IndexerOptions): Promise<IndexStore> => {
 export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => {
   const { records, directory, flushEvents } = options;
   const store = await openStore(options);
-  const tail = createTail(store.checkpoint + 1, store.lastRevision);
+  const tail = createTail(createTailIds(store.checkpoint + 1, store.greatestId), store.lastRevision);
   let flushing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -134,7 +135,7 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
           next = sequenceAt(event.position) + 1;
         }
       }
-      if (tail.size >= flushEvents) await start(next - 1);
+      if (tail.ids.size >= flushEvents) await start(next - 1);
     }
   };
   try {
@@ -149,8 +150,8 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
     tail,
     store,
     committed() {
-      if (stopped || flushing !== undefined || tail.size === 0) return;
-      if (tail.size >= flushEvents) {
+      if (stopped || flushing !== undefined || tail.ids.size === 0) return;
+      if (tail.ids.size >= flushEvents) {
         start(options.durable()).catch(failed);
         return;
       }
@@ -159,7 +160,7 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
         if (!stopped && flushing === undefined) start(options.durable()).catch(failed);
       }, options.flushAfterMs).unref();
     },
-    room: () => (tail.size < flushEvents * waitFactor ? undefined : flushing?.catch(() => undefined)),
+    room: () => (tail.ids.size < flushEvents * waitFactor ? undefined : flushing?.catch(() => undefined)),
     async flush() {
       while (flushing !== undefined) await flushing;
       await start(options.durable());

@@ -150,9 +150,9 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
       const inMemory = backwards
         ? places.slice(Math.max(from, to - count), to)
         : places.slice(from, Math.min(to, from + count));
-      const start = backwards ? Math.min(sequence, tail.firstSequence) : sequence;
+      const start = backwards ? Math.min(sequence, tail.ids.firstSequence) : sequence;
       const onDisk = store.kindPlaces(category, type, start, backwards, count);
-      for (const place of onDisk) if (sequenceOf(place) < tail.firstSequence) found.push(place);
+      for (const place of onDisk) if (sequenceOf(place) < tail.ids.firstSequence) found.push(place);
       for (const place of inMemory) found.push(place);
     }
     const sorted = Array.from(Float64Array.from(found).sort());

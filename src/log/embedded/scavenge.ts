@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { categoryOf, type StreamId } from '../../../domain/event.ts';
 import type { Committer } from './committer.ts';
+import { nothingAppended } from './group.ts';
 import type { Indexer } from './indexer.ts';
 import type { Marks } from './marks.ts';
 import { type Place, placeOf, recordKeyOf, sequenceOf } from './place.ts';
@@ -103,7 +104,7 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
     new Promise((resolve, reject) => {
       const group = committer.open();
       apply(group);
-      group.waiters.push({ settle: resolve, reject });
+      group.waiters.push({ resolve: () => resolve(), reject, result: nothingAppended });
       committer.schedule();
     });
 

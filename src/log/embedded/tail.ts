@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { categoryOf, type StreamId } from '../../../domain/event.ts';
-import { firstAtLeast, type Place, sequenceOf } from './place.ts';
+import { firstAtLeast, type Place } from './place.ts';
+import type { TailIds } from './tail-ids.ts';
 
 /** Events of one category and type that the index on disk lacks, in log order. */
 export type Kind = { readonly category: string; readonly type: string; places: Place[] };
@@ -29,8 +30,6 @@ export type Flush = {
   readonly firstSequence: number;
   /** Ids of the events from `firstSequence` on. */
   readonly ids: readonly string[];
-  /** How many were assigned, durable or not, when the flush began. */
-  readonly assigned: number;
 };
 
 /**
@@ -38,20 +37,17 @@ export type Flush = {
  * flushes of its owner, and to `maxHeads` streams that have nothing to flush.
  */
 export type Tail = {
+  /** Ids of the assigned events that the index on disk lacks. */
+  readonly ids: TailIds;
   /** The stream's head, remembered from now on. */
   head(stream: StreamId): Head;
+  /** The stream's head, when it is remembered. */
+  find(stream: StreamId): Head | undefined;
   /** The same for a reader: not remembered, so that reading strangers' names fills no memory. */
   peek(stream: StreamId): Head;
   kind(category: string, type: string): Kind;
   kinds(): Iterable<Kind>;
   add(head: Head, kind: Kind, id: string, place: Place): void;
-  placeOfId(id: string): Place | undefined;
-  /** Id of an event that is not yet flushed, or undefined. */
-  idAt(sequence: number): string | undefined;
-  /** Assigned events that the index on disk lacks. */
-  readonly size: number;
-  /** Sequence of the first of them: what is older stands in the index on disk. */
-  readonly firstSequence: number;
   begin(durable: number): Flush;
   /** The flush is in the index on disk: forget it here. */
   end(flush: Flush): void;
@@ -65,17 +61,11 @@ const kindKey = (category: string, type: string): string => `${type} ${category}
 const countUpTo = (places: readonly Place[], durable: number): number => firstAtLeast(places, durable + 1);
 
 /** `lastRevision` answers what the index on disk knows of a stream, -1 for nothing. */
-export const createTail = (firstSequence: number, lastRevision: (stream: StreamId) => number): Tail => {
+export const createTail = (ids: TailIds, lastRevision: (stream: StreamId) => number): Tail => {
   const heads = new Map<StreamId, Head>();
   const kinds = new Map<string, Kind>();
   let dirtyHeads: Head[] = [];
   let dirtyKinds: Kind[] = [];
-  let ids: string[] = [];
-  let first = firstSequence;
-  // Two generations, so that a flush drops the ids that it took all at once.
-  let oldPlaces = new Map<string, Place>();
-  let newPlaces = new Map<string, Place>();
-
   const load = (stream: StreamId): Head => {
     const revision = lastRevision(stream);
     const json = JSON.stringify(stream);
@@ -93,6 +83,7 @@ export const createTail = (firstSequence: number, lastRevision: (stream: StreamI
   };
 
   return {
+    ids,
     head(stream) {
       let head = heads.get(stream);
       if (head === undefined) {
@@ -102,6 +93,7 @@ export const createTail = (firstSequence: number, lastRevision: (stream: StreamI
       }
       return head;
     },
+    find: (stream) => heads.get(stream),
     peek: (stream) => heads.get(stream) ?? load(stream),
     kind(category, type) {
       const key = kindKey(category, type);
@@ -116,31 +108,17 @@ export const createTail = (firstSequence: number, lastRevision: (stream: StreamI
     add(head, kind, id, place) {
       if (head.places.push(place) === 1) dirtyHeads.push(head);
       if (kind.places.push(place) === 1) dirtyKinds.push(kind);
-      // Sequences that the scavenger removed leave a hole when the index is rebuilt.
-      while (first + ids.length < sequenceOf(place)) ids.push('');
-      ids.push(id);
-      newPlaces.set(id, place);
-    },
-    placeOfId: (id) => newPlaces.get(id) ?? oldPlaces.get(id),
-    idAt: (sequence) => ids[sequence - first],
-    get size() {
-      return ids.length;
-    },
-    get firstSequence() {
-      return first;
+      ids.add(id, place);
     },
     begin(durable) {
-      oldPlaces = newPlaces;
-      newPlaces = new Map();
       const flushed = dirtyHeads.map((head) => ({ head, count: countUpTo(head.places, durable) }));
       const flushedKinds = dirtyKinds.map((kind) => ({ kind, count: countUpTo(kind.places, durable) }));
       return {
         lastSequence: durable,
         heads: flushed.filter(({ count }) => count > 0),
         kinds: flushedKinds.filter(({ count }) => count > 0),
-        firstSequence: first,
-        ids: ids.slice(0, durable + 1 - first),
-        assigned: ids.length,
+        firstSequence: ids.firstSequence,
+        ids: ids.upTo(durable),
       };
     },
     end(flush) {
@@ -151,14 +129,7 @@ export const createTail = (firstSequence: number, lastRevision: (stream: StreamI
       for (const { kind, count } of flush.kinds) kind.places = kind.places.slice(count);
       dirtyHeads = dirtyHeads.filter((head) => head.places.length > 0);
       dirtyKinds = dirtyKinds.filter((kind) => kind.places.length > 0);
-      ids = ids.slice(flush.ids.length);
-      first = flush.lastSequence + 1;
-      for (let index = 0; index < flush.assigned - flush.ids.length; index++) {
-        const id = ids[index] ?? '';
-        const place = oldPlaces.get(id);
-        if (place !== undefined) newPlaces.set(id, place);
-      }
-      oldPlaces = new Map();
+      ids.forgetUpTo(flush.lastSequence);
     },
   };
 };
