@@ -18,6 +18,8 @@ export type NewMetadata = {
   /** Id of the event or message that caused this one. */
   readonly causationId: string | null;
   readonly commandId?: string;
+  /** SHA-256 of the command's input, when it had an id: another input under the same id is refused. */
+  readonly commandHash?: string;
   readonly traceparent?: string;
   /** Id of the node that wrote the event. */
   readonly node: string;

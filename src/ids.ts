@@ -37,6 +37,9 @@ export const newId = (nowMs: number = Date.now()): string => {
   );
 };
 
+/** SHA-256 of a text in hex. */
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
 /** The UUIDv8 (RFC 9562, 5.8) that stands for these words: SHA-256 over them, each preceded by its length. */
 export const idOf = (...words: readonly string[]): string => {
   const hash = createHash('sha256');

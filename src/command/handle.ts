@@ -25,6 +25,8 @@ export type Outcome<Event, Rejection> =
       readonly appended: Appended;
       readonly events: readonly (Event & { readonly id: string })[];
     }
+  /** The stream has the command's events already: nothing was written. In order, as they were recorded. */
+  | { readonly outcome: 'repeated'; readonly recorded: readonly LogEvent[] }
   /** The command changes nothing: no event was written. `revision` is -1 for a stream without events. */
   | { readonly outcome: 'unchanged'; readonly revision: number }
   | { readonly outcome: 'rejected'; readonly rejection: Rejection }
@@ -37,7 +39,10 @@ export type HandleOptions = {
   readonly metadata: NewMetadata;
   /** Revision that the stream must have, -1 for none: one try, no second decision. */
   readonly expectedRevision?: number;
-  /** Ids of the events by index: made once, before the first try, so that a retry is idempotent. */
+  /**
+   * Ids of the events by index, told from the caller's own id of the command: the same command again finds the events that
+   * it has made, among the newest 1,000 of the stream.
+   */
   readonly eventId?: (index: number) => string;
 };
 
@@ -124,6 +129,19 @@ export const createHandler = (log: EventLog) => {
       remember(stream, { state, revision, commit: undefined });
   };
 
+  /** The events that a command of these ids has written before, or undefined. */
+  const earlier = async (
+    stream: StreamId,
+    eventId: (index: number) => string,
+  ): Promise<readonly LogEvent[] | undefined> => {
+    const newest = await log.readStream(stream, { direction: 'backwards', limit: pageEvents });
+    const first = newest.findIndex(({ id }) => id === eventId(0));
+    if (first < 0) return undefined;
+    const behind = newest.slice(0, first + 1).toReversed();
+    const end = behind.findIndex(({ id }, index) => id !== eventId(index));
+    return end < 0 ? behind : behind.slice(0, end);
+  };
+
   /** True when the log's newest revision is, or was after the command came, the one that the decision rests on. */
   const confirmed = async (stream: StreamId, known: Known<unknown>): Promise<boolean> => {
     if (known.commit !== undefined) return known.commit;
@@ -178,54 +196,83 @@ export const createHandler = (log: EventLog) => {
     }
   };
 
+  /** The commands with an id of the caller's that are under way, by their first event's id: the same one waits. */
+  const underWay = new Map<string, Promise<unknown>>();
+
+  const alone = async <Value>(id: string, work: () => Promise<Value>): Promise<Value> => {
+    for (let before = underWay.get(id); before !== undefined; before = underWay.get(id)) {
+      await before.catch(() => undefined);
+    }
+    const own = work();
+    underWay.set(id, own);
+    try {
+      return await own;
+    } finally {
+      underWay.delete(id);
+    }
+  };
+
+  const decideAndAppend = async <
+    State,
+    Command,
+    Event extends { readonly type: string; readonly data: unknown },
+    Rejection,
+  >(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+    command: Command,
+    options: HandleOptions,
+  ): Promise<Outcome<Event, Rejection>> => {
+    const ids: string[] = [];
+    const idAt = (index: number): string => {
+      ids[index] ??= options.eventId?.(index) ?? newId();
+      return ids[index];
+    };
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      const known = load(handled, stream);
+      // Looked for behind the load: what is written in between makes the append conflict, and the next look finds it.
+      const recorded = options.eventId === undefined ? undefined : await earlier(stream, options.eventId);
+      if (recorded !== undefined) return { outcome: 'repeated', recorded };
+      const { expectedRevision } = options;
+      if (expectedRevision !== undefined && expectedRevision !== known.revision) {
+        if (await confirmed(stream, known)) {
+          return { outcome: 'conflict', expected: expectedRevision, actual: known.revision };
+        }
+        await refresh(handled, stream);
+        continue;
+      }
+      const decision: Decision<Event, Rejection> = handled.decider.decide(command, known.state);
+      if (!decision.ok || decision.events.length === 0) {
+        if (await confirmed(stream, known)) {
+          return decision.ok
+            ? { outcome: 'unchanged', revision: known.revision }
+            : { outcome: 'rejected', rejection: decision.rejection };
+        }
+        await refresh(handled, stream);
+        continue;
+      }
+      const events = decision.events.map((event, index) => ({ ...event, id: idAt(index) }));
+      const appended = await append(handled, stream, known, events, options);
+      if (appended !== undefined) return { outcome: 'done', appended, events };
+      await refresh(handled, stream);
+    }
+    return { outcome: 'busy', attempts: maxAttempts };
+  };
+
   return {
     /**
      * Decides `command` on the newest state of `stream` and appends what was decided.
      *
      * @throws {LogError} when the log cannot tell or take it.
      */
-    handle: async <
-      State,
-      Command,
-      Event extends { readonly type: string; readonly data: unknown },
-      Rejection,
-    >(
+    handle: <State, Command, Event extends { readonly type: string; readonly data: unknown }, Rejection>(
       handled: Handled<State, Command, Event, Rejection>,
       stream: StreamId,
       command: Command,
       options: HandleOptions,
     ): Promise<Outcome<Event, Rejection>> => {
-      const ids: string[] = [];
-      const idAt = (index: number): string => {
-        ids[index] ??= options.eventId?.(index) ?? newId();
-        return ids[index];
-      };
-      for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-        const known = load(handled, stream);
-        const { expectedRevision } = options;
-        if (expectedRevision !== undefined && expectedRevision !== known.revision) {
-          if (await confirmed(stream, known)) {
-            return { outcome: 'conflict', expected: expectedRevision, actual: known.revision };
-          }
-          await refresh(handled, stream);
-          continue;
-        }
-        const decision: Decision<Event, Rejection> = handled.decider.decide(command, known.state);
-        if (!decision.ok || decision.events.length === 0) {
-          if (await confirmed(stream, known)) {
-            return decision.ok
-              ? { outcome: 'unchanged', revision: known.revision }
-              : { outcome: 'rejected', rejection: decision.rejection };
-          }
-          await refresh(handled, stream);
-          continue;
-        }
-        const events = decision.events.map((event, index) => ({ ...event, id: idAt(index) }));
-        const appended = await append(handled, stream, known, events, options);
-        if (appended !== undefined) return { outcome: 'done', appended, events };
-        await refresh(handled, stream);
-      }
-      return { outcome: 'busy', attempts: maxAttempts };
+      const work = () => decideAndAppend(handled, stream, command, options);
+      return options.eventId === undefined ? work() : alone(options.eventId(0), work);
     },
 
     /** Appends events whose decision rests on no state: nothing is loaded, and the revision is whatever it is. */

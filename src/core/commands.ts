@@ -1,7 +1,7 @@
 import { allows } from '../../domain/access.ts';
-import { asRevision, type Json, type NewMetadata, type StreamId, streamId } from '../../domain/event.ts';
-import type { ServiceCommand, ServiceRejection, ServiceStatus } from '../../domain/service/service.ts';
-import type { StateCommand, StateRejection } from '../../domain/state/state.ts';
+import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
+import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
+import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import {
   type Command,
@@ -10,14 +10,22 @@ import {
   isCommandType,
   requirementOf,
 } from '../command/catalog.ts';
-import type { HandleOptions, Handler, Outcome } from '../command/handle.ts';
-import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
-import { idOf, newId } from '../ids.ts';
-import type { CommandDone, CommandInput, Context, EventReceipt } from '../nexus-core.ts';
+import type { HandleOptions, Handler } from '../command/handle.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import { digestOf, idOf, newId } from '../ids.ts';
+import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
 import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
 import { given } from './given.ts';
 import type { Parts } from './parts.ts';
+import {
+  explainService,
+  explainState,
+  mismatchOf,
+  receiptsOf,
+  receiptsOfRecorded,
+  refusalOf,
+} from './refusals.ts';
 import { serviceView } from './services.ts';
 import { validate } from './validate.ts';
 
@@ -28,77 +36,18 @@ type Done = Omit<CommandDone, 'commandId' | 'type'>;
 
 type Call = { readonly context: Context; readonly options: HandleOptions };
 
-/** Turns each outcome but `done` and `unchanged` into the problem that clients see. */
-const refusalOf = <Event, Rejection>(
-  outcome: Exclude<Outcome<Event, Rejection>, { readonly outcome: 'done' | 'unchanged' }>,
-  stream: StreamId,
-  explain: (rejection: Rejection) => Problem,
-): { readonly ok: false; readonly problem: Problem } => {
-  switch (outcome.outcome) {
-    case 'rejected':
-      return fault(explain(outcome.rejection));
-    case 'conflict':
-      return fault(
-        problem(
-          'revision_conflict',
-          `${stream} is at revision ${outcome.actual}, not at ${outcome.expected}`,
-          {
-            stream,
-            expectedRevision: outcome.expected,
-            actualRevision: outcome.actual,
-          },
-        ),
-      );
-    case 'busy':
-      return fault(problem('busy', `${stream} changed during each of ${outcome.attempts} tries`, { stream }));
-  }
-};
-
-const receiptsOf = (
-  stream: StreamId,
-  events: readonly Pick<EventReceipt, 'id' | 'type'>[],
-  places: readonly Pick<EventReceipt, 'revision' | 'position'>[],
-): readonly EventReceipt[] =>
-  places.map((place, index) => ({
-    id: events[index]?.id ?? '',
-    type: events[index]?.type ?? '',
-    stream,
-    revision: place.revision,
-    position: place.position,
-  }));
-
-const explainService =
-  (id: string) =>
-  (rejection: ServiceRejection): Problem =>
-    rejection.code === 'id_taken'
-      ? problem('id_taken', `the id ${id} belongs to another subject`, { id })
-      : problem('not_found', `no service has the id ${id}`, { id });
-
-const explainState =
-  (key: string) =>
-  (rejection: StateRejection): Problem => {
-    if (rejection.code === 'not_found') return problem('not_found', `the key ${key} does not exist`, { key });
-    const { expectedVersion, currentVersion, currentValue } = rejection;
-    const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
-    const expected =
-      expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
-    return problem('version_conflict', `the key ${key} ${current}, and ${expected}`, {
-      key,
-      expectedVersion,
-      currentVersion,
-      currentValue,
-    });
-  };
-
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
   const { log, runner, registry, node, clock } = parts;
 
-  const metadataOf = (context: Context, commandId: string | undefined): NewMetadata => ({
+  const metadataOf = (
+    context: Context,
+    command?: { readonly id: string; readonly hash: string },
+  ): NewMetadata => ({
     actor: context.subject.id,
     correlationId: context.correlationId,
     causationId: context.causationId ?? null,
-    ...(commandId === undefined ? {} : { commandId }),
+    ...(command === undefined ? {} : { commandId: command.id, commandHash: command.hash }),
     ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
     node,
     // No event has had more than one shape so far; domain/catalog.ts upcasts when one does.
@@ -112,11 +61,19 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   ): Promise<Result<Done & { readonly document: ServiceDocument }>> => {
     const stream = streamId('service', id);
     const outcome = await handler.handle(deciders.service, stream, command, options);
-    if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
+    if (outcome.outcome === 'repeated') {
+      const { commandId, commandHash } = options.metadata;
+      const mismatch = mismatchOf(outcome.recorded[0], commandId, commandHash);
+      if (mismatch !== undefined) return mismatch;
+    } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
       return refusalOf(outcome, stream, explainService(id));
     }
     const events =
-      outcome.outcome === 'done' ? receiptsOf(stream, outcome.events, outcome.appended.events) : [];
+      outcome.outcome === 'done'
+        ? receiptsOf(stream, outcome.events, outcome.appended.events)
+        : outcome.outcome === 'repeated'
+          ? receiptsOfRecorded(outcome.recorded)
+          : [];
     const position = events.at(-1)?.position ?? (await log.position());
     if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
     const document = runner.store.read<ServiceDocument>('services', id);
@@ -126,7 +83,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       position,
       document,
       created: events[0]?.type === 'ServiceRegistered',
-      duplicate: outcome.outcome === 'done' && outcome.appended.duplicate,
+      duplicate: outcome.outcome === 'repeated' || (outcome.outcome === 'done' && outcome.appended.duplicate),
       result: { service: serviceView(registry, document), position },
     });
   };
@@ -134,12 +91,19 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const state = async (key: string, command: StateCommand, { options }: Call): Promise<Result<Done>> => {
     const stream = streamId('state', key);
     const outcome = await handler.handle(deciders.state, stream, command, options);
-    if (outcome.outcome !== 'done') {
+    if (outcome.outcome === 'repeated') {
+      const { commandId, commandHash } = options.metadata;
+      const mismatch = mismatchOf(outcome.recorded[0], commandId, commandHash);
+      if (mismatch !== undefined) return mismatch;
+    } else if (outcome.outcome !== 'done') {
       if (outcome.outcome === 'unchanged')
         return fault(problem('internal', `${command.type} decided on nothing`));
       return refusalOf(outcome, stream, explainState(key));
     }
-    const events = receiptsOf(stream, outcome.events, outcome.appended.events);
+    const events =
+      outcome.outcome === 'done'
+        ? receiptsOf(stream, outcome.events, outcome.appended.events)
+        : receiptsOfRecorded(outcome.recorded);
     const last = events.at(-1);
     if (last === undefined) return fault(problem('internal', 'an append without events'));
     if (!(await runner.reached(last.position, ownReadModelsMs))) return notShown(last.position);
@@ -154,18 +118,18 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       result,
       // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
       created: command.type === 'SetState' && (version === 1 || wasDeleted(key, last.position)),
-      duplicate: outcome.appended.duplicate,
+      duplicate: outcome.outcome === 'repeated' || outcome.appended.duplicate,
     });
   };
 
-  const wasDeleted = (key: string, before: EventReceipt['position']): boolean => {
+  const wasDeleted = (key: string, before: Position): boolean => {
     for (const past of runner.store.history<{ readonly deleted: boolean }>('state', key, before)) {
       return past.document.deleted;
     }
     return false;
   };
 
-  const notShown = (position: EventReceipt['position']) =>
+  const notShown = (position: Position) =>
     fault(
       problem('not_caught_up', 'the command is recorded, but the read models of this node are behind it', {
         position,
@@ -208,7 +172,14 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       );
     }
     const events = receiptsOf(stream, [event], appended.events);
-    const position = events[0]?.position ?? log.start;
+    const [place] = appended.events;
+    if (appended.duplicate && place !== undefined && options.eventId !== undefined) {
+      const [recorded] = await log.readStream(stream, { from: place.revision, limit: 1 });
+      const { commandId, commandHash } = options.metadata;
+      const mismatch = mismatchOf(recorded, commandId, commandHash);
+      if (mismatch !== undefined) return mismatch;
+    }
+    const position = place?.position ?? log.start;
     return ok({
       events,
       position,
@@ -223,7 +194,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const actor = { subject: subject.id, admin: allows(subject, { scope: 'admin' }) };
     switch (command.type) {
       case 'RegisterService': {
-        const { id = newId(), ...fields } = command.data;
+        // Told from the command's own id, when it has one, so that the same command names the same service.
+        const { id = call.options.eventId?.(0) ?? newId(), ...fields } = command.data;
         return service(id, { type: 'RegisterService', id, fields, actor }, call);
       }
       case 'UpdateService': {
@@ -278,7 +250,12 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     if (denied !== undefined) return denied;
     const { commandId, expectedRevision } = input;
     const options: HandleOptions = {
-      metadata: metadataOf(context, commandId),
+      metadata: metadataOf(
+        context,
+        commandId === undefined
+          ? undefined
+          : { id: commandId, hash: digestOf(JSON.stringify([type, input.data])) },
+      ),
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
       ...(commandId === undefined
         ? {}
@@ -303,7 +280,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const actor = { subject: 'system', admin: true };
     const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
     const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, actor };
-    return service(id, command, { context, options: { metadata: metadataOf(context, undefined) } });
+    return service(id, command, { context, options: { metadata: metadataOf(context) } });
   };
 
   return { execute, changeStatus };

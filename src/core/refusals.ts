@@ -1,0 +1,82 @@
+import type { LogEvent, StreamId } from '../../domain/event.ts';
+import type { ServiceRejection } from '../../domain/service/service.ts';
+import type { StateRejection } from '../../domain/state/state.ts';
+import type { Outcome } from '../command/handle.ts';
+import { fault, type Problem, problem } from '../errors.ts';
+import type { EventReceipt } from '../nexus-core.ts';
+
+/** Turns each outcome that is a refusal into the problem that clients see. */
+export const refusalOf = <Event, Rejection>(
+  outcome: Exclude<Outcome<Event, Rejection>, { readonly outcome: 'done' | 'unchanged' | 'repeated' }>,
+  stream: StreamId,
+  explain: (rejection: Rejection) => Problem,
+): { readonly ok: false; readonly problem: Problem } => {
+  switch (outcome.outcome) {
+    case 'rejected':
+      return fault(explain(outcome.rejection));
+    case 'conflict':
+      return fault(
+        problem(
+          'revision_conflict',
+          `${stream} is at revision ${outcome.actual}, not at ${outcome.expected}`,
+          {
+            stream,
+            expectedRevision: outcome.expected,
+            actualRevision: outcome.actual,
+          },
+        ),
+      );
+    case 'busy':
+      return fault(problem('busy', `${stream} changed during each of ${outcome.attempts} tries`, { stream }));
+  }
+};
+
+export const receiptsOf = (
+  stream: StreamId,
+  events: readonly Pick<EventReceipt, 'id' | 'type'>[],
+  places: readonly Pick<EventReceipt, 'revision' | 'position'>[],
+): readonly EventReceipt[] =>
+  places.map((place, index) => ({
+    id: events[index]?.id ?? '',
+    type: events[index]?.type ?? '',
+    stream,
+    revision: place.revision,
+    position: place.position,
+  }));
+
+export const explainService =
+  (id: string) =>
+  (rejection: ServiceRejection): Problem =>
+    rejection.code === 'id_taken'
+      ? problem('id_taken', `the id ${id} belongs to another subject`, { id })
+      : problem('not_found', `no service has the id ${id}`, { id });
+
+export const explainState =
+  (key: string) =>
+  (rejection: StateRejection): Problem => {
+    if (rejection.code === 'not_found') return problem('not_found', `the key ${key} does not exist`, { key });
+    const { expectedVersion, currentVersion, currentValue } = rejection;
+    const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
+    const expected =
+      expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
+    return problem('version_conflict', `the key ${key} ${current}, and ${expected}`, {
+      key,
+      expectedVersion,
+      currentVersion,
+      currentValue,
+    });
+  };
+
+/** Where the events of a command stand that was sent before. */
+export const receiptsOfRecorded = (recorded: readonly LogEvent[]): readonly EventReceipt[] =>
+  recorded.map(({ id, type, stream, revision, position }) => ({ id, type, stream, revision, position }));
+
+/** The refusal of a command whose id came before with another input, or undefined when it is the same command. */
+export const mismatchOf = (
+  recorded: LogEvent | undefined,
+  commandId: string | undefined,
+  hash: string | undefined,
+) =>
+  recorded === undefined || recorded.metadata.commandHash === hash
+    ? undefined
+    : fault(problem('idempotency_mismatch', 'this command id was used with another input', { commandId }));
