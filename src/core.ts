@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
 import type { ServiceDocument } from '../projections/documents.ts';
@@ -15,6 +16,7 @@ import { createServiceQueries } from './core/services.ts';
 import { createStateQueries } from './core/states.ts';
 import { createWatches } from './core/watches.ts';
 import { newId } from './ids.ts';
+import { lockDirectory } from './log/directory-lock.ts';
 import type { LogError } from './log/event-log.ts';
 import { openLog } from './log/open.ts';
 import type { Logger } from './logger.ts';
@@ -33,21 +35,37 @@ export type CoreOptions = {
   readonly clock?: () => number;
   /** The embedded log failed for good: nothing is acknowledged any more, and the process must end. */
   readonly onFailure?: (error: LogError) => void;
+  /** Ends the wait for a log that this node must find before it can open. */
+  readonly signal?: AbortSignal;
 };
+
+export type Core = NexusCore & { readonly parts: Parts };
 
 /**
  * Opens the hub without any protocol: log, read models, watchers, registry, snapshots. Resolves once reads are served
  * or, with a log that cannot be reached, once what this node remembers is.
  *
- * @throws {Error} when the data folder is damaged, locked by another process, or cannot be written.
+ * @throws {Error} when the data folder is damaged, used by another hub, or cannot be written; what `openLog` throws.
  */
-export const openCore = async (
-  config: Config,
-  options: CoreOptions,
-): Promise<NexusCore & { readonly parts: Parts }> => {
-  const { logger, clock = Date.now, onFailure = () => {} } = options;
+export const openCore = async (config: Config, options: CoreOptions): Promise<Core> => {
+  // Given back in the opposite order, by close() or when a later step of the start fails.
+  const held = new AsyncDisposableStack();
+  try {
+    return await assemble(config, options, held);
+  } catch (error) {
+    await held.disposeAsync().catch((failure: unknown) => {
+      options.logger.warn({ error: failure }, 'what was opened could not be closed');
+    });
+    throw error;
+  }
+};
+
+const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposableStack): Promise<Core> => {
+  const { logger, clock = Date.now, onFailure = () => {}, signal = new AbortController().signal } = options;
   const startedAtMs = clock();
-  const stopping = new AbortController();
+  mkdirSync(config.dataDir, { recursive: true });
+  const lock = await lockDirectory(config.dataDir, 'the data folder');
+  held.defer(lock.release);
   const memory = readNodeMemory(config.dataDir);
   const { node } = memory;
   const { log, logId } = await openLog({
@@ -57,14 +75,19 @@ export const openCore = async (
     node,
     logger,
     onFailure,
-    signal: stopping.signal,
+    signal,
   });
-  writeNodeMemory(config.dataDir, { node, log: { logId, kind: log.kind } });
+  held.defer(() => log.close());
+  if (memory.log?.logId !== logId || memory.log.kind !== log.kind) {
+    writeNodeMemory(config.dataDir, { node, log: { logId, kind: log.kind } });
+  }
 
   const hub = createHub({ log, logger });
+  held.defer(() => hub.close());
   await hub.start();
   const directory = join(config.dataDir, 'read-models');
   const runner = await openRunner({ hub, log, logId, directory, projections, logger });
+  held.defer(() => runner.close());
 
   const authenticated = config.jwtSecret !== null;
   let ports: readonly number[] = [];
@@ -120,14 +143,11 @@ export const openCore = async (
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    stopping.abort();
     unfollow();
     await registry.close();
     await snapshots?.close();
     if (log.reachable) await record('NodeStopped');
-    await runner.close();
-    await hub.close();
-    await log.close();
+    await held.disposeAsync();
   };
 
   return {

@@ -34,12 +34,28 @@ const start = async (argv: readonly string[]): Promise<void> => {
   const logger = createLogger(config.logLevel);
   endOnFault(logger);
 
+  const asked = Promise.withResolvers<NodeJS.Signals>();
+  const stopping = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) return;
+      setTimeout(() => fail('nexus: the drain took too long', 1), drainMs).unref();
+      asked.resolve(signal);
+      stopping.abort();
+    });
+  }
+
   const core = await openCore(config, {
     logger,
+    signal: stopping.signal,
     onFailure: (error) => {
       logger.error({ error }, 'the event log failed: nothing is acknowledged any more');
       fail(`nexus: the event log failed and this process ends: ${error.message}`, 1);
     },
+  }).catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+    // Asked to stop while the log was being waited for: there is nothing to drain.
+    process.exit(0);
   });
   const gateway = await openGateway({ core, config, logger });
   const zeroMq = await openZeroMq({ core, config, logger });
@@ -53,25 +69,17 @@ const start = async (argv: readonly string[]): Promise<void> => {
     `NEXUS ready ${gateway.url} log=${log.kind} auth=${auth} position=${position}${weak}\n`,
   );
 
-  let draining = false;
   const drain = async (signal: NodeJS.Signals): Promise<void> => {
-    if (draining) return;
-    draining = true;
     logger.info({ signal }, 'draining');
-    setTimeout(() => fail('nexus: the drain took too long', 1), drainMs).unref();
     await gateway.close();
     await zeroMq.close();
     await core.close();
     process.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      drain(signal).catch((error: unknown) => {
-        logger.error({ error }, 'the drain failed');
-        fail('nexus: the drain failed', 1);
-      });
-    });
-  }
+  asked.promise.then(drain).catch((error: unknown) => {
+    logger.error({ error }, 'the drain failed');
+    fail('nexus: the drain failed', 1);
+  });
 };
 
 /** A fault that nobody caught: the state of the process is unknown, so it ends; the log needs no repair. */

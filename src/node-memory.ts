@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from './ids.ts';
 import type { LogMemory } from './log/open.ts';
@@ -9,16 +9,20 @@ export type NodeMemory = { readonly node: string; readonly log: LogMemory | null
 const fileName = 'node.json';
 const kinds: readonly string[] = ['embedded', 'redis', 'eventstoredb'];
 
+const isId = (value: unknown): value is string =>
+  typeof value === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(value);
+
 const isMemory = (value: unknown): value is NodeMemory =>
   typeof value === 'object' &&
   value !== null &&
   'node' in value &&
-  typeof value.node === 'string' &&
+  isId(value.node) &&
   'log' in value &&
   (value.log === null ||
     (typeof value.log === 'object' &&
       'logId' in value.log &&
       typeof value.log.logId === 'string' &&
+      value.log.logId !== '' &&
       'kind' in value.log &&
       typeof value.log.kind === 'string' &&
       kinds.includes(value.log.kind)));
@@ -48,11 +52,13 @@ export const readNodeMemory = (dataDir: string): NodeMemory => {
   throw new Error(`${path} is damaged: delete it to start as a new node, or restore it`);
 };
 
-/** Written whole or not at all: temporary file, fsync, rename. */
+/**
+ * Written whole or not at all, and on disk when it returns: a node that forgot its log in a power cut could take another
+ * one. For whoever holds the lock of `dataDir`.
+ */
 export const writeNodeMemory = (dataDir: string, memory: NodeMemory): void => {
-  mkdirSync(dataDir, { recursive: true });
   const path = join(dataDir, fileName);
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.tmp`;
   const file = openSync(temporary, 'w', 0o600);
   try {
     writeFileSync(file, `${JSON.stringify(memory, undefined, 2)}\n`);
@@ -61,4 +67,12 @@ export const writeNodeMemory = (dataDir: string, memory: NodeMemory): void => {
     closeSync(file);
   }
   renameSync(temporary, path);
+  // Elsewhere a folder cannot be opened.
+  if (process.platform === 'win32') return;
+  const folder = openSync(dataDir, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 };

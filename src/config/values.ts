@@ -118,4 +118,4 @@ export const localEndpoint: Kind<string> = {
 };
 
 /** The same text without the user and password of a URL. */
-export const withoutCredentials = (value: string): string => value.replace(/\/\/[^/@\s]*@/g, '//***@');
+export const withoutCredentials = (value: string): string => value.replace(/\/\/[^\s"'<>]*@/g, '//***@');

@@ -9,13 +9,16 @@ const zeros: Readonly<Record<LogKind, string>> = {
 };
 
 /**
- * A log that is still being looked for: every call is refused with `log_unavailable` until `found` resolves, then it is
+ * A log that is still being looked for: every call is refused with `log_unavailable` until `find` resolves, then it is
  * that log. So a node whose log is away serves reads from its read models at once, and writes when it is back.
+ *
+ * @param find is called once; `signal` aborts when the gate closes, and then nothing may come of it any more. When it
+ *   rejects, the gate stays shut and watches end.
  */
-export const createGatedLog = (kind: LogKind, found: Promise<EventLog>): EventLog => {
+export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Promise<EventLog>): EventLog => {
+  const closing = new AbortController();
   let log: EventLog | undefined;
-  let closed = false;
-  const opened = found.then(
+  const found = find(closing.signal).then(
     (value) => {
       log = value;
       return value;
@@ -24,20 +27,22 @@ export const createGatedLog = (kind: LogKind, found: Promise<EventLog>): EventLo
   );
   const behind = (): EventLog => {
     if (log !== undefined) return log;
-    if (closed) throw new LogError('log_closed', 'the log was closed');
+    if (closing.signal.aborted) throw new LogError('log_closed', 'the log was closed');
     throw new LogError('log_unavailable', 'the event log of this node has not been reached yet', { kind });
   };
   const watch = async function* (options: WatchOptions) {
     const { promise: aborted, resolve: abort } = Promise.withResolvers<undefined>();
     const onAbort = () => abort(undefined);
     options.signal.addEventListener('abort', onAbort, { once: true });
+    let reached: EventLog | undefined;
     try {
-      const found = options.signal.aborted ? undefined : await Promise.race([opened, aborted]);
-      if (found !== undefined) yield* found.watch(options);
+      reached = options.signal.aborted ? undefined : await Promise.race([found, aborted]);
     } finally {
       options.signal.removeEventListener('abort', onAbort);
     }
+    if (reached !== undefined) yield* reached.watch(options);
   };
+  let closed: Promise<void> | undefined;
   return {
     kind,
     get durability() {
@@ -55,9 +60,10 @@ export const createGatedLog = (kind: LogKind, found: Promise<EventLog>): EventLo
     position: async () => behind().position(),
     truncate: async (stream, before) => behind().truncate(stream, before),
     scavenge: async (options) => behind().scavenge(options),
-    close: async () => {
-      closed = true;
-      await log?.close();
+    close: () => {
+      closing.abort();
+      closed ??= found.then((late) => late?.close());
+      return closed;
     },
   };
 };

@@ -7,6 +7,7 @@ import { type EventLog, LogError, type LogKind } from './event-log.ts';
 import { openEventStoreDbLog } from './eventstoredb.ts';
 import { createGatedLog } from './gated.ts';
 import { establishIdentity, readIdentity } from './identity.ts';
+import { nameOfLog } from './log-name.ts';
 import { openRedisLog } from './redis.ts';
 
 /** What a node remembers of its log, so that two histories never mix by accident. */
@@ -29,142 +30,158 @@ export type OpenedLog = { readonly log: EventLog; readonly logId: string };
 
 type Candidate = {
   readonly name: string;
-  open(): Promise<EventLog>;
+  /** False for a folder that stays unmade until it is chosen: reachable, and empty. */
   exists(): boolean;
-  close(): Promise<void>;
+  open(): Promise<EventLog>;
 };
+
+/** The log that was chosen, or why none was, in a sentence for the operator. */
+type Look = { readonly chosen: OpenedLog } | { readonly chosen: undefined; readonly why: string };
 
 const firstRetryMs = 200;
 const maxRetryMs = 2_000;
 
-/** A URL without what could be secret in it. */
-const nameOf = (url: string): string => {
-  if (url.startsWith('file:') || !URL.canParse(url)) return url.split('@').at(-1) ?? url;
-  const { protocol, host } = new URL(url);
-  return `${protocol}//${host}`;
-};
-
-const candidateOf = (url: string, options: OpenLogOptions): Candidate => {
-  const { logger, onFailure } = options;
-  const name = nameOf(url);
-  const kept = (open: () => Promise<EventLog>, exists = () => true): Candidate => {
-    let opening: Promise<EventLog> | undefined;
-    return {
-      name,
-      exists,
-      open: () => {
-        opening ??= open().catch((error: unknown) => {
-          opening = undefined;
-          throw error;
-        });
-        return opening;
-      },
-      close: async () => {
-        await (await opening)?.close();
-        opening = undefined;
-      },
-    };
-  };
+const candidateOf = (url: string, { logger, onFailure }: OpenLogOptions): Candidate => {
+  const name = nameOfLog(url);
   if (url.startsWith('file:')) {
     const directory = join(url.slice('file:'.length), 'log');
-    return kept(
-      () => openEmbeddedLog({ directory, onFailure }),
-      () => existsSync(directory),
-    );
+    return {
+      name,
+      exists: () => existsSync(directory),
+      open: () => openEmbeddedLog({ directory, onFailure }),
+    };
   }
-  if (url.startsWith('redis')) return kept(() => openRedisLog({ url, logger }));
-  return kept(() => openEventStoreDbLog({ url, logger }));
+  const open = url.startsWith('redis') ? openRedisLog : openEventStoreDbLog;
+  return { name, exists: () => true, open: () => open({ url, logger }) };
 };
 
-type Probed = {
-  readonly candidate: Candidate;
-  readonly log: EventLog | undefined;
-  readonly logId: string | undefined;
-};
+const isAway = (error: unknown): error is LogError =>
+  error instanceof LogError && error.code === 'log_unavailable';
 
-/** Undefined when it cannot be reached. A folder that does not exist is reachable, and stays unmade until it is chosen. */
-const probe = async (candidate: Candidate, logger: Logger): Promise<Probed | undefined> => {
-  if (!candidate.exists()) return { candidate, log: undefined, logId: undefined };
-  try {
-    const log = await candidate.open();
-    return { candidate, log, logId: await readIdentity(log) };
-  } catch (error) {
-    // A corrupt or locked log is not one to fall back from: the operator must know.
-    if (!(error instanceof LogError) || error.code !== 'log_unavailable') throw error;
-    logger.debug({ log: candidate.name, reason: error.message }, 'the event log cannot be reached');
-    return undefined;
-  }
-};
-
-/** The one that this node may use among those that were reached, or undefined. */
-const choose = (probed: readonly Probed[], wanted: string | null): Probed | undefined =>
-  wanted === null
-    ? (probed.find(({ logId }) => logId !== undefined) ?? probed[0])
-    : probed.find(({ logId }) => logId === wanted);
-
-/** Why none was chosen: one sentence, logged again only when it changes. */
-const whyNone = (
-  candidates: readonly Candidate[],
-  probed: readonly Probed[],
-  wanted: string | null,
-): string => {
-  const reasons = candidates.map((candidate) => {
-    const found = probed.find((one) => one.candidate === candidate);
-    if (found === undefined) return `${candidate.name} cannot be reached`;
-    if (found.logId === undefined) return `${candidate.name} is empty`;
-    return `${candidate.name} has the history ${found.logId} (start with --accept-log ${found.logId} to take it)`;
+/** `work`, or a rejection as soon as `signal` aborts; a log that comes too late is closed. */
+const untilAborted = (work: Promise<Look>, signal: AbortSignal): Promise<Look> =>
+  new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    work
+      .then((look) => {
+        if (signal.aborted) return look.chosen?.log.close();
+        return resolve(look);
+      })
+      .catch(reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
   });
-  const remembered = wanted === null ? '' : `this node remembers the log ${wanted}; `;
-  return `waiting for the event log: ${remembered}${reasons.join('; ')}`;
-};
 
 /**
- * Opens the event log by the rule of the fallback: without a memory the first reachable log that has an identity, else
- * the first reachable one (waiting until one is); with a memory only the log of that identity, for which the result waits
- * behind a gate (`log_unavailable`) while reads go on.
+ * Opens the event log by the rule of the fallback (docs/adr/0012-choosing-a-log.md): without a memory the first reachable
+ * log that has an identity, else the first reachable one, waiting until one is; with a memory only the log of that
+ * identity. When that cannot be reached, the result is at once a gate (`log_unavailable`) behind which it is waited for,
+ * so that reads are served.
+ *
+ * @throws {LogError} for a log that can be reached and not be used (`log_failed` when it is locked, `log_corrupt`): the
+ *   operator must know, so it is never fallen back from.
+ * @throws the reason of `signal`, when it aborts before a log was chosen.
  */
 export const openLog = async (options: OpenLogOptions): Promise<OpenedLog> => {
-  const { logger, memory, node, signal } = options;
+  const { logger, memory, acceptLog, node } = options;
   const candidates = options.urls.map((url) => candidateOf(url, options));
-  const wanted = options.acceptLog ?? memory?.logId ?? null;
+  const wanted = acceptLog ?? memory?.logId ?? null;
+
+  const choose = async (
+    opened: Set<EventLog>,
+    kind: LogKind | undefined,
+    signal: AbortSignal,
+  ): Promise<Look> => {
+    const open = async (candidate: Candidate): Promise<EventLog> => {
+      const log = await candidate.open();
+      opened.add(log);
+      return log;
+    };
+    const reasons: string[] = [];
+    let firstEmpty: { readonly candidate: Candidate; readonly log: EventLog | undefined } | undefined;
+    for (const candidate of candidates) {
+      const { name } = candidate;
+      signal.throwIfAborted();
+      try {
+        const log = candidate.exists() ? await open(candidate) : undefined;
+        const logId = log === undefined ? undefined : await readIdentity(log);
+        if (log === undefined || logId === undefined) {
+          firstEmpty ??= { candidate, log };
+          reasons.push(`${name} is empty`);
+        } else if (wanted !== null && logId !== wanted) {
+          reasons.push(`${name} has the history ${logId} (start with --accept-log ${logId} to take it)`);
+        } else if (kind !== undefined && log.kind !== kind) {
+          reasons.push(`${name} has it in another kind of log (restart this node to take it)`);
+        } else {
+          logger.info({ log: name, logId }, 'event log chosen');
+          return { chosen: { log, logId } };
+        }
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        reasons.push(`${name} cannot be reached (${error.message})`);
+      }
+    }
+    if (wanted === null && firstEmpty !== undefined) {
+      const { candidate } = firstEmpty;
+      try {
+        const log = firstEmpty.log ?? (await open(candidate));
+        const logId = await establishIdentity(log, node);
+        logger.info({ log: candidate.name, logId }, 'event log chosen, which was empty');
+        return { chosen: { log, logId } };
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        reasons.push(`${candidate.name} was lost (${error.message})`);
+      }
+    }
+    const remembered = wanted === null ? '' : `this node is of the log ${wanted}; `;
+    return { chosen: undefined, why: `waiting for the event log: ${remembered}${reasons.join('; ')}` };
+  };
+
+  /** One look at the candidates in order. Whatever comes of it, nothing but the chosen log stays open. */
+  const look = async (kind: LogKind | undefined, signal: AbortSignal): Promise<Look> => {
+    const opened = new Set<EventLog>();
+    let kept: EventLog | undefined;
+    try {
+      const result = await choose(opened, kind, signal);
+      kept = result.chosen?.log;
+      return result;
+    } finally {
+      const others = [...opened].filter((log) => log !== kept);
+      for (const closed of await Promise.allSettled(others.map((log) => log.close()))) {
+        if (closed.status === 'rejected') logger.warn({ error: closed.reason }, 'a log was not closed');
+      }
+    }
+  };
 
   let told = '';
-  const look = async (): Promise<OpenedLog | undefined> => {
-    const probed: Probed[] = [];
-    for (const candidate of candidates) {
-      const result = await probe(candidate, logger);
-      if (result !== undefined) probed.push(result);
-    }
-    const chosen = choose(probed, wanted);
-    if (chosen === undefined) {
-      const why = whyNone(candidates, probed, wanted);
-      if (why !== told) logger.warn({ remembered: wanted }, why);
-      told = why;
-      return undefined;
-    }
-    const log = chosen.log ?? (await chosen.candidate.open());
-    const logId = chosen.logId ?? (await establishIdentity(log, node));
-    for (const other of candidates) {
-      if (other !== chosen.candidate) await other.close();
-    }
-    logger.info({ log: chosen.candidate.name, logId }, 'event log chosen');
-    return { log, logId };
+  const tell = (why: string): void => {
+    if (why !== told) logger.warn({ wanted }, why);
+    told = why;
   };
 
-  const wait = async (): Promise<OpenedLog> => {
+  const wait = async (signal: AbortSignal, kind?: LogKind): Promise<OpenedLog> => {
     for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(pauseMs * 2, maxRetryMs)) {
       await delay(pauseMs, undefined, { signal });
-      const found = await look();
-      if (found !== undefined) return found;
+      try {
+        const found = await untilAborted(look(kind, signal), signal);
+        if (found.chosen !== undefined) return found.chosen;
+        tell(found.why);
+      } catch (error) {
+        // Reads are being served meanwhile: that is worth more than an early end.
+        if (kind === undefined || signal.aborted) throw error;
+        tell(`waiting for the event log: ${error instanceof Error ? error.message : String(error)}`);
+      }
     }
   };
 
-  const first = await look();
-  if (first !== undefined) return first;
-  if (memory === null || wanted === null) return wait();
-  const gated = createGatedLog(
-    memory.kind,
-    wait().then(({ log }) => log),
-  );
-  return { log: gated, logId: wanted };
+  const first = await untilAborted(look(undefined, options.signal), options.signal);
+  if (first.chosen !== undefined) return first.chosen;
+  tell(first.why);
+  if (memory === null || wanted !== memory.logId) return wait(options.signal);
+  const gated = createGatedLog(memory.kind, async (closing) => {
+    const { log } = await wait(AbortSignal.any([options.signal, closing]), memory.kind);
+    return log;
+  });
+  return { log: gated, logId: memory.logId };
 };
