@@ -61,9 +61,11 @@ const bind = (server: Server, port: number): Promise<number> =>
 /**
  * A server that speaks EventStoreDB's gRPC protocol over a log in memory, on a free port of this machine. It shows an
  * adapter's logic under faults; it proves nothing about durability, clusters, TLS, access control or speed.
+ *
+ * @param now The clock that events are recorded by.
  */
-export const startEsdbServer = async () => {
-  const context: EsdbContext = { store: createEsdbStore(), faults: createEsdbFaults(), calls: new Map() };
+export const startEsdbServer = async (now: () => number = Date.now) => {
+  const context: EsdbContext = { store: createEsdbStore(now), faults: createEsdbFaults(), calls: new Map() };
   let server = serve(context);
   const port = await bind(server, 0);
 
@@ -78,6 +80,7 @@ export const startEsdbServer = async () => {
   const kill = (): void => server.forceShutdown();
   return {
     url: `esdb://127.0.0.1:${port}?tls=false&keepAliveInterval=-1`,
+    port,
     store: context.store,
     faults: context.faults,
     /** How often the named call (`batchAppend`, `append`, `readStream`, `readAll`, `subscribe`, `features`) was taken. */

@@ -10,6 +10,13 @@ export type Found = { readonly head: Revision | 'none'; readonly places: Readonl
 /** The newest part of a stream, by id: every event from revision `from` to `to`. */
 type Known = { readonly places: Map<string, Place>; from: number; to: number; sinceMs: number };
 
+type Question = {
+  readonly ids: readonly string[];
+  readonly sinceMs: number;
+  readonly resolve: (found: Found) => void;
+  readonly reject: (error: unknown) => void;
+};
+
 export type LookbackLimits = {
   /** Ids held over all streams; those of the stream that was asked for longest ago go first. */
   readonly heldIds: number;
@@ -20,13 +27,22 @@ export type LookbackLimits = {
 const defaults: LookbackLimits = { heldIds: 100_000, events: 100_000 };
 const pages = { first: 32, further: 512 } as const;
 
+const placesOf = (ids: readonly string[], known: ReadonlyMap<string, Place>): Map<string, Place> => {
+  const places = new Map<string, Place>();
+  for (const id of ids) {
+    const place = known.get(id);
+    if (place !== undefined) places.set(id, place);
+  }
+  return places;
+};
+
 /**
  * Finds event ids in the newest part of a stream. What was read once is held, so that the next look at the same stream
- * reads only what came since. Looks at one stream go one after another.
+ * reads only what came since; those who ask about one stream at the same time share a look.
  */
 export const createLookback = (session: Session, bounds: LookbackLimits = defaults) => {
   const streams = new Map<string, Known>();
-  const turns = new Map<string, Promise<unknown>>();
+  const questions = new Map<string, Question[]>();
   let held = 0;
 
   /** Hands events to `take`, newest first, until it answers false; false when the stream's beginning came first. */
@@ -122,12 +138,23 @@ export const createLookback = (session: Session, bounds: LookbackLimits = defaul
     }
     hold(stream, kept);
 
-    const places = new Map<string, Place>();
-    for (const id of ids) {
-      const place = kept.places.get(id);
-      if (place !== undefined) places.set(id, place);
+    return { head: head < 0 ? 'none' : asRevision(head), places: placesOf(ids, kept.places) };
+  };
+
+  /** One look at a time answers all that asked since the one before began. */
+  const answer = async (stream: string): Promise<void> => {
+    for (let asked = questions.get(stream) ?? []; asked.length > 0; asked = questions.get(stream) ?? []) {
+      questions.set(stream, []);
+      const ids = asked.flatMap((question) => question.ids);
+      const sinceMs = Math.min(...asked.map((question) => question.sinceMs));
+      try {
+        const { head, places } = await look(stream, ids, sinceMs);
+        for (const question of asked) question.resolve({ head, places: placesOf(question.ids, places) });
+      } catch (error) {
+        for (const question of asked) question.reject(error);
+      }
     }
-    return { head: head < 0 ? 'none' : asRevision(head), places };
+    questions.delete(stream);
   };
 
   return {
@@ -135,15 +162,15 @@ export const createLookback = (session: Session, bounds: LookbackLimits = defaul
      * @param sinceMs Events recorded before (Unix ms, the server's clock) are not looked at.
      * @throws {LogError} `log_unavailable`.
      */
-    find: async (stream: string, ids: readonly string[], sinceMs: number): Promise<Found> => {
-      const turn = (turns.get(stream) ?? Promise.resolve()).then(() => look(stream, ids, sinceMs));
-      const settled = turn.catch(() => undefined);
-      turns.set(stream, settled);
-      try {
-        return await turn;
-      } finally {
-        if (turns.get(stream) === settled) turns.delete(stream);
-      }
+    find: (stream: string, ids: readonly string[], sinceMs: number): Promise<Found> => {
+      const { promise, resolve, reject } = Promise.withResolvers<Found>();
+      const question: Question = { ids, sinceMs, resolve, reject };
+      const queue = questions.get(stream);
+      if (queue === undefined) {
+        questions.set(stream, [question]);
+        void answer(stream);
+      } else queue.push(question);
+      return promise;
     },
 
     /** Adds what was just appended, when it goes on where the known part ends. */

@@ -104,6 +104,27 @@ const unrecognised = (text: string): InstanceType<typeof proto.status.Status> =>
   return error;
 };
 
+const releaseAndForget = ({ store, faults }: EsdbContext): void => {
+  faults.releaseHeld();
+  store.forgetIds();
+};
+
+type Failure = { readonly code: status; readonly details: string; readonly metadata: Metadata };
+
+const failure = (code: status, details: string, exception?: string): Failure => {
+  const metadata = new Metadata();
+  if (exception !== undefined) metadata.set('exception', exception);
+  if (exception === 'maximum-append-size-exceeded') metadata.set('maximum-append-size', '1048576');
+  return { code, details, metadata };
+};
+
+const notLeader = ({ faults }: EsdbContext): Failure => {
+  const elsewhere = failure(status.NOT_FOUND, 'Leader info available', 'not-leader');
+  elsewhere.metadata.set('leader-endpoint-host', '127.0.0.1');
+  elsewhere.metadata.set('leader-endpoint-port', String(faults.settings.leaderPort));
+  return elsewhere;
+};
+
 const breakCall = (call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>): void => {
   call.emit('error', { code: status.UNAVAILABLE, details: 'the connection broke' });
 };
@@ -142,7 +163,9 @@ export const batchAppend = (
     response.setStreamIdentifier(identifierOf(batch.stream));
     const fault = faults.takeAppend();
     if (fault === 'killBefore') breakCall(call);
-    if (fault === 'killBefore' || fault === 'swallow') return;
+    if (fault === 'notLeader') call.emit('error', notLeader(context));
+    if (fault === 'killBefore' || fault === 'notLeader' || fault === 'swallow') return;
+    if (fault === 'afterHeld') releaseAndForget(context);
     const error =
       refusedBy(fault) ??
       (sizeOf(batch.events) > faults.settings.maxAppendBytes ? plainRefusals.tooLarge() : undefined);
@@ -197,15 +220,6 @@ export const batchAppend = (
   });
   call.on('end', () => call.end());
   call.on('error', () => batches.clear());
-};
-
-type Failure = { readonly code: status; readonly details: string; readonly metadata: Metadata };
-
-const failure = (code: status, details: string, exception?: string): Failure => {
-  const metadata = new Metadata();
-  if (exception !== undefined) metadata.set('exception', exception);
-  if (exception === 'maximum-append-size-exceeded') metadata.set('maximum-append-size', '1048576');
-  return { code, details, metadata };
 };
 
 const plainExpected = (options: AppendReq.Options): ExpectedRevision => {
@@ -291,10 +305,11 @@ export const plainAppend = (
       else callback(null, appendResponse(written, expected));
     };
     const refused =
-      statusOf(fault) ??
+      (fault === 'notLeader' ? notLeader(context) : statusOf(fault)) ??
       (sizeOf(events) > faults.settings.maxAppendBytes
         ? failure(status.INVALID_ARGUMENT, 'too large', 'maximum-append-size-exceeded')
         : undefined);
+    if (fault === 'afterHeld') releaseAndForget(context);
     if (fault === 'swallow') return;
     if (refused !== undefined) {
       callback(refused);

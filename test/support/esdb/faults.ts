@@ -4,7 +4,8 @@ import type { EsdbStore } from './store.ts';
  * What happens to one append:
  * `kill` committed, then the call dies before the answer; `killBefore` dies without a commit; `mute` committed, never
  * answered; `swallow` neither; `hold` committed, answered when `releaseHeld` is called; `late` not even committed
- * until then; `notReady`, `busy`, `noLeader`, `timeout` refused with that answer; `accessDenied`; `bare` an error
+ * until then; `afterHeld` lets go of what is held first, and has forgotten every id, as a new leader has;
+ * `notLeader` sent on to `leaderPort`; `notReady`, `busy`, `noLeader`, `timeout` refused with that answer; `accessDenied`; `bare` an error
  * without details.
  */
 export type AppendFault =
@@ -14,9 +15,11 @@ export type AppendFault =
   | 'swallow'
   | 'hold'
   | 'late'
+  | 'afterHeld'
   | 'notReady'
   | 'busy'
   | 'noLeader'
+  | 'notLeader'
   | 'timeout'
   | 'accessDenied'
   | 'bare';
@@ -38,6 +41,8 @@ export type EsdbFaultSettings = {
   /** True: reading $all backwards begins with the event at the position itself. */
   backwardsInclusive: boolean;
   maxAppendBytes: number;
+  /** Where `notLeader` sends clients to. */
+  leaderPort: number;
 };
 
 /** The faults of one server, read at each call. All are off at first. */
@@ -54,6 +59,7 @@ export const createEsdbFaults = () => {
     slowConsumers: 0,
     backwardsInclusive: false,
     maxAppendBytes: 1_048_576,
+    leaderPort: 0,
   };
   return {
     /** The next appends each take one fault, in order. */
@@ -66,9 +72,6 @@ export const createEsdbFaults = () => {
     },
     releaseHeld: (): void => {
       for (const answer of held.splice(0)) answer();
-    },
-    get heldCount(): number {
-      return held.length;
     },
     /** To be changed at any time. */
     settings,

@@ -122,11 +122,14 @@ const subscribe = async (context: EsdbContext, call: Call, options: ReadReq.Opti
         ? store.log.length
         : 0;
   let live = false;
+  let isOver = false;
   let wake: () => void = () => undefined;
   const stopListening = store.onWrite(() => {
     if (live && store.log.length - next > faults.settings.slowLimit) {
       faults.settings.slowConsumers++;
       if (faults.settings.slowOutcome === 'drop') {
+        isOver = true;
+        live = false;
         fail(call, status.ABORTED, 'Operation timed out');
       } else {
         live = false;
@@ -139,7 +142,7 @@ const subscribe = async (context: EsdbContext, call: Call, options: ReadReq.Opti
   call.once('cancelled', () => wake());
   confirm(call);
   try {
-    while (!call.cancelled && !call.destroyed) {
+    while (!isOver && !call.cancelled && !call.destroyed) {
       const event = store.log[next];
       if (event !== undefined) {
         next++;
