@@ -1,0 +1,106 @@
+import test from 'ava';
+import jwt from 'jsonwebtoken';
+import { BoundedMap } from '../../src/gateway/limits/bounded-map.ts';
+import { openHub } from '../support/hub.ts';
+import { type Answer, call } from './client.ts';
+
+const secret = 'a secret of more than thirty-two bytes';
+const token = (sub: string): string => jwt.sign({ sub, scope: 'admin' }, secret, { expiresIn: 600 });
+const as = (text: string): { headers: Record<string, string> } => ({
+  headers: { authorization: `Bearer ${text}` },
+});
+const refused = (answer: Answer): boolean =>
+  answer.status === 429 &&
+  (answer.body as { code: string }).code === 'rate_limited' &&
+  Number(answer.headers['retry-after']) >= 1 &&
+  Number(answer.headers['retry-after']) <= 60;
+
+test('requests beyond the budget › are 429 with Retry-After; the answers before count down', async (t) => {
+  const hub = await openHub({ rateLimitMax: 3 });
+  t.teardown(() => hub.close());
+  for (const remaining of ['2', '1', '0']) {
+    const answer = await call(hub.url, 'GET', '/topics');
+    t.is(answer.status, 200);
+    t.is(answer.headers['ratelimit-limit'], '3');
+    t.is(answer.headers['ratelimit-remaining'], remaining);
+    const reset = Number(answer.headers['ratelimit-reset']);
+    t.true(reset >= 0 && reset <= 60);
+  }
+  const answer = await call(hub.url, 'GET', '/topics');
+  t.true(refused(answer), answer.text);
+  t.is(answer.headers['ratelimit-remaining'], '0');
+  t.is(answer.headers['content-type'], 'application/problem+json');
+});
+
+test('the probes and heartbeats › do not share the budget of requests', async (t) => {
+  const hub = await openHub({ rateLimitMax: 2 });
+  t.teardown(() => hub.close());
+  const service = { id: 's', name: 's', version: '1.0.0', host: '127.0.0.1', port: 1, ttlSec: 60 };
+  t.is((await call(hub.url, 'POST', '/services', { json: service })).status, 201);
+  t.is((await call(hub.url, 'GET', '/topics')).status, 200);
+  t.true(refused(await call(hub.url, 'GET', '/topics')));
+  t.is((await call(hub.url, 'GET', '/health/live')).status, 200);
+  t.is((await call(hub.url, 'POST', '/services/s/heartbeat', { json: {} })).status, 200);
+  t.true(refused(await call(hub.url, 'POST', '/services/s/invoke', { json: {} })));
+});
+
+test('with tokens › each subject has its own budget, whatever token it comes with', async (t) => {
+  const hub = await openHub({ rateLimitMax: 2, jwtSecret: secret });
+  t.teardown(() => hub.close());
+  const first = token('ada');
+  const second = jwt.sign({ sub: 'ada', scope: 'admin', jti: 'another' }, secret, { expiresIn: 600 });
+  t.is((await call(hub.url, 'GET', '/topics', as(first))).status, 200);
+  t.is((await call(hub.url, 'GET', '/topics', as(second))).status, 200);
+  t.true(refused(await call(hub.url, 'GET', '/topics', as(first))));
+  t.is((await call(hub.url, 'GET', '/topics', as(token('bob')))).status, 200);
+});
+
+test('bad tokens › spend the budget of their address; those that are known are served still', async (t) => {
+  const hub = await openHub({ rateLimitMax: 3, jwtSecret: secret });
+  t.teardown(() => hub.close());
+  const known = token('ada');
+  t.is((await call(hub.url, 'GET', '/topics', as(known))).status, 200);
+  for (let index = 0; index < 3; index++) {
+    t.is((await call(hub.url, 'GET', '/topics', as(`bad${index}`))).status, 401);
+  }
+  t.true(refused(await call(hub.url, 'GET', '/topics', as('bad'))));
+  t.true(refused(await call(hub.url, 'GET', '/topics', as(token('bob')))), 'no new token is verified');
+  t.is((await call(hub.url, 'GET', '/topics', as(known))).status, 200);
+});
+
+test('behind a trusted proxy › each client has its own budget, which a forged hop does not widen', async (t) => {
+  const hub = await openHub({ rateLimitMax: 2, jwtSecret: secret, trustedProxies: ['127.0.0.0/8'] });
+  t.teardown(() => hub.close());
+  const from = (forwarded: string): Promise<Answer> =>
+    call(hub.url, 'GET', '/topics', { headers: { 'x-forwarded-for': forwarded } });
+  t.is((await from('1.1.1.1')).status, 401);
+  t.is((await from('9.9.9.1, 1.1.1.1')).status, 401);
+  t.true(refused(await from('9.9.9.2, 1.1.1.1')));
+  t.is((await from('2.2.2.2')).status, 401);
+});
+
+test('a new window › has the whole budget again', async (t) => {
+  const hub = await openHub({ rateLimitMax: 5, rateLimitWindowSec: 1 });
+  t.teardown(() => hub.close());
+  const until = async (wanted: number): Promise<Answer> => {
+    for (;;) {
+      const answer = await call(hub.url, 'GET', '/topics');
+      if (answer.status === wanted) return answer;
+    }
+  };
+  await until(429);
+  const answer = await until(200);
+  t.is(answer.headers['ratelimit-remaining'], '4');
+});
+
+test('BoundedMap › holds its maximum, and lets go of what was set longest ago', (t) => {
+  const map = new BoundedMap<string, number>(2);
+  map.set('a', 1).set('b', 2).set('a', 3).set('c', 4);
+  t.deepEqual(
+    [...map],
+    [
+      ['a', 3],
+      ['c', 4],
+    ],
+  );
+});
