@@ -112,7 +112,7 @@ export const openCommander = async (
       mutate(core, subject, understood, id, tell).then((text) => answered(peer, frame, text));
     return understood.type === 'publish'
       ? { settled: run(), next: 'at once' }
-      : { settled: peer.intake.idle().then(run), next: 'settled' };
+      : { work: run, next: 'settled' };
   };
   const tell = (error: unknown) => problemOf(error, logger);
 
@@ -128,6 +128,7 @@ export const openCommander = async (
         maxInFlightBytes,
         room: () => undefined,
         nowMs: Date.now,
+        failed: (error) => logger.error({ err: error }, 'ZeroMQ could not take a frame'),
         take: (frame) => take(peer, frame),
       }),
     };

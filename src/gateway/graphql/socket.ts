@@ -6,6 +6,7 @@ import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
 import { parseJson } from '../json.ts';
+import { problemOf } from '../problem.ts';
 import type { Connection, SocketHost } from '../ws/attach.ts';
 import { watchExpiry } from '../ws/expiry.ts';
 import { maxIdLength } from '../ws/frame.ts';
@@ -98,6 +99,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       socket,
       room: () => (outbox.full ? outbox.drained() : undefined),
       nowMs: Date.now,
+      failed: (error) => socket.close(closeCodes.internal, problemOf(error, logger).code),
       take: ({ text }) => {
         if (text === undefined) return refuse('frames must be text');
         const json = parseJson(text);

@@ -10,20 +10,24 @@ export type IntakeLimits = {
 
 export type IntakeOptions<Frame extends Sized> = IntakeLimits & {
   readonly socket: Pick<WebSocket, 'pause' | 'resume'>;
-  /**
-   * Takes one frame. Undefined: done. Otherwise what is under way; `next` then says whether the frame behind may be
-   * taken meanwhile (`at once`), or only when this one has settled (`settled`).
-   */
+  /** Takes one frame. Undefined: done. */
   readonly take: (frame: Frame) => Taken | undefined;
   /** Resolves when there is room for answers again; undefined when there is. */
   readonly room: () => Promise<void> | undefined;
   readonly nowMs: () => number;
+  /** `take` threw, which it should not: no further frame is taken. */
+  readonly failed: (error: unknown) => void;
 };
 
 export type Sized = { readonly bytes: number };
 /** `text` undefined: a binary frame. */
 export type Incoming = Sized & { readonly text: Buffer | undefined };
-export type Taken = { readonly settled: Promise<void>; readonly next: 'at once' | 'settled' };
+/** What is under way, or is to be; neither promise ever rejects. */
+export type Taken =
+  /** The frame behind may be taken meanwhile. */
+  | { readonly next: 'at once'; readonly settled: Promise<void> }
+  /** To be begun when every frame before has settled, and the frame behind only when it has. */
+  | { readonly next: 'settled'; readonly work: () => Promise<void> };
 
 /**
  * The way in of one socket: frames are taken strictly in the order in which they came, and no faster than answers
@@ -41,7 +45,7 @@ export type Intake<Frame extends Sized> = {
 };
 
 export const createIntake = <Frame extends Sized>(options: IntakeOptions<Frame>): Intake<Frame> => {
-  const { socket, take, room, framesPerSec, maxInFlight, maxInFlightBytes, nowMs } = options;
+  const { socket, take, room, failed, framesPerSec, maxInFlight, maxInFlightBytes, nowMs } = options;
   let queue: Frame[] = [];
   let taken = 0;
   let running = false;
@@ -53,6 +57,11 @@ export const createIntake = <Frame extends Sized>(options: IntakeOptions<Frame>)
   let refilledAt = nowMs();
   let wake: (() => void) | undefined;
   const idleWaiters: (() => void)[] = [];
+
+  const begin = ({ bytes }: Frame): void => {
+    inFlight++;
+    inFlightBytes += bytes;
+  };
 
   const settle = (bytes: number): void => {
     inFlight--;
@@ -101,13 +110,17 @@ export const createIntake = <Frame extends Sized>(options: IntakeOptions<Frame>)
       if (frame === undefined) break;
       const started = take(frame);
       if (started === undefined) continue;
-      inFlight++;
-      inFlightBytes += frame.bytes;
-      const settled = started.settled.finally(() => settle(frame.bytes));
-      if (started.next === 'settled') {
-        pause();
-        await settled;
+      if (started.next === 'at once') {
+        begin(frame);
+        void started.settled.then(() => settle(frame.bytes));
+        continue;
       }
+      pause();
+      await idle();
+      if (stopped) break;
+      begin(frame);
+      await started.work();
+      settle(frame.bytes);
     }
     queue = [];
     taken = 0;
@@ -128,7 +141,7 @@ export const createIntake = <Frame extends Sized>(options: IntakeOptions<Frame>)
     push: (frame) => {
       if (stopped) return;
       queue.push(frame);
-      if (!running) void run();
+      if (!running) run().catch(failed);
     },
     idle,
     get paused() {

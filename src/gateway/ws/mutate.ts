@@ -7,14 +7,16 @@ import type { FrameId, MutationFrame } from './frame.ts';
 
 /** `{ "type": "error", "id"?, "subscription"?, "code", "message", …facts }`. */
 export const errorFrame = (fault: Problem, id?: FrameId, subscription?: string): string =>
-  JSON.stringify({
-    ...fault.facts,
-    type: 'error',
-    id,
-    subscription,
-    code: fault.code,
-    message: fault.detail,
-  });
+  JSON.stringify(
+    // Facts never stand in the place of the fixed members.
+    Object.assign({ type: 'error' }, fault.facts, {
+      type: 'error',
+      id,
+      subscription,
+      code: fault.code,
+      message: fault.detail,
+    }),
+  );
 
 const messageIdOf = (result: Json): Json =>
   typeof result === 'object' && result !== null && 'messageId' in result ? (result.messageId ?? null) : null;

@@ -51,7 +51,7 @@ export type Session = {
   drain(): Promise<void>;
 };
 
-export const closeCodes = { goingAway: 1001, unauthorized: 4401, flood: 4429 } as const;
+export const closeCodes = { goingAway: 1001, internal: 1011, unauthorized: 4401, flood: 4429 } as const;
 
 export const openSession = (options: SessionOptions): Session => {
   const { socket, core, access, logger, limits } = options;
@@ -74,6 +74,7 @@ export const openSession = (options: SessionOptions): Session => {
     take: (frame) => take(frame),
     room: () => (outbox.full ? outbox.drained() : undefined),
     nowMs: Date.now,
+    failed: (error) => end(closeCodes.internal, tell(error).code),
   });
 
   const take = (frame: Incoming): Taken | undefined => {
@@ -102,7 +103,7 @@ export const openSession = (options: SessionOptions): Session => {
 
   /** Publishing is pipelined, as each is handed to the log in turn; everything else starts when the frames before it are done. */
   const inTurn = (work: () => Promise<void>): Taken => ({
-    settled: intake.idle().then(work),
+    work,
     next: 'settled',
   });
 
