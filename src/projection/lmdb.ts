@@ -56,6 +56,7 @@ export class ReadStoreStalled extends Error {
 }
 
 const closeTimeoutMs = 5_000;
+const causeWithinMs = 100;
 const sampleEveryMs = 1_000;
 const sampleEveryChanges = 1_000;
 const corruptCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30794, -30793]);
@@ -187,8 +188,9 @@ export const openLmdbReadStore = async ({
   };
 
   const whyFailed = async (error: Error & { commitError?: Promise<unknown> }): Promise<Error> => {
-    // lmdb tells the reason in a promise of its own, which must not stay unhandled.
-    const cause = await Promise.resolve(error.commitError).catch((reason: unknown) => reason);
+    // lmdb tells the reason in a promise of its own, which must not stay unhandled and may stay unsettled.
+    const told = Promise.resolve(error.commitError).catch((reason: unknown) => reason);
+    const cause = await Promise.race([told, delay(causeWithinMs, error, { ref: false })]);
     return isCorruption(cause) ? damaged(path, cause) : new Error(`a write to ${path} failed`, { cause });
   };
 

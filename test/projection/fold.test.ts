@@ -1,0 +1,86 @@
+import test from 'ava';
+import type { LogEvent } from '../../domain/event.ts';
+import { projections } from '../../projections/index.ts';
+import { createFolder, listParked } from '../../src/projection/fold.ts';
+import { openLmdbReadStore } from '../../src/projection/lmdb.ts';
+import { by } from '../support/given.ts';
+import { positionAt, record } from '../support/recorded.ts';
+import { temporaryFolder } from './folder.ts';
+
+const set = (value: unknown) => by('ann', { type: 'StateSet', data: { value } });
+const history = (stream: string, ...values: readonly unknown[]): readonly LogEvent[] =>
+  record(stream, values.map(set));
+
+const openFolder = async (t: Parameters<typeof temporaryFolder>[0]) => {
+  const store = await openLmdbReadStore({ directory: temporaryFolder(t) });
+  t.teardown(() => store.close());
+  return { store, fold: createFolder(projections, store) };
+};
+
+test('within a batch each event is folded onto what the one before it made, and every one is history', async (t) => {
+  const { fold } = await openFolder(t);
+  const { changes, parked } = fold(history('state-a', 1, 2, 3));
+  t.deepEqual(parked, []);
+  t.deepEqual(
+    changes.map(({ model, key, historyAt }) => [model, key, historyAt]),
+    [1, 2, 3].map((place) => ['state', 'a', positionAt(place)]),
+  );
+});
+
+test('events that are in the store already change nothing', async (t) => {
+  const { store, fold } = await openFolder(t);
+  const events = history('state-a', 1, 2, 3);
+  const { changes } = fold(events);
+  await store.write({ changes, checkpoint: positionAt(3), recordedAtMs: 1 });
+  t.deepEqual(fold(events), { changes: [], parked: [] });
+});
+
+test('a stream that is parked in a batch stays parked for the rest of it and for the next ones', async (t) => {
+  const { store, fold } = await openFolder(t);
+  const [first, second, third, fourth] = history('state-a', 1, undefined, 3, 4);
+  if (!first || !second || !third || !fourth) throw new Error('no events');
+  const folded = fold([first, second, third]);
+  t.is(folded.parked.length, 1);
+  t.is(folded.changes.length, 2);
+  await store.write({ changes: folded.changes, checkpoint: positionAt(3), recordedAtMs: 1 });
+  t.deepEqual(listParked(store), [...folded.parked]);
+  t.deepEqual(fold([fourth]).changes, []);
+  t.is(fold(history('state-b', 1)).changes.length, 1);
+});
+
+test('a projection that throws parks the stream, and does not end the fold', async (t) => {
+  const { store } = await openFolder(t);
+  const broken = projections.map((projection) =>
+    projection.name === 'state'
+      ? {
+          ...projection,
+          on: {
+            ...projection.on,
+            StateSet: () => {
+              throw new Error('a fault of the projection');
+            },
+          },
+        }
+      : projection,
+  );
+  const fold = createFolder(broken as typeof projections, store);
+  const { parked } = fold([...history('state-a', 1), ...history('state-b', 1)]);
+  t.deepEqual(
+    parked.map(({ stream, reason }) => [String(stream), reason]),
+    [
+      ['state-a', 'a fault of the projection'],
+      ['state-b', 'a fault of the projection'],
+    ],
+  );
+});
+
+test('a store that fails is no fault of the event: the fold throws and parks nothing', async (t) => {
+  const { store } = await openFolder(t);
+  const fold = createFolder(projections, {
+    range: store.range,
+    read: () => {
+      throw new Error('the store is closed');
+    },
+  });
+  t.throws(() => fold(history('state-a', 1)), { message: 'the store is closed' });
+});
