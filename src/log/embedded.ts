@@ -13,7 +13,7 @@ import { positionOf } from './embedded/place.ts';
 import { createReader } from './embedded/reader.ts';
 import { createRecent } from './embedded/recent.ts';
 import { openRecords, type Records } from './embedded/records.ts';
-import { scavengeLog } from './embedded/scavenge.ts';
+import { type Freed, scavengeLog } from './embedded/scavenge.ts';
 import { createSpace } from './embedded/space.ts';
 import { watchLog } from './embedded/watch.ts';
 import { checkStream } from './encode.ts';
@@ -102,7 +102,8 @@ const assemble = async (
   const recent = createRecent();
   let closed = false;
   let closing: Promise<void> | undefined;
-  const scavenging = new AbortController();
+  const closingNow = new AbortController();
+  let scavenging: Promise<Freed> | undefined;
 
   const indexer = await openIndexer({
     records,
@@ -120,7 +121,7 @@ const assemble = async (
     beforeWrite: () => indexer.room(),
     onDurable: (group) => {
       recent.push(group.records);
-      for (const [stream, mark] of group.marks) marks.set(stream, mark);
+      for (const [stream, mark] of group.marks) marks.settle(stream, mark);
       indexer.committed();
       wakeAll();
     },
@@ -159,7 +160,7 @@ const assemble = async (
   };
 
   const closeNow = async (): Promise<void> => {
-    scavenging.abort();
+    closingNow.abort();
     await atMost(committer.idle(), closeWithinMs);
     indexer.stop();
     if (committer.failure === undefined) {
@@ -208,23 +209,31 @@ const assemble = async (
       checkWritable();
       checkStream(stream);
       const { revision } = indexer.tail.peek(stream);
-      const group = committer.open();
-      const known = group.marks.get(stream) ?? marks.get(stream) ?? { before: 0, freed: 0 };
       const clamped = Math.min(asRevision(before), revision);
-      if (clamped <= known.before) return;
+      if (clamped <= marks.before(stream)) return;
+      const group = committer.open();
       await new Promise<void>((resolve, reject) => {
-        group.marks.set(stream, { before: clamped, freed: known.freed });
+        group.marks.set(stream, marks.raise(stream, { before: clamped, freed: 0 }));
         group.waiters.push({ resolve: () => resolve(), reject, result: nothingAppended });
         committer.schedule();
       });
     },
     async scavenge(scavengeOptions) {
       checkWritable();
-      const signals = [
-        scavenging.signal,
-        ...(scavengeOptions?.signal === undefined ? [] : [scavengeOptions.signal]),
-      ];
-      return scavengeLog({ records, indexer, marks, recent, committer, signal: AbortSignal.any(signals) });
+      const signal = scavengeOptions?.signal;
+      const signals = signal === undefined ? [closingNow.signal] : [closingNow.signal, signal];
+      // One at a time: whoever asks meanwhile gets the same answer.
+      scavenging ??= scavengeLog({
+        records,
+        indexer,
+        marks,
+        recent,
+        committer,
+        signal: AbortSignal.any(signals),
+      }).finally(() => {
+        scavenging = undefined;
+      });
+      return scavenging;
     },
     close() {
       closed = true;

@@ -5,23 +5,29 @@ import { openEmbeddedLog } from '../../src/log/embedded.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { contractSuite } from './contract.ts';
 
-contractSuite(
-  'embedded',
-  async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'nexus-log-'));
-    let log: EventLog = await openEmbeddedLog({ directory });
-    return {
-      log,
-      reopen: async () => {
-        await log.close();
-        log = await openEmbeddedLog({ directory });
-        return log;
-      },
-      close: async () => {
-        await log.close();
-        rmSync(directory, { recursive: true, force: true });
-      },
-    };
-  },
-  { fresh: true, hidesTruncatedFromAll: true, scavenges: true },
-);
+/** Every capability, in a folder of its own; `flushEvents` decides how much of the index stands on disk. */
+const suite = (name: string, flushEvents: number): void => {
+  contractSuite(
+    name,
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'nexus-log-'));
+      let log: EventLog = await openEmbeddedLog({ directory, flushEvents });
+      return {
+        log,
+        reopen: async () => {
+          await log.close();
+          log = await openEmbeddedLog({ directory, flushEvents });
+          return log;
+        },
+        close: async () => {
+          await log.close();
+          rmSync(directory, { recursive: true, force: true });
+        },
+      };
+    },
+    { fresh: true, hidesTruncatedFromAll: true, scavenges: true },
+  );
+};
+
+suite('embedded', 16_384);
+suite('embedded, index on disk at once', 1);

@@ -68,9 +68,7 @@ export const createAppender = (options: AppenderOptions): Append => {
   };
 
   const placeAt = (head: Head, revision: number): Place | undefined =>
-    revision >= head.base
-      ? head.places[revision - head.base]
-      : store.streamPlaces(head.stream, revision, revision)[0];
+    revision >= head.base ? head.places[revision - head.base] : store.streams.placeOf(head.stream, revision);
 
   const isAt = (head: Head, revision: number, id: string): boolean => {
     const place = revision > head.revision ? undefined : placeAt(head, revision);

@@ -143,10 +143,11 @@ export const createCommitter = (options: CommitterOptions): Committer => {
   const write = async (group: Group): Promise<void> => {
     try {
       sealGroup(group, records.source);
-      await options.beforeWrite();
-      if (failure !== undefined) return;
       startedAt = performance.now();
       if (watchdog === undefined) armWatchdog(watchdogMs);
+      const room = options.beforeWrite();
+      if (room !== undefined) await room;
+      if (failure !== undefined) return;
       await records.commit({
         records: [...group.rewrites, ...group.records.map(({ key, buffer }) => [key, buffer] as const)],
         marks: [...group.marks],

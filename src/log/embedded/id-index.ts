@@ -18,8 +18,8 @@ const headerBytes = 8;
 const idBytes = 36;
 const entryBytes = 20;
 
-type IdKey = string | readonly [bucket: string, flush: number];
-type IdDatabase = Database<Buffer, [string, number] | string>;
+type BucketKey = [bucket: string, flush: number];
+export type IdDatabase = Database<Buffer, BucketKey | string>;
 
 export const isTimeOrdered = (id: string): boolean => id.charCodeAt(14) === 0x37;
 
@@ -79,12 +79,9 @@ export const findId = (database: IdDatabase, id: string, directory: string): IdP
     const block = database.get(id);
     return block === undefined ? undefined : findIn(checkBlock(block, directory), id);
   }
-  const bucket = bucketOf(id);
-  const range = {
-    start: [bucket, 0] satisfies IdKey,
-    end: [bucket, Number.MAX_SAFE_INTEGER] satisfies IdKey,
-  };
-  for (const { value } of database.getRange(range)) {
+  const start: BucketKey = [bucketOf(id), 0];
+  const end: BucketKey = [bucketOf(id), Number.MAX_SAFE_INTEGER];
+  for (const { value } of database.getRange({ start, end })) {
     const found = findIn(checkBlock(value, directory), id);
     if (found !== undefined) return found;
   }

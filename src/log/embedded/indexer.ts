@@ -70,7 +70,7 @@ const openStore = async (options: IndexerOptions): Promise<IndexStore> => {
 export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => {
   const { records, directory, flushEvents } = options;
   const store = await openStore(options);
-  const tail = createTail(createTailIds(store.checkpoint + 1, store.greatestId), store.lastRevision);
+  const tail = createTail(createTailIds(store.checkpoint + 1, store.greatestId), store.streams.lastRevision);
   let flushing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -139,7 +139,7 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
     }
   };
   try {
-    for (const [category, type] of store.kinds()) tail.kind(category, type);
+    for (const [category, type] of store.kinds.names()) tail.kind(category, type);
     await catchUp();
   } catch (error) {
     await store.close();

@@ -77,7 +77,7 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
       : Math.min(newest, Math.max(options.from ?? 0, oldest) + options.limit - 1);
     const low = backwards ? Math.max(oldest, high - options.limit + 1) : Math.max(options.from ?? 0, oldest);
     if (low > high) return [];
-    const places = low < head.base ? store.streamPlaces(name, low, Math.min(high, head.base - 1)) : [];
+    const places = low < head.base ? store.streams.places(name, low, Math.min(high, head.base - 1)) : [];
     for (let revision = Math.max(low, head.base); revision <= high; revision++) {
       places.push(head.places[revision - head.base] ?? 0);
     }
@@ -151,7 +151,7 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
         ? places.slice(Math.max(from, to - count), to)
         : places.slice(from, Math.min(to, from + count));
       const start = backwards ? Math.min(sequence, tail.ids.firstSequence) : sequence;
-      const onDisk = store.kindPlaces(category, type, start, backwards, count);
+      const onDisk = store.kinds.places([category, type], start, backwards, count);
       for (const place of onDisk) if (sequenceOf(place) < tail.ids.firstSequence) found.push(place);
       for (const place of inMemory) found.push(place);
     }

@@ -2,6 +2,7 @@ import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPat
 import { asStreamId, type StreamId } from '../../../domain/event.ts';
 import { LogError } from '../event-log.ts';
 import { lastSequenceOf, openRecord, type Record, recordedAtMsOf, type Source } from './record.ts';
+import { transact } from './transact.ts';
 
 /** One group commit: all of it or nothing. Buffers stay untouched until it is settled. */
 export type Commit = {
@@ -70,18 +71,6 @@ const decodeMark = (buffer: Buffer): Mark => ({
   freed: buffer.readDoubleLE(8),
 });
 
-/** Settles with the cause that lmdb holds back in a promise of its own, which would else go unhandled. */
-const causeOf = async (error: unknown): Promise<unknown> => {
-  if (error !== null && typeof error === 'object' && 'commitError' in error) {
-    try {
-      await error.commitError;
-    } catch (cause) {
-      return cause;
-    }
-  }
-  return error;
-};
-
 export const openRecords = (options: RecordsOptions, makeLogId: () => string): Records => {
   const source: Source = { directory: options.directory };
   // lmdb's types lack safeRestore. Why these settings: docs/adr/0003-embedded-log.md.
@@ -121,7 +110,7 @@ export const openRecords = (options: RecordsOptions, makeLogId: () => string): R
     logId,
     async commit(commit) {
       try {
-        await env.batch(() => {
+        await transact(env, () => {
           for (const [key, buffer] of commit.records) {
             if (buffer === undefined) records.remove(key);
             else records.put(key, buffer);
@@ -133,7 +122,7 @@ export const openRecords = (options: RecordsOptions, makeLogId: () => string): R
           'log_failed',
           `the event log in ${options.directory} could not be written; it is not used any more`,
           { directory: options.directory },
-          await causeOf(error),
+          error,
         );
       }
     },

@@ -72,14 +72,10 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
   let first = Number.POSITIVE_INFINITY;
   let last = 0;
   for (const [stream, before] of targets) {
-    const [oldest] = indexer.store.streamPlaces(
-      stream,
-      marks.get(stream)?.freed ?? 0,
-      marks.get(stream)?.freed ?? 0,
-    );
-    const [newest] = indexer.store.streamPlaces(stream, before - 1, before - 1);
-    first = Math.min(first, recordKeyOf(oldest ?? placeOf(1, 0)));
-    last = Math.max(last, sequenceOf(newest ?? 0));
+    const span = indexer.store.streams.span(stream, before);
+    if (span === undefined) continue;
+    first = Math.min(first, recordKeyOf(span[0]));
+    last = Math.max(last, sequenceOf(span[1]));
   }
 
   const takeStep = (from: number): Step => {
@@ -109,13 +105,11 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
     });
 
   const freed = { events: 0, bytes: 0 };
-  for (let from: number | undefined = first; from !== undefined; ) {
+  for (let from = first <= last ? first : undefined; from !== undefined; ) {
     const step = takeStep(from);
     if (step.rewrites.length > 0) {
       await commit((group) => group.rewrites.push(...step.rewrites));
-      await indexer.store.dropPlaces(
-        new Map([...step.dropped.values()].map(({ kind, places }) => [kind, places])),
-      );
+      await indexer.store.dropPlaces(step.dropped.values());
       freed.events += step.events;
       freed.bytes += step.bytes;
     }
@@ -128,10 +122,8 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
   // Followers at the head must not be handed from memory what is gone from the disk.
   recent.clear();
   await commit((group) => {
-    for (const [stream, before] of targets) {
-      const mark = marks.get(stream);
-      if (mark !== undefined) group.marks.set(stream, { before: mark.before, freed: before });
-    }
+    for (const [stream, before] of targets)
+      group.marks.set(stream, marks.raise(stream, { before, freed: before }));
   });
   return freed;
 };
