@@ -135,6 +135,16 @@ test('EventStoreDB › an answer that comes on a living call after its append wa
     t.is(timesWritten(server, event.id), 1);
   }));
 
+test('EventStoreDB › a call that went deaf is given up for a new one after one silent try', (t) =>
+  withEsdb(async ({ server, log }) => {
+    const stream = someStream();
+    server.faults.nextAppends('deaf');
+    const event = someEvent(0, newId());
+    t.like(await log.append(stream, [event], 'any'), { ok: true, duplicate: false });
+    t.is(server.calls('batchAppend.open'), 2);
+    t.is(timesWritten(server, event.id), 1);
+  }));
+
 test('EventStoreDB › a commit that comes late, between the look for its ids and the next try, is not doubled', (t) =>
   withEsdb(async ({ server, log }) => {
     const stream = someStream();

@@ -35,7 +35,11 @@ test('EventStoreDB › a watch goes on behind the last event when the server res
     });
     t.is(restarts, 3);
     t.deepEqual(seen, upTo(2_000));
-    t.true(server.calls('subscribe') >= 4);
+    t.is(server.subscribedFrom.length, 4);
+    for (const [index, from] of server.subscribedFrom.entries()) {
+      // Behind what was handed out when the server went away, not from where the watch began.
+      t.true(from >= (server.store.log[index * 50 - 1]?.commit ?? 0n));
+    }
     t.true(warnings.includes('the watch of EventStoreDB is opened again'));
   }));
 
@@ -109,9 +113,9 @@ test('EventStoreDB › position › of a log that holds only events of the serve
   }));
 
 for (const inclusive of [false, true]) {
-  test(`EventStoreDB › pages have no seam when the server reads backwards ${inclusive ? 'from' : 'before'} a position`, (t) =>
+  test(`EventStoreDB › pages and watches have no seam when the server begins ${inclusive ? 'at' : 'behind'} a position`, (t) =>
     withEsdb(async ({ server, log }) => {
-      server.faults.settings.backwardsInclusive = inclusive;
+      server.faults.settings.inclusive = inclusive;
       writeElsewhere(server, someStream(), 0, 25);
       const seen: LogEvent[] = [];
       let more = true;
@@ -126,6 +130,13 @@ for (const inclusive of [false, true]) {
         ({ more, position: after } = page);
       }
       t.deepEqual(seen.map(numberOf), upTo(25).toReversed());
+      const stop = new AbortController();
+      const watched: LogEvent[] = [];
+      for await (const batch of log.watch({ after: seen[20]?.position ?? log.start, signal: stop.signal })) {
+        watched.push(...batch);
+        if (watched.length >= 20) stop.abort();
+      }
+      t.deepEqual(watched.map(numberOf), upTo(25).slice(5));
     }));
 }
 

@@ -65,7 +65,12 @@ const bind = (server: Server, port: number): Promise<number> =>
  * @param now The clock that events are recorded by.
  */
 export const startEsdbServer = async (now: () => number = Date.now) => {
-  const context: EsdbContext = { store: createEsdbStore(now), faults: createEsdbFaults(), calls: new Map() };
+  const context: EsdbContext = {
+    store: createEsdbStore(now),
+    faults: createEsdbFaults(),
+    calls: new Map(),
+    subscribedFrom: [],
+  };
   let server = serve(context);
   const port = await bind(server, 0);
 
@@ -85,6 +90,8 @@ export const startEsdbServer = async (now: () => number = Date.now) => {
     faults: context.faults,
     /** How often the named call (`batchAppend`, `append`, `readStream`, `readAll`, `subscribe`, `features`) was taken. */
     calls: (name: string): number => context.calls.get(name) ?? 0,
+    /** The commit position that each subscription asked to go on behind, 0 for the start. */
+    subscribedFrom: context.subscribedFrom,
     kill,
     /** Serves the same log again on the same port; ids appended with `any` are forgotten, as by a real restart. */
     restart: async (): Promise<void> => {

@@ -153,6 +153,7 @@ export const batchAppend = (
   const { store, faults } = context;
   count(context, 'batchAppend.open');
   const batches = new Map<string, Batch>();
+  let isDeaf = false;
 
   const settle = (correlation: string, batch: Batch): void => {
     count(context, 'batchAppend');
@@ -161,10 +162,13 @@ export const batchAppend = (
     id.setString(correlation);
     response.setCorrelationId(id);
     response.setStreamIdentifier(identifierOf(batch.stream));
+    if (isDeaf) return;
     const fault = faults.takeAppend();
     if (fault === 'killBefore') breakCall(call);
     if (fault === 'notLeader') call.emit('error', notLeader(context));
     if (fault === 'killBefore' || fault === 'notLeader' || fault === 'swallow') return;
+    isDeaf ||= fault === 'deaf';
+    if (isDeaf) return;
     if (fault === 'afterHeld') releaseAndForget(context);
     const error =
       refusedBy(fault) ??
@@ -310,7 +314,7 @@ export const plainAppend = (
         ? failure(status.INVALID_ARGUMENT, 'too large', 'maximum-append-size-exceeded')
         : undefined);
     if (fault === 'afterHeld') releaseAndForget(context);
-    if (fault === 'swallow') return;
+    if (fault === 'swallow' || fault === 'deaf') return;
     if (refused !== undefined) {
       callback(refused);
       return;

@@ -3,7 +3,8 @@ import type { EsdbStore } from './store.ts';
 /**
  * What happens to one append:
  * `kill` committed, then the call dies before the answer; `killBefore` dies without a commit; `mute` committed, never
- * answered; `swallow` neither; `hold` committed, answered when `releaseHeld` is called; `late` not even committed
+ * answered; `swallow` neither; `deaf` neither, and the call that it came by takes nothing
+ * any more; `hold` committed, answered when `releaseHeld` is called; `late` not even committed
  * until then; `afterHeld` lets go of what is held first, and has forgotten every id, as a new leader has;
  * `notLeader` sent on to `leaderPort`; `notReady`, `busy`, `noLeader`, `timeout` refused with that answer; `accessDenied`; `bare` an error
  * without details.
@@ -13,6 +14,7 @@ export type AppendFault =
   | 'killBefore'
   | 'mute'
   | 'swallow'
+  | 'deaf'
   | 'hold'
   | 'late'
   | 'afterHeld'
@@ -38,8 +40,8 @@ export type EsdbFaultSettings = {
   slowOutcome: 'drop' | 'fellBehind';
   /** How many consumers were too slow so far. */
   slowConsumers: number;
-  /** True: reading $all backwards begins with the event at the position itself. */
-  backwardsInclusive: boolean;
+  /** True: reading $all backwards and subscriptions begin with the event at the position itself. */
+  inclusive: boolean;
   maxAppendBytes: number;
   /** Where `notLeader` sends clients to. */
   leaderPort: number;
@@ -57,7 +59,7 @@ export const createEsdbFaults = () => {
     slowLimit: Number.POSITIVE_INFINITY,
     slowOutcome: 'drop',
     slowConsumers: 0,
-    backwardsInclusive: false,
+    inclusive: false,
     maxAppendBytes: 1_048_576,
     leaderPort: 0,
   };
@@ -86,6 +88,8 @@ export type EsdbContext = {
   readonly faults: EsdbFaults;
   /** Counts of calls taken, by name. */
   readonly calls: Map<string, number>;
+  /** The commit position that each subscription asked to go on behind, 0 for the start. */
+  readonly subscribedFrom: bigint[];
 };
 
 export const count = (context: EsdbContext, call: string): void => {

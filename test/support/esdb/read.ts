@@ -85,7 +85,7 @@ const allEvents = (
     ? 0
     : commit === undefined
       ? log.length
-      : store.indexAt(faults.settings.backwardsInclusive ? commit + 1n : commit);
+      : store.indexAt(faults.settings.inclusive ? commit + 1n : commit);
   return log.slice(Math.max(0, end - limit), end).reverse();
 };
 
@@ -117,7 +117,7 @@ const subscribe = async (context: EsdbContext, call: Call, options: ReadReq.Opti
   // Exclusive: what stands at the position itself was handled.
   let next =
     position !== undefined
-      ? store.indexAt(BigInt(position.getCommitPosition()) + 1n)
+      ? store.indexAt(BigInt(position.getCommitPosition()) + (faults.settings.inclusive ? 0n : 1n))
       : all?.hasEnd()
         ? store.log.length
         : 0;
@@ -140,6 +140,7 @@ const subscribe = async (context: EsdbContext, call: Call, options: ReadReq.Opti
   });
   call.once('close', () => wake());
   call.once('cancelled', () => wake());
+  context.subscribedFrom.push(BigInt(position?.getCommitPosition() ?? 0));
   confirm(call);
   try {
     while (!isOver && !call.cancelled && !call.destroyed) {
