@@ -57,6 +57,7 @@ export const openLink = (options: LinkOptions): Link => {
   const firstOutcome = Promise.withResolvers<void>();
   let generation = 0;
   let up = false;
+  let met = false;
   let closed = false;
   let failures = 0;
   let reason = '';
@@ -105,6 +106,9 @@ export const openLink = (options: LinkOptions): Link => {
       up = false;
       downSince = performance.now();
       options.onDown?.(reason);
+    } else if (!met) {
+      // Nothing was lost a moment ago: a call need not wait for a server that was never reached.
+      downSince = Number.NEGATIVE_INFINITY;
     }
   };
 
@@ -131,6 +135,7 @@ export const openLink = (options: LinkOptions): Link => {
     }
     if (mine !== generation || closed || redis.status !== 'ready') return;
     up = true;
+    met = true;
     failures = 0;
     firstOutcome.resolve();
     wake();
