@@ -93,6 +93,8 @@ export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHt
     if (opened === undefined) return done.stop();
     ctx.status = 200;
     ctx.set({
+      // A connection that was kept alive behind the stream would hold up the hub's end.
+      connection: 'close',
       'content-type': `${eventStream}; charset=utf-8`,
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',

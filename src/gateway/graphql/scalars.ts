@@ -14,7 +14,8 @@ export const jsonOfLiteral = (
   variables: Readonly<Record<string, unknown>> | null | undefined,
   depth = 1,
 ): Json => {
-  if (depth > maxJsonDepth + 1) refuse(`nested deeper than ${maxJsonDepth} levels`, node);
+  const isContainer = node.kind === Kind.LIST || node.kind === Kind.OBJECT;
+  if (isContainer && depth > maxJsonDepth) refuse(`nested deeper than ${maxJsonDepth} levels`, node);
   switch (node.kind) {
     case Kind.NULL:
       return null;
