@@ -61,6 +61,8 @@ export const openLink = (options: LinkOptions): Link => {
   let closed = false;
   let failures = 0;
   let reason = '';
+  /** What the connection itself said went wrong, such as a refused password: commands only say that it is gone. */
+  let said = '';
   let downSince = performance.now();
   let previous: { id: string; address: string } | undefined;
   let revival: NodeJS.Timeout | undefined;
@@ -129,7 +131,7 @@ export const openLink = (options: LinkOptions): Link => {
       await options.handshake(redis);
     } catch (error) {
       if (mine !== generation) return;
-      drop(error instanceof Error ? error.message : String(error));
+      drop(said !== '' ? said : error instanceof Error ? error.message : String(error));
       firstOutcome.resolve();
       return;
     }
@@ -143,7 +145,11 @@ export const openLink = (options: LinkOptions): Link => {
   };
 
   redis.on('error', (error: Error) => {
-    reason = error.message;
+    said = error.message;
+    reason = said;
+  });
+  redis.on('connect', () => {
+    said = '';
   });
   redis.on('ready', () => {
     generation++;
