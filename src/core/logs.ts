@@ -31,12 +31,18 @@ const invalid = (pointer: string, detail: string) =>
 
 const patternRule = 'must be a topic, in which a segment may be * and the last one >';
 
-/** A message as clients see it; undefined for an event that is none. */
+/** Made once per event, however many watchers it goes to, so that hosts can share what they make of it. */
+const messages = new WeakMap<LogEvent, Message>();
+
+/** A message as clients see it; undefined for an event that is none. The same event gives the same object. */
 export const messageFrom = (event: LogEvent): Message | undefined => {
+  const made = messages.get(event);
+  if (made !== undefined) return made;
   const decoded = decodeEvent(event);
-  return decoded.ok && decoded.known && decoded.event.type === 'MessagePublished'
-    ? messageOf(decoded.event)
-    : undefined;
+  if (!decoded.ok || !decoded.known || decoded.event.type !== 'MessagePublished') return undefined;
+  const message = messageOf(decoded.event);
+  messages.set(event, message);
+  return message;
 };
 
 /** The scope that reading a stream needs: that of what it holds. */
