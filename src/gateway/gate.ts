@@ -58,7 +58,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
 
   const admission: Middleware<RequestState> = async (ctx, next) => {
     const { req, res, state } = ctx;
-    const wrong = urlFault(req.url ?? '');
+    const wrong = req.headers.host === undefined ? noHost : urlFault(req.url ?? '');
     if (wrong !== undefined) throw new ProblemError(wrong);
     cors.mark(req, res);
     // Whoever has no token yet is held to protected mode's rules only where there are none at all.
@@ -95,6 +95,8 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
 const demand = (admitted: Result<unknown>): void => {
   if (!admitted.ok) throw new ProblemError(admitted.problem);
 };
+
+const noHost = problem('bad_request', 'The Host header is missing');
 
 /** What is wrong with a request target before anything parses it. */
 const urlFault = (url: string): Problem | undefined => {

@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -38,6 +44,7 @@ export type WebServer = {
   drain(limitMs: number): Promise<void>;
 };
 
+const sweepMs = 20;
 const maxConnections = 16_384;
 const maxHeaderSize = 16_384;
 
@@ -55,6 +62,12 @@ export const createWebServer = (
     connectionsCheckingInterval: timeouts.checkEveryMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     noDelay: true,
+    // Node's own refusal is no problem document: gate.ts has one.
+    requireHostHeader: false,
+    // An offer of another protocol (h2c, which some clients make on every connection) may be passed over
+    // (RFC 9110, section 7.8), and the request be answered.
+    shouldUpgradeCallback: (request: IncomingMessage): boolean =>
+      request.headers.upgrade?.toLowerCase() === 'websocket',
   };
   const { tlsCert, tlsKey } = config;
   let unwatch = (): void => {};
@@ -68,6 +81,8 @@ export const createWebServer = (
   } else {
     server = createServer(options, listener);
   }
+  // RFC 9110, section 10.1.1: an expectation that is not known may be passed over too.
+  server.on('checkExpectation', listener);
   server.maxConnections = maxConnections;
   server.setTimeout(timeouts.idleMs);
   const sockets = trackSockets(server);
@@ -89,10 +104,14 @@ export const createWebServer = (
       new Promise((resolve) => {
         unwatch();
         const cut = setTimeout(() => {
+          logger.warn({ connections: sockets.all.size }, 'connections were cut: they did not end in time');
           for (const socket of sockets.all) socket.destroy();
         }, limitMs);
+        // An answer that was begun before the drain leaves its connection open for a next request.
+        const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
         server.close(() => {
           clearTimeout(cut);
+          clearInterval(sweep);
           resolve();
         });
         server.closeIdleConnections();
@@ -102,7 +121,7 @@ export const createWebServer = (
 
 type Sockets = {
   readonly all: ReadonlySet<Duplex>;
-  /** True while an answer has been begun on the socket: nothing else may be written to it. */
+  /** True while the answer to a request is begun or owed on the socket: nothing may be written in between. */
   isAnswering(socket: Duplex): boolean;
 };
 
@@ -112,13 +131,13 @@ const trackSockets = (server: Server): Sockets => {
     all.add(socket);
     socket.once('close', () => all.delete(socket));
   });
-  const answers = new WeakMap<Duplex, { readonly headersSent: boolean; readonly writableEnded: boolean }>();
+  const answers = new WeakMap<Duplex, ServerResponse<IncomingMessage>>();
   server.on('request', (request, response) => answers.set(request.socket, response));
   return {
     all,
     isAnswering: (socket) => {
       const answer = answers.get(socket);
-      return answer?.headersSent === true && !answer.writableEnded;
+      return answer !== undefined && !answer.writableEnded && (answer.headersSent || answer.req.complete);
     },
   };
 };

@@ -177,4 +177,5 @@ test('a live tail › ends when the hub drains, and the hub does not wait for it
   })();
   await short.close();
   t.true(await ended);
+  t.deepEqual(short.logged, [], 'its connection ended by itself, and was not cut');
 });

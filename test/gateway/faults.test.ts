@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import test from 'ava';
 import { errorTable } from '../../src/errors.ts';
 import { LogError } from '../../src/log/event-log.ts';
@@ -170,7 +171,7 @@ test('a JSON body › may say its charset, and may come in pieces', async (t) =>
 for (const [what, bytes, code] of [
   ['no HTTP', 'hello\r\n\r\n', 'bad_request'],
   ['TLS', Buffer.from('16030100c8010000c40303', 'hex'), 'bad_request'],
-  ['no Host', 'GET /state/a HTTP/1.1\r\n\r\n', undefined],
+  ['no Host', 'GET /state/a HTTP/1.1\r\nConnection: close\r\n\r\n', 'bad_request'],
   [
     'a length and chunks',
     'PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
@@ -210,18 +211,44 @@ for (const [what, bytes, code] of [
     'bad_request',
   ],
 ] as const) {
-  test(`on a raw socket, ${what} › is answered with ${code ?? '400'} and the connection ends`, async (t) => {
+  test(`on a raw socket, ${what} › is answered with ${code} and the connection ends`, async (t) => {
     const received = await exchange(hub.port, bytes);
-    const status = code === undefined ? 400 : errorTable[code].status;
-    t.regex(received, new RegExp(`^HTTP/1\\.1 ${status} `), received);
-    if (code !== undefined) t.is((parseAnswer(received).body as { code: string }).code, code);
+    t.regex(received, new RegExp(`^HTTP/1\\.1 ${errorTable[code].status} `), received);
+    t.is((parseAnswer(received).body as { code: string }).code, code);
   });
 }
+
+test('an offer of HTTP/2 or an odd expectation › is passed over, and the request answered', async (t) => {
+  for (const field of [
+    'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA',
+    'Expect: the unexpected',
+  ]) {
+    const bytes = `GET /health/live HTTP/1.1\r\nHost: localhost\r\n${field}\r\n\r\n`;
+    t.regex(await exchange(hub.port, bytes, (text) => text.includes('}')), /^HTTP\/1\.1 200 /);
+  }
+});
+
+test('nonsense behind a request › is never answered in the place of that request', async (t) => {
+  let finish = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const own = await openHub({
+    wrap: (core) => ({ ...core, health: () => held.then(() => core.health()) }),
+  });
+  t.teardown(() => own.close());
+  const bytes = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nnonsense\r\n\r\n';
+  t.is(
+    await exchange(own.port, bytes),
+    '',
+    'the connection ends without an answer that could be taken for it',
+  );
+  finish();
+});
 
 test('a client that breaks off in the middle of its body › disturbs nobody', async (t) => {
   const head =
     'PUT /state/broken HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"value"';
-  const { connect } = await import('node:net');
   await new Promise<void>((resolve) => {
     const socket = connect(hub.port, '127.0.0.1', () => socket.write(head, () => socket.destroy()));
     socket.on('close', () => resolve());
