@@ -50,12 +50,9 @@ const bytesPerEvent = 430;
 
 /** One lmdb record per commit of all that is in flight: no index, no checks, the next commit after the last. */
 const rawLmdb = async (directory: string, n: number, inFlight: number): Promise<Load> => {
-  const database = open<Buffer, number>({
-    path: directory,
-    overlappingSync: false,
-    safeRestore: true,
-    encoding: 'binary',
-  });
+  // As the log opens it; `safeRestore` is missing from lmdb's types.
+  const settings = { path: directory, overlappingSync: false, safeRestore: true, encoding: 'binary' } as const;
+  const database = open<Buffer, number>(settings);
   let key = 0;
   const commits = Math.ceil(n / inFlight);
   const record = Buffer.alloc(bytesPerEvent * inFlight, 'nexus');

@@ -8,15 +8,31 @@ import { inTurns, type Load, latency, perSec, print, ratio } from './measure.ts'
 
 type Target = { readonly url: string; close(): Promise<void> };
 
+/** The rate limit is on, and wide enough for the benchmark. */
+const hubSettings = {
+  NEXUS_RATE_LIMIT_MAX: '1000000000',
+  NEXUS_ZMQ_PUBLISH: 'none',
+  NEXUS_ZMQ_COMMAND: 'none',
+};
+
 /** Starts a server process and takes its address from its first line. */
 const startProcess = async (
   argv: readonly string[],
   cwd: string,
   addressOf: (line: string) => string,
 ): Promise<Target> => {
-  const child: ChildProcess = spawn(process.execPath, argv, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child: ChildProcess = spawn(process.execPath, argv, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...hubSettings },
+  });
   if (child.stdout === null) throw new Error('the process has no output');
-  const [line]: unknown[] = await once(createInterface({ input: child.stdout }), 'line');
+  const [line]: unknown[] = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    once(child, 'exit').then(() => {
+      throw new Error(`${argv[0]} ended before it was ready`);
+    }),
+  ]);
   return {
     url: addressOf(String(line)),
     close: async () => {
@@ -86,12 +102,6 @@ export const benchHttp = async ({
       'none',
       '--log-level',
       'warn',
-      '--rate-limit-max',
-      '1000000000',
-      '--zmq-publish',
-      'none',
-      '--zmq-command',
-      'none',
     ],
     folder,
     (line) => /http:\/\/\S+/.exec(line)?.[0] ?? '',
