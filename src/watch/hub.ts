@@ -30,6 +30,8 @@ export type HubStats = {
   readonly watchers: number;
   readonly synced: number;
   readonly catchingUp: number;
+  /** Watchers that a dispatched event is matched against: the synced ones. */
+  readonly indexed: number;
   /** Waiting in all queues now, and the most that ever waited in one. */
   readonly queuedEvents: number;
   readonly queuedBytes: number;
@@ -241,6 +243,7 @@ export const createHub = ({
         watchers: watchers.size,
         synced,
         catchingUp: watchers.size - synced,
+        indexed: index.size,
         queuedEvents,
         queuedBytes,
         peakQueuedEvents: peakQueued,

@@ -8,6 +8,8 @@ export type WatcherIndex<Watcher extends object> = {
   delete(selection: Selection, watcher: Watcher): void;
   /** Calls `visit` once for each watcher whose selection holds `event`. */
   match(event: LogEvent, visit: (watcher: Watcher) => void): void;
+  /** How many watchers stand in it. */
+  readonly size: number;
 };
 
 const addTo = <Key, Value>(sets: Map<Key, Set<Value>>, key: Key, value: Value): void => {
@@ -56,6 +58,7 @@ const createPrefixes = <Watcher>() => {
 };
 
 export const createWatcherIndex = <Watcher extends object>(): WatcherIndex<Watcher> => {
+  const members = new Set<Watcher>();
   const all = new Set<Watcher>();
   const streams = new Map<string, Set<Watcher>>();
   const categories = new Map<string, Set<Watcher>>();
@@ -63,7 +66,11 @@ export const createWatcherIndex = <Watcher extends object>(): WatcherIndex<Watch
   const prefixes = createPrefixes<Watcher>();
 
   return {
+    get size() {
+      return members.size;
+    },
     add(selection, watcher) {
+      members.add(watcher);
       switch (selection.type) {
         case 'all':
           all.add(watcher);
@@ -82,6 +89,7 @@ export const createWatcherIndex = <Watcher extends object>(): WatcherIndex<Watch
       }
     },
     delete(selection, watcher) {
+      if (!members.delete(watcher)) return;
       switch (selection.type) {
         case 'all':
           all.delete(watcher);

@@ -37,6 +37,7 @@ test('an aborted signal ends waiting, catching-up and unread watches, and leaves
   const pending = waiting.map((iterator) => iterator.next());
   await append('service-none');
   t.is(hub.stats().synced, filters.length);
+  t.is(hub.stats().indexed, filters.length);
   // Catching up, most of them waiting for a turn to read.
   holding = true;
   const late = begin(log.start).map((iterator) => iterator.next());
@@ -47,6 +48,7 @@ test('an aborted signal ends waiting, catching-up and unread watches, and leaves
   controller.abort();
   for (const { done } of await Promise.all([...pending.slice(1), ...late.slice(2)])) t.true(done);
   t.is(hub.stats().watchers, 0);
+  t.is(hub.stats().indexed, 0);
   t.is(hub.stats().waitingReads, 0);
   t.is(hub.stats().queuedEvents, 0);
   held.resolve();

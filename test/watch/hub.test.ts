@@ -112,6 +112,7 @@ test('whatever the filter, the place, the sizes and the cuts, a watcher that rec
   );
   t.is(runs, 120);
   t.is(hub.stats().watchers, 0);
+  t.is(hub.stats().indexed, 0);
 });
 
 test('a watcher that takes one event at a time gets 20,000 in order, and never more than its bound waits for it', async (t) => {
