@@ -70,18 +70,23 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     addressOf: clientAddress,
     hosts: graphql.hosts,
   });
-  const port = await web.listen(config.apiHost, config.apiPort);
-  const scheme = config.tlsCert === null ? 'http' : 'https';
-
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     draining = true;
     const drained = web.drain(drainLimitMs);
     tails.close();
     graphql.close();
-    graphql.close();
     await Promise.all([sockets.close(), drained]);
   };
+  let port: number;
+  try {
+    port = await web.listen(config.apiHost, config.apiPort);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const scheme = config.tlsCert === null ? 'http' : 'https';
+
   return {
     url: `${scheme}://${urlHost(config.apiHost)}:${port}`,
     host: config.apiHost,

@@ -84,12 +84,23 @@ export const createTails = (options: TailOptions): Tails => {
   };
 };
 
+/** The core hands the same object to all watchers of a message: they share its text. */
+const frames = new WeakMap<Message, string>();
+
+const frameOf = (message: Message): string => {
+  const made = frames.get(message);
+  if (made !== undefined) return made;
+  const frame = `id: ${message.position}\ndata: ${JSON.stringify(message)}\n\n`;
+  frames.set(message, frame);
+  return frame;
+};
+
 const pump = async (items: AsyncIterable<Watched<Message>>, sink: Sink): Promise<void> => {
   for await (const part of items) {
     switch (part.type) {
       case 'items':
         for (const message of part.items) {
-          if (!(await sink.write(`id: ${message.position}\ndata: ${JSON.stringify(message)}\n\n`))) return;
+          if (!(await sink.write(frameOf(message)))) return;
         }
         break;
       case 'caughtUp':
