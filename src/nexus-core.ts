@@ -150,7 +150,7 @@ export type Health = {
 /** What a watcher hands out: batches in log order, each item once. */
 export type Watched<Item> =
   | { readonly type: 'items'; readonly items: readonly Item[]; readonly position: Position }
-  /** Once: what stood in the log when the watch began (or began again after a lag) has been handed out. */
+  /** Once: what stood in the log when the watch began has been handed out. */
   | { readonly type: 'caughtUp'; readonly position: Position }
   /** What stood between was truncated and cannot be had: said, never skipped in silence. */
   | { readonly type: 'gap'; readonly from: Position; readonly to: Position };

@@ -8,7 +8,7 @@ import {
 } from '../../domain/event.ts';
 import { newId } from '../ids.ts';
 import type { Appended, EventLog, Expected } from '../log/event-log.ts';
-import { roughBytes } from './rough-bytes.ts';
+import { roughBytes } from '../rough-bytes.ts';
 
 /** A decider bound to where its streams are remembered. */
 export type Handled<State, Command, Event, Rejection> = {

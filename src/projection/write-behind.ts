@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Position } from '../../domain/event.ts';
-import { roughBytes } from '../command/rough-bytes.ts';
+import { roughBytes } from '../rough-bytes.ts';
 import type { Past, RangeOptions, ReadBatch, ReadChange, ReadStore } from './read-store.ts';
 
 export type WriteBehindOptions = {

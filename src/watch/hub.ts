@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogEvent, Position } from '../../domain/event.ts';
-import { roughBytes } from '../command/rough-bytes.ts';
+import { roughBytes } from '../rough-bytes.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Watched } from '../nexus-core.ts';
