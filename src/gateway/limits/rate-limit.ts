@@ -86,4 +86,3 @@ const budgetOf = (ctx: KoaContext): string | false => {
   const state: RequestState = ctx.state;
   return state.budget;
 };
-
