@@ -5,7 +5,7 @@ import { type EsdbServer, startEsdbServer } from '../support/esdb-server.ts';
 import { contractSuite, type OpenedLog, type OpenLog } from './contract.ts';
 
 // What the contract says holds without a fault; how busy the machine is must not look like one.
-const patient = { tryMs: 30_000, callMs: 60_000, silenceMs: 30_000 } as const;
+const patient = { tryMs: 30_000, callMs: 60_000, silenceMs: 30_000, closeMs: 30_000 } as const;
 
 const openedAt = async (url: string, stop: () => void): Promise<OpenedLog> => {
   const log = await openEventStoreDbLog({ url, ...patient });

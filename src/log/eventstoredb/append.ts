@@ -189,14 +189,7 @@ export const createAppender = (session: Session, freshness: Freshness, lookback:
       throw logErrorOf(new Fault('busy', 'too many appends wait for an answer'), `append to ${stream}`);
     }
     try {
-      const result = await run(task, isFresh);
-      if (result.ok) {
-        lookback.note(
-          stream,
-          result.events.map((place, index) => ({ id: task.ids[index] ?? '', ...place })),
-        );
-      }
-      return result;
+      return await run(task, isFresh);
     } finally {
       leave();
     }

@@ -172,15 +172,6 @@ export const createLookback = (session: Session, bounds: LookbackLimits = defaul
       } else queue.push(question);
       return promise;
     },
-
-    /** Adds what was just appended, when it goes on where the known part ends. */
-    note: (stream: string, events: readonly ({ readonly id: string } & Place)[]): void => {
-      const known = streams.get(stream);
-      if (known === undefined || known.to + 1 !== events[0]?.revision) return;
-      for (const event of events) put(known, event);
-      known.to = events.at(-1)?.revision ?? known.to;
-      hold(stream, known);
-    },
   };
 };
 

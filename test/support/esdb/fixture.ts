@@ -4,8 +4,18 @@ import type { EventLog } from '../../../src/log/event-log.ts';
 import { type EventStoreDbLogOptions, openEventStoreDbLog } from '../../../src/log/eventstoredb.ts';
 import { type EsdbServer, startEsdbServer } from '../esdb-server.ts';
 
-/** Short enough for a test that has to see a limit pass, long enough for a busy machine. */
-const shortLimits = { tryMs: 300, callMs: 15_000, silenceMs: 2_000, retryMs: 5, maxRetryMs: 50 } as const;
+/** Limits that no busy machine reaches; a test that has to see one pass says so. */
+const patient = {
+  tryMs: 20_000,
+  callMs: 60_000,
+  silenceMs: 20_000,
+  closeMs: 30_000,
+  retryMs: 5,
+  maxRetryMs: 50,
+};
+
+/** For a test whose server does not answer, and whose claims hold also when a busy machine lets a try pass in vain. */
+export const impatient = { tryMs: 250 } as const;
 
 export type Pair = {
   readonly server: EsdbServer;
@@ -22,7 +32,7 @@ export const withEsdb = async (
   const server = await startEsdbServer(now);
   const warnings: string[] = [];
   const logger = { warn: (_facts: object, message: string) => void warnings.push(message) };
-  const log = await openEventStoreDbLog({ url: server.url, logger, ...shortLimits, ...options });
+  const log = await openEventStoreDbLog({ url: server.url, logger, ...patient, ...options });
   try {
     await body({ server, log, warnings });
   } finally {
