@@ -71,9 +71,9 @@ export const openLink = (options: LinkOptions): Link => {
 
   const redis = new Redis(options.url, {
     lazyConnect: true,
-    connectionName: options.name,
     disableClientInfo: true,
-    // The handshake asks for what it needs, so a server that is loading its data fails it and is asked again.
+    // No connectionName either: ioredis 5.11 takes a connection that dies while it is being named for a ready one, and
+    // never connects again. The handshake asks for what it needs, so a server that is loading its data fails it and is asked again.
     enableReadyCheck: false,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -157,6 +157,9 @@ export const openLink = (options: LinkOptions): Link => {
   });
   redis.on('close', () => {
     generation++;
+    // ioredis 5.11 leaves the timer of the lost socket running, which would then destroy the next one.
+    clearTimeout(Reflect.get(redis, 'socketTimeoutTimer'));
+    Reflect.set(redis, 'socketTimeoutTimer', undefined);
     down('');
     firstOutcome.resolve();
   });
