@@ -81,7 +81,7 @@ export const createDocuments = (schema: GraphQLSchema, introspection: boolean) =
           operationName === undefined
             ? 'operationName must say which operation'
             : 'No operation has this name';
-        return { ok: false, errors: fail('bad_request', which) };
+        return { ok: false, errors: fail('invalid', which) };
       }
       const cost = costOf(document, operation, variables);
       if (cost > documentLimits.maxCost) {
