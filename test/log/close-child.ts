@@ -21,7 +21,10 @@ const [seen] = await Promise.all([
   log.readAll({ limit: 10 }),
 ]);
 if (seen === undefined) throw new Error('the watch saw nothing');
-const waiting = log.watch({ after: seen.position, signal })[Symbol.asyncIterator]().next();
+const watch = log.watch({ after: seen.position, signal })[Symbol.asyncIterator]();
+await Promise.all([watch.next(), log.append(stream, [someEvent()], 'any')]);
+// The watch is connected, and waits for what does not come.
+const waiting = watch.next();
 await log.position();
 await log.close();
 await waiting;
