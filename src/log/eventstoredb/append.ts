@@ -15,6 +15,9 @@ const rememberMs = 25 * 3_600_000;
 /** Clocks of hub and server may differ so far without an id being looked for in vain. */
 const skewMs = 300_000;
 
+/** Tries that others may come before, until the expectation is given up. */
+const maxOvertaken = 5;
+
 type Written = AppendAnswer & { readonly type: 'written' };
 
 /** One append under way. */
@@ -128,6 +131,12 @@ export const createAppender = (session: Session, freshness: Freshness, lookback:
     }
   };
 
+  /** @throws {LogError} when there is no use or no time left to try again after `fault`. */
+  const mayTryAgain = (task: Task, fault: Fault, pauseMs: number, isHopeless: boolean): void => {
+    const isOver = isHopeless || performance.now() + pauseMs >= task.giveUpAt;
+    if (isOver || !isPassing(fault)) throw logErrorOf(fault, `append to ${task.stream}`);
+  };
+
   const run = async (task: Task, isFresh: boolean): Promise<AppendResult> => {
     let inDoubt = !isFresh;
     if (task.isOpen && inDoubt) {
@@ -136,28 +145,28 @@ export const createAppender = (session: Session, freshness: Freshness, lookback:
     }
     const wasReachable = health.reachable;
     let expected = task.expected;
-    for (
-      let pauseMs = limits.retryMs, tries = 1;
-      ;
-      pauseMs = Math.min(pauseMs * 2, limits.maxRetryMs), tries++
-    ) {
+    let pauseMs = limits.retryMs;
+    let lost = 0;
+    let overtaken = 0;
+    for (;;) {
       if (session.closed.aborted) throw closedError();
       const answer = await attempt(task, expected);
-      if (!(answer instanceof Fault)) {
-        if (answer.type === 'written') return settled(task, answer, inDoubt);
+      if (answer instanceof Fault) {
+        // One lost call is a connection that has to be opened again; two are a server that is not there.
+        if (answer.kind === 'unavailable' && ++lost >= 2) health.fails(answer);
+        mayTryAgain(task, answer, pauseMs, lost >= 2 && !wasReachable);
+        await pause(session, pauseMs);
+        pauseMs = Math.min(pauseMs * 2, limits.maxRetryMs);
+        if (answer.kind === 'busy') continue;
+      } else if (answer.type === 'written') {
+        return settled(task, answer, inDoubt);
+      } else {
         if (expected === task.expected) return conflict(task, answer.actual);
-        // Another writer came between the look and this try: look again.
-      } else if (!isPassing(answer)) throw logErrorOf(answer, `append to ${task.stream}`);
-      // One lost call is a connection that has to be opened again; two are a server that is not there.
-      if (answer instanceof Fault && tries >= 2) health.fails(answer);
-      const isHopeless =
-        answer instanceof Fault && answer.kind === 'unavailable' && !wasReachable && tries >= 2;
-      if (isHopeless || performance.now() + pauseMs >= task.giveUpAt) {
-        const fault = answer instanceof Fault ? answer : new Fault('busy', 'too many writers on the stream');
-        throw logErrorOf(fault, `append to ${task.stream}`);
+        // Another writer came between the look and this try.
+        overtaken++;
+        mayTryAgain(task, new Fault('busy', 'too many writers on the stream'), 0, false);
       }
       inDoubt = true;
-      await pause(session, pauseMs);
       if (!task.isOpen) continue;
       const { head, known } = await look(task);
       if (known !== undefined) {
@@ -165,9 +174,10 @@ export const createAppender = (session: Session, freshness: Freshness, lookback:
         return { ok: true, events: known, duplicate: back !== undefined && !back.isOurs };
       }
       if (task.expected === 'exists' && head === 'none') return conflict(task, undefined);
-      // The ids are not there up to `head`. Expecting exactly that, a try that arrives late is recognised by the
-      // server whatever its cache remembers, and nothing is written twice.
-      expected = head;
+      // The ids are not there up to `head`. Expecting exactly that, an earlier try that arrives late is recognised by
+      // the server whatever its cache remembers. Where others write all the time that would never succeed: after
+      // several answers to newer tries, none of the earlier ones is still on its way.
+      expected = overtaken < maxOvertaken ? head : task.expected;
     }
   };
 
