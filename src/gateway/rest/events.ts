@@ -1,5 +1,6 @@
 import { contextOf } from '../context.ts';
 import { commandData, markPosition, negotiate, pathText, sendJson, unwrap } from './answer.ts';
+import { executeOnce } from './idempotency.ts';
 import { given, invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
@@ -12,7 +13,7 @@ export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
   router.post('/events/:topic', async (ctx) => {
     negotiate(ctx);
     const data = await commandData(ctx, { topic: pathText(ctx, 'topic') });
-    const done = unwrap(await core.execute({ type: 'PublishMessage', data }, contextOf(ctx)));
+    const done = unwrap(await executeOnce(ctx, core, { type: 'PublishMessage', data }));
     markPosition(ctx, done);
     sendJson(ctx, done.created ? 201 : 200, done.result);
   });

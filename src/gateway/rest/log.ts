@@ -3,6 +3,7 @@ import { readJson } from '../body.ts';
 import { contextOf } from '../context.ts';
 import { markPosition, negotiate, pathText, sendJson, shapeFault, unwrap } from './answer.ts';
 import { exportLog, ndjsonType } from './export.ts';
+import { executeOnce } from './idempotency.ts';
 import { given, invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
@@ -45,7 +46,7 @@ export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
 
   router.post('/commands', async (ctx) => {
     negotiate(ctx);
-    const done = unwrap(await core.execute(commandOf(await readJson(ctx.req)), contextOf(ctx)));
+    const done = unwrap(await executeOnce(ctx, core, commandOf(await readJson(ctx.req))));
     markPosition(ctx, done);
     const { commandId, events, result } = done;
     sendJson(ctx, 200, { commandId, events, result });

@@ -11,6 +11,7 @@ import {
   shapeFault,
   unwrap,
 } from './answer.ts';
+import { executeOnce, refuseKey } from './idempotency.ts';
 import { given, readQuery } from './query.ts';
 import type { RestOptions } from './router.ts';
 import { createRouter, type RestRouter } from './router.ts';
@@ -24,7 +25,7 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
   router.post('/services', async (ctx) => {
     negotiate(ctx);
     const data = await commandData(ctx, {});
-    const done = unwrap(await core.execute({ type: 'RegisterService', data }, contextOf(ctx)));
+    const done = unwrap(await executeOnce(ctx, core, { type: 'RegisterService', data }));
     const id = textOf(member(member(done.result, 'service'), 'id'));
     ctx.res.setHeader('Location', `/services/${encodeURIComponent(id)}`);
     markPosition(ctx, done);
@@ -57,14 +58,14 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
   router.patch('/services/:id', async (ctx) => {
     negotiate(ctx);
     const data = await commandData(ctx, { id: pathText(ctx, 'id') });
-    const done = unwrap(await core.execute({ type: 'UpdateService', data }, contextOf(ctx)));
+    const done = unwrap(await executeOnce(ctx, core, { type: 'UpdateService', data }));
     markPosition(ctx, done);
     sendJson(ctx, 200, member(done.result, 'service'));
   });
 
   router.delete('/services/:id', async (ctx) => {
     const data = await commandData(ctx, { id: pathText(ctx, 'id') });
-    markPosition(ctx, unwrap(await core.execute({ type: 'DeregisterService', data }, contextOf(ctx))));
+    markPosition(ctx, unwrap(await executeOnce(ctx, core, { type: 'DeregisterService', data })));
     sendNothing(ctx);
   });
 
@@ -76,6 +77,7 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
 
   router.post('/services/:name/invoke', async (ctx) => {
     negotiate(ctx);
+    unwrap(refuseKey(ctx));
     const data = await readJson(ctx.req);
     if (data === undefined) throw shapeFault('', 'must be an object');
     const gone = new AbortController();

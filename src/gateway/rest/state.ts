@@ -13,6 +13,7 @@ import {
   sendNothing,
   unwrap,
 } from './answer.ts';
+import { executeOnce } from './idempotency.ts';
 import { entityTag, isFresh, type Precondition, preconditionOf } from './precondition.ts';
 import { given, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
@@ -73,10 +74,7 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
     const key = pathText(ctx, 'key');
     const data = await commandData(ctx, { key });
     const precondition = preconditionOf(ctx.req.headers, data.expectedVersion);
-    const result = await core.execute(
-      { type: 'SetState', data: expecting(data, precondition) },
-      contextOf(ctx),
-    );
+    const result = await executeOnce(ctx, core, { type: 'SetState', data: expecting(data, precondition) });
     const done = doneOrConflict(ctx, result, precondition);
     if (done === undefined) return;
     const { version } = versionOf(done.result);
@@ -88,7 +86,7 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   router.delete('/state/*key', async (ctx) => {
     const precondition = preconditionOf(ctx.req.headers, undefined);
     const data = expecting({ key: pathText(ctx, 'key') }, precondition);
-    const result = await core.execute({ type: 'DeleteState', data }, contextOf(ctx));
+    const result = await executeOnce(ctx, core, { type: 'DeleteState', data });
     const done = doneOrConflict(ctx, result, precondition);
     if (done === undefined) return;
     markPosition(ctx, done);
