@@ -32,6 +32,10 @@ export type RedisServerOptions = {
 
 export const redisInstalled = spawnSync('redis-server', ['--version']).status === 0;
 
+/** A test that is given up runs no teardown: the server dies with the pipe that its starter holds. */
+const untilOrphaned =
+  'exec 3<&0; (read _ <&3; kill -9 $$) >/dev/null & exec redis-server "$@" 3<&- </dev/null';
+
 const freePort = async (): Promise<number> => {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
@@ -62,13 +66,14 @@ export const openRedisServer = async (options: RedisServerOptions = {}): Promise
   let child: ChildProcess | undefined;
   const start = async () => {
     child = spawn(
-      'redis-server',
+      'sh',
       [
+        ...['-c', untilOrphaned, 'redis-server'],
         ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
         ...['--appendonly', options.appendonly ?? 'yes', '--appendfsync', options.appendfsync ?? 'always'],
         ...(options.args ?? []),
       ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+      { stdio: ['pipe', 'pipe', 'ignore'] },
     );
     await ready(child);
   };
@@ -77,6 +82,7 @@ export const openRedisServer = async (options: RedisServerOptions = {}): Promise
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
+    child.stdin?.destroy();
   };
   await start();
   return {

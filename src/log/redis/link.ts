@@ -72,8 +72,8 @@ export const openLink = (options: LinkOptions): Link => {
   const redis = new Redis(options.url, {
     lazyConnect: true,
     disableClientInfo: true,
-    // No connectionName either: ioredis 5.11 takes a connection that dies while it is being named for a ready one, and
-    // never connects again. The handshake asks for what it needs, so a server that is loading its data fails it and is asked again.
+    // The handshake asks for what it needs: a server that is loading its data fails it and is asked again. It also gives
+    // the name, since ioredis 5.11 takes a connection that dies while it is being named for a ready one, for ever.
     enableReadyCheck: false,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -117,6 +117,7 @@ export const openLink = (options: LinkOptions): Link => {
   // `end()` waits for the other side, which may be stopped: only destroying frees what is in flight now.
   const drop = (why: string) => {
     down(why);
+    reason = why;
     redis.stream?.destroy();
   };
 
@@ -128,6 +129,7 @@ export const openLink = (options: LinkOptions): Link => {
         await redis.client('KILL', 'ID', previous.id, 'ADDR', previous.address).catch(() => undefined);
       }
       previous = self;
+      await redis.client('SETNAME', options.name);
       await options.handshake(redis);
     } catch (error) {
       if (mine !== generation) return;
