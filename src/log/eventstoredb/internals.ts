@@ -11,9 +11,10 @@ export const messages: typeof import('@eventstore/db-client/generated/streams_pb
 export const shared: typeof import('@eventstore/db-client/generated/shared_pb.js') = load(
   '@eventstore/db-client/generated/shared_pb.js',
 );
-export const wellKnown: typeof import('google-protobuf/google/protobuf/empty_pb.js') = load(
-  'google-protobuf/google/protobuf/empty_pb.js',
-);
+// The client's own copy, wherever it was installed.
+export const wellKnown: typeof import('google-protobuf/google/protobuf/empty_pb.js') = createRequire(
+  load.resolve('@eventstore/db-client'),
+)('google-protobuf/google/protobuf/empty_pb.js');
 
 /** The part of a gRPC duplex call that batch appends need. */
 export type BatchCall = {

@@ -21,10 +21,11 @@ const streamsService: typeof import('@eventstore/db-client/generated/streams_grp
 const featuresService: typeof import('@eventstore/db-client/generated/serverfeatures_grpc_pb.js') = load(
   '@eventstore/db-client/generated/serverfeatures_grpc_pb.js',
 );
-const any: typeof import('google-protobuf/google/protobuf/any_pb.js') = load(
+const loadOfClient = createRequire(load.resolve('@eventstore/db-client'));
+const any: typeof import('google-protobuf/google/protobuf/any_pb.js') = loadOfClient(
   'google-protobuf/google/protobuf/any_pb.js',
 );
-const empty: typeof import('google-protobuf/google/protobuf/empty_pb.js') = load(
+const empty: typeof import('google-protobuf/google/protobuf/empty_pb.js') = loadOfClient(
   'google-protobuf/google/protobuf/empty_pb.js',
 );
 
