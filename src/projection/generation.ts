@@ -30,7 +30,8 @@ const lastKey = 'last';
 const foldEvents = 2_000;
 const bufferedEvents = 4_096;
 const firstRetryMs = 100;
-const maxRetryMs = 5_000;
+/** What was appended since waits for this, so it is less than a command waits for its own effect. */
+const maxRetryMs = 1_000;
 
 export const manifestOf = (
   logId: string,
@@ -167,6 +168,7 @@ export const createGeneration = (options: GenerationOptions): Generation => {
   };
 
   const run = async (): Promise<void> => {
+    let told = '';
     for (let waitMs = firstRetryMs; !closing.signal.aborted; waitMs = Math.min(maxRetryMs, waitMs * 2)) {
       const before = position;
       try {
@@ -174,8 +176,13 @@ export const createGeneration = (options: GenerationOptions): Generation => {
         return;
       } catch (error) {
         if (closing.signal.aborted) return;
-        if (position !== before) waitMs = firstRetryMs;
-        logger.warn({ error, position, retryMs: waitMs }, 'folding the log failed; trying again');
+        if (position !== before) {
+          waitMs = firstRetryMs;
+          told = '';
+        }
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== told) logger.warn({ error, position }, 'folding the log failed; trying again');
+        told = reason;
       }
       await delay(waitMs, undefined, { signal: closing.signal }).catch(() => undefined);
     }

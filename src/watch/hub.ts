@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogEvent, Position } from '../../domain/event.ts';
-import { roughBytes } from '../rough-bytes.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Watched } from '../nexus-core.ts';
+import { roughBytes } from '../rough-bytes.ts';
 import { selectionOf, type WatchFilter } from './filter.ts';
 import { createWatcherIndex } from './index-of-watchers.ts';
 import { createRing } from './ring.ts';
@@ -83,7 +83,8 @@ export type Hub = {
 };
 
 const firstRetryMs = 50;
-const maxRetryMs = 5_000;
+/** What was appended since waits for this, so it is less than a command waits for its own effect. */
+const maxRetryMs = 1_000;
 const maxWeight = 2_000_000;
 
 const weigh = (event: LogEvent): number => 400 + roughBytes(event.data, maxWeight);
@@ -106,6 +107,8 @@ export const createHub = ({
   let position: Position | undefined;
   let following = false;
   let running: Promise<void> | undefined;
+  /** The last trouble that was told of: each is told once until something is dispatched again. */
+  let told = '';
   let dispatched = 0;
   let lagged = 0;
   let peakQueued = 0;
@@ -171,6 +174,7 @@ export const createHub = ({
     following = true;
     for await (const batch of log.watch({ after: position, signal: closing.signal })) {
       following = true;
+      told = '';
       dispatch(batch);
     }
   };
@@ -186,7 +190,9 @@ export const createHub = ({
         await ended;
         break;
       } catch (error) {
-        logger.warn({ error, position, retryMs: waitMs }, 'following the log failed; trying again');
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== told) logger.warn({ error, position }, 'following the log failed; trying again');
+        told = reason;
       }
       firstTry();
       following = false;
