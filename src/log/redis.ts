@@ -59,7 +59,9 @@ export const openRedisLog = async (options: RedisLogOptions): Promise<EventLog> 
     const known = history.known();
     const state = await redis.hmget(keys.meta, 'epoch', 'sequence');
     history.observe(known, state[0] ?? '', Number(state[1] ?? 0));
-    for (const { source } of Object.values(scripts)) await redis.script('LOAD', source);
+  };
+  const teach = async (redis: Redis): Promise<void> => {
+    await Promise.all(Object.values(scripts).map(({ source }) => redis.script('LOAD', source)));
   };
 
   const connect = (
@@ -87,11 +89,15 @@ export const openRedisLog = async (options: RedisLogOptions): Promise<EventLog> 
     0,
     async (redis) => {
       await meet(redis);
+      await teach(redis);
       durability = await readDurability(redis);
     },
     () => appender.resume(),
   );
-  const reads = connect('read', 0, meet);
+  const reads = connect('read', 0, async (redis) => {
+    await meet(redis);
+    await teach(redis);
+  });
   const appender = createAppender({ link: writes, history, keys, server, limits });
   const shared = { history, server, prefix, limits };
   const caller = createCaller({ link: reads, ...shared });

@@ -13,6 +13,8 @@ export type RedisServer = {
   readonly host: string;
   readonly port: number;
   readonly url: string;
+  /** Where it keeps its data. */
+  readonly folder: string;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
   /** Starts it again on the same port and data; resolves when it takes connections. */
@@ -89,6 +91,7 @@ export const openRedisServer = async (options: RedisServerOptions = {}): Promise
     host: '127.0.0.1',
     port,
     url: `redis://127.0.0.1:${port}`,
+    folder,
     kill,
     start,
     pause: () => child?.kill('SIGSTOP'),

@@ -105,17 +105,27 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
     return true;
   };
 
+  const left = (): Pending[] => [...queue.slice(taken), ...running];
+  const mayBeWritten = (item: Pending): boolean => item.unknown || running.has(item);
+
   /** Rejects with the truth about what may have happened before. */
   const fail = (item: Pending, error: LogError) => {
     if (!finish(item)) return;
-    const outcome = item.unknown ? 'unknown' : 'not_written';
-    const text = item.unknown
+    const unknown = mayBeWritten(item);
+    const outcome = unknown ? 'unknown' : 'not_written';
+    const text = unknown
       ? 'whether the events were written is unknown; trying again with the same ids is safe'
       : 'nothing was written';
     item.reject(
       new LogError(error.code, `${error.message}; ${text}`, { ...error.facts, outcome }, error.cause),
     );
   };
+
+  const refusal = (text: string): LogError =>
+    new LogError('log_unavailable', `the Redis at ${server} ${text}; nothing was written`, {
+      server,
+      outcome: 'not_written',
+    });
 
   const unavailable = (text: string) =>
     new LogError('log_unavailable', `the Redis at ${server} ${text}${link.reason && `: ${link.reason}`}`, {
@@ -125,11 +135,12 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
   const sweep = () => {
     const now = performance.now();
     const cut = link.lostForGood;
-    for (const item of [...queue.slice(taken), ...running]) {
+    for (const item of left()) {
       if (now > item.deadline) fail(item, unavailable('did not answer in time'));
-      else if (cut && !item.unknown) fail(item, unavailable('cannot be used'));
+      else if (cut && !mayBeWritten(item)) fail(item, unavailable('cannot be used'));
     }
   };
+
   const takeBatch = (): Pending[] => {
     const batch: Pending[] = [];
     let events = 0;
@@ -214,6 +225,10 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
     if (fault.error.code === 'log_unavailable') link.reset(generation, fault.error.message);
   };
 
+  const landed = (batch: readonly Pending[]) => {
+    for (const item of batch) running.delete(item);
+  };
+
   const send = async ({ redis, generation }: Ready, batch: readonly Pending[]): Promise<void> => {
     const known = history.known();
     for (const item of batch) running.add(item);
@@ -234,6 +249,7 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
         ...argumentsOf(batch),
       );
       answered = true;
+      landed(batch);
       if (!Array.isArray(reply) || reply.length !== batch.length + 2) {
         throw new LogError('log_corrupt', `the Redis at ${server} gave an answer of another shape`, {
           server,
@@ -242,12 +258,12 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
       history.observe(known, String(reply[0]), Number(reply[1]));
       for (const [index, item] of batch.entries()) answer(item, reply[index + 2]);
     } catch (error) {
+      landed(batch);
       // The server has run it, but the answer is of no use.
       if (answered) for (const item of batch) item.unknown = true;
       recover(batch, generation, error);
     } finally {
       inFlight--;
-      for (const item of batch) running.delete(item);
       pump();
     }
   };
@@ -271,18 +287,10 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
   return {
     append: async (stream, events, expected) => {
       if (closing) throw new LogError('log_closed', 'the log was closed');
-      if (link.lostForGood) throw unavailable('cannot be used');
+      if (link.lostForGood) throw refusal(`cannot be used: ${link.reason}`);
       const bytes = events.reduce((sum, event) => sum + encodedBytes(event), 0);
       if (waiting >= limits.waitingAppends || waitingBytes + bytes > limits.waitingBytes) {
-        throw new LogError(
-          'log_unavailable',
-          `too many appends wait for the Redis at ${server}; nothing was written`,
-          {
-            server,
-            waiting,
-            waitingBytes,
-          },
-        );
+        throw refusal('has too many appends waiting for it');
       }
       const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
       queue.push({
@@ -315,9 +323,7 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
         clearTimeout(timer);
         idle.delete(resolve);
       }
-      for (const item of [...queue.slice(taken), ...running]) {
-        fail(item, new LogError('log_closed', 'the log was closed'));
-      }
+      for (const item of left()) fail(item, new LogError('log_closed', 'the log was closed'));
     },
   };
 };

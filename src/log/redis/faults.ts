@@ -43,7 +43,13 @@ const refusalOf = (code: string, message: string, server: string, cause: unknown
     case 'WRONGTYPE':
       return error('log_corrupt', `the log in the Redis at ${server} is damaged: ${message}`);
     default:
-      return undefined;
+      // The first write of a script: another program has added entries, and its ids are ahead of the log's own.
+      return /XADD is equal or smaller/.test(message)
+        ? error(
+            'log_corrupt',
+            `the log in the Redis at ${server} is damaged: something else has written to it`,
+          )
+        : undefined;
   }
 };
 
@@ -60,8 +66,8 @@ export const faultOf = (cause: unknown, server: string): Fault => {
   if (passing.includes(code)) return { type: 'again', reason: message };
   const error = refusalOf(code, message, server, cause);
   if (error !== undefined) return { type: 'refused', error };
-  return {
-    type: 'odd',
-    error: new LogError('log_unavailable', `the Redis at ${server} answered: ${message}`, { server }, cause),
-  };
+  const text = /can't run this command/.test(message)
+    ? `the user at the Redis at ${server} lacks a permission: ${message}`
+    : `the Redis at ${server} answered: ${message}`;
+  return { type: 'odd', error: new LogError('log_unavailable', text, { server }, cause) };
 };
