@@ -85,7 +85,7 @@ export const createWebServer = (
   server.on('checkExpectation', listener);
   server.maxConnections = maxConnections;
   server.setTimeout(timeouts.idleMs);
-  const sockets = trackSockets(server);
+  const sockets = trackSockets(server, tlsCert !== null);
   server.on('clientError', (error: ClientError, socket) => answerBroken(error, socket, sockets));
 
   return {
@@ -115,26 +115,42 @@ export const createWebServer = (
           resolve();
         });
         server.closeIdleConnections();
+        // Browsers open connections ahead of need; to Node one that was never used is not idle.
+        for (const socket of sockets.unused) socket.destroy();
       }),
   };
 };
 
 type Sockets = {
   readonly all: ReadonlySet<Duplex>;
+  /** Those on which no request has come yet. */
+  readonly unused: ReadonlySet<Duplex>;
   /** True while the answer to a request is begun or owed on the socket: nothing may be written in between. */
   isAnswering(socket: Duplex): boolean;
 };
 
-const trackSockets = (server: Server): Sockets => {
+const trackSockets = (server: Server, isTls: boolean): Sockets => {
   const all = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     all.add(socket);
     socket.once('close', () => all.delete(socket));
   });
+  const unused = new Set<Duplex>();
+  // With TLS requests come on the socket inside.
+  server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
   const answers = new WeakMap<Duplex, ServerResponse<IncomingMessage>>();
-  server.on('request', (request, response) => answers.set(request.socket, response));
+  server.on('request', (request, response) => {
+    unused.delete(request.socket);
+    answers.set(request.socket, response);
+  });
+  for (const event of ['upgrade', 'checkExpectation'] as const)
+    server.on(event, (request: IncomingMessage) => unused.delete(request.socket));
   return {
     all,
+    unused,
     isAnswering: (socket) => {
       const answer = answers.get(socket);
       return answer !== undefined && !answer.writableEnded && (answer.headersSent || answer.req.complete);
