@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asRevision } from '../../domain/event.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { createAppender } from './embedded/appender.ts';
+import { atMost } from './embedded/at-most.ts';
 import { createCommitter } from './embedded/committer.ts';
 import { nothingAppended } from './embedded/group.ts';
 import { openIndexer } from './embedded/indexer.ts';
@@ -45,17 +46,6 @@ const defaultFlushEvents = 16_384;
 const flushAfterMs = 5_000;
 const closeWithinMs = 5_000;
 
-/** Resolves when `work` settles or the time is over, whichever comes first. */
-const atMost = (work: Promise<unknown>, ms: number): Promise<void> =>
-  new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    const over = (): void => {
-      clearTimeout(timer);
-      done();
-    };
-    work.then(over, over);
-  });
-
 /**
  * Opens the event log in a folder of its own: LMDB, group commit, durable before it is answered
  * (docs/adr/0003-embedded-log.md). Opening after a crash needs no repair step.
@@ -74,12 +64,18 @@ export const openEmbeddedLog = async (options: EmbeddedLogOptions): Promise<Even
         directory: join(directory, 'records'),
         mapSizeBytes: options.mapSizeBytes ?? defaultMapBytes,
         noSync: options.noSync ?? false,
+        watchdogMs: options.watchdogMs ?? defaultWatchdogMs,
       },
       randomUUID,
     );
     opened = records;
     return await assemble({ ...options, directory }, records, clock, lock.release);
   } catch (error) {
+    if (error instanceof LogError && error.code === 'log_failed') {
+      // After a failed write lmdb may never answer again, not even a close.
+      await lock.release();
+      throw error;
+    }
     await opened?.close();
     await lock.release();
     if (error instanceof LogError) throw error;
@@ -112,12 +108,12 @@ const assemble = async (
     flushEvents: options.flushEvents ?? defaultFlushEvents,
     flushAfterMs,
     now: clock,
+    watchdogMs: options.watchdogMs ?? defaultWatchdogMs,
     durable: () => committer.durable,
     onFailure: (error) => committer.fail(error),
   });
   const committer = createCommitter({
     records,
-    watchdogMs: options.watchdogMs ?? defaultWatchdogMs,
     beforeWrite: () => indexer.room(),
     onDurable: (group) => {
       recent.push(group.records);
@@ -126,6 +122,7 @@ const assemble = async (
       wakeAll();
     },
     onFailure: (error) => {
+      indexer.stop();
       wakeAll();
       options.onFailure?.(error);
     },

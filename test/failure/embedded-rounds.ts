@@ -89,7 +89,7 @@ export const startWriter = (
     else if (what === 'r') told.refused.push(first);
     else if (what === 'f') told.failed.push(first);
     else if (what === 'e') told.ended = true;
-    told.order += what?.[0] ?? '';
+    if (what !== 'ready') told.order += what ?? '';
   };
   const lines = createInterface({ input: child.stdout });
   // The last line of a killed process may be cut off; a whole one ends in a digit of its counter.

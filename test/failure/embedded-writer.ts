@@ -89,6 +89,7 @@ const run = async (options: WriterOptions): Promise<void> => {
     onFailure: (error) => {
       process.exitCode = 1;
       say(`f ${error.code}`);
+      process.stderr.write(`${error.message}\n`);
     },
   });
   say('ready');

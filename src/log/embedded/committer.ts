@@ -24,7 +24,6 @@ export type Committer = {
 
 export type CommitterOptions = {
   readonly records: Records;
-  readonly watchdogMs: number;
   /** Called in order, before the group's waiters are told. */
   readonly onDurable: (group: Group) => void;
   readonly onFailure: (error: LogError) => void;
@@ -43,7 +42,7 @@ const smooth = (average: number, sample: number): number =>
   average === 0 ? sample : average + (sample - average) * smoothing;
 
 export const createCommitter = (options: CommitterOptions): Committer => {
-  const { records, watchdogMs } = options;
+  const { records } = options;
   let running: Group | undefined;
   let next = createGroup(records.last.sequence);
   const queued: Group[] = [];
@@ -54,14 +53,12 @@ export const createCommitter = (options: CommitterOptions): Committer => {
   let commitMs = 0;
   let turnMsPerWaiter = 0;
   const idlers: (() => void)[] = [];
-  let watchdog: NodeJS.Timeout | undefined;
 
   const pendingGroups = (): Group[] => [...(running === undefined ? [] : [running]), ...queued, next];
 
   const fail = (error: LogError): void => {
     if (failure !== undefined) return;
     failure = error;
-    clearTimeout(watchdog);
     for (const group of pendingGroups()) {
       for (const waiter of group.waiters.splice(0)) waiter.reject(error);
     }
@@ -70,29 +67,6 @@ export const createCommitter = (options: CommitterOptions): Committer => {
     next = createGroup(durable);
     for (const idler of idlers.splice(0)) idler();
     options.onFailure(error);
-  };
-
-  const armWatchdog = (afterMs: number): void => {
-    const due = performance.now() + afterMs;
-    watchdog = setTimeout(() => {
-      watchdog = undefined;
-      if (running === undefined || failure !== undefined) return;
-      const now = performance.now();
-      const age = now - startedAt;
-      // A timer that comes late says that this thread was held up: the disk may have answered long ago.
-      const heldUp = now - due > watchdogMs / 8;
-      if (age < watchdogMs || heldUp) {
-        armWatchdog(heldUp ? watchdogMs : watchdogMs - age);
-        return;
-      }
-      fail(
-        new LogError('log_failed', `a write of the event log in ${records.source.directory} hangs`, {
-          directory: records.source.directory,
-          afterMs: watchdogMs,
-        }),
-      );
-    }, afterMs);
-    watchdog.unref();
   };
 
   const settle = (waiters: readonly Waiter[], from: number, to: number): void => {
@@ -144,7 +118,6 @@ export const createCommitter = (options: CommitterOptions): Committer => {
     try {
       sealGroup(group, records.source);
       startedAt = performance.now();
-      if (watchdog === undefined) armWatchdog(watchdogMs);
       const room = options.beforeWrite();
       if (room !== undefined) await room;
       if (failure !== undefined) return;

@@ -13,7 +13,7 @@ import { createKindIndex, type KindIndex, type KindKey, type KindName } from './
 import { type Place, sequenceOf } from './place.ts';
 import { createStreamIndex, type StreamIndex, type StreamKey } from './stream-index.ts';
 import type { Flush } from './tail.ts';
-import { transact } from './transact.ts';
+import { createTransact } from './transact.ts';
 
 /** The index on disk: derived from the records, and rebuilt from them when it is missing or damaged. */
 export type IndexStore = {
@@ -51,6 +51,7 @@ export type IndexOptions = {
   readonly mapSizeBytes: number;
   readonly logId: string;
   readonly nowMs: number;
+  readonly watchdogMs: number;
 };
 
 const entriesOf = (flush: Flush): IdEntry[] => {
@@ -68,13 +69,16 @@ const entriesOf = (flush: Flush): IdEntry[] => {
 /** Undefined when what is there belongs to other records or another version: remove the folder and open it again. */
 export const openIndexStore = async (options: IndexOptions): Promise<IndexStore | undefined> => {
   const { directory } = options;
-  // lmdb's default overlappingSync: a power cut may cost the newest flushes, never the integrity of the older ones.
+  // noMetaSync: a power cut may cost the newest flushes, never the integrity of the older ones. Not the default
+  // overlappingSync: after a failed write it leaves a lock behind on which the end of the process waits for ever.
   const env: RootDatabase<Buffer, string> = open({
     path: directory,
     encoding: 'binary',
     mapSize: options.mapSizeBytes,
     maxDbs: 6,
     eventTurnBatching: false,
+    overlappingSync: false,
+    noMetaSync: true,
   });
   const streamBlocks: Database<Buffer, StreamKey> = env.openDB({ name: 'streams', encoding: 'binary' });
   const kindBlocks: Database<Buffer, KindKey> = env.openDB({ name: 'kinds', encoding: 'binary' });
@@ -82,6 +86,8 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
   const oddIds: IdDatabase = env.openDB({ name: 'ids-1', encoding: 'binary' });
   const streams = createStreamIndex(streamBlocks, directory);
   const kinds = createKindIndex(kindBlocks, directory);
+
+  const transact = createTransact(env, `the index in ${directory}`, { directory }, options.watchdogMs);
 
   const stored = env.get(metaKey);
   let meta: Meta = {
@@ -126,7 +132,7 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
       let { greatestId } = meta;
       for (const { id } of entries) if (isTimeOrdered(id) && id > greatestId) greatestId = id;
       const next = { ...nextGeneration(nowMs), checkpoint: flush.lastSequence, greatestId };
-      await transact(env, () => {
+      await transact(() => {
         const rotates = next.generation !== meta.generation;
         // What is written next takes the place of the generation before the last.
         if (rotates) former().clearAsync();
@@ -138,11 +144,11 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
       meta = next;
     },
     dropRevisions: (dropped) =>
-      transact(env, () => {
+      transact(() => {
         for (const [stream, before] of dropped) streams.drop(stream, before);
       }),
     dropPlaces: (dropped) =>
-      transact(env, () => {
+      transact(() => {
         for (const { kind, places } of dropped) kinds.drop(kind, places);
       }),
     async close() {

@@ -34,6 +34,7 @@ export type IndexerOptions = {
   readonly flushEvents: number;
   readonly flushAfterMs: number;
   readonly now: () => number;
+  readonly watchdogMs: number;
   /** Newest durable sequence. */
   readonly durable: () => number;
   readonly onFailure: (error: LogError) => void;
@@ -52,6 +53,7 @@ const openStore = async (options: IndexerOptions): Promise<IndexStore> => {
       mapSizeBytes: options.mapSizeBytes,
       logId: records.logId,
       nowMs: options.now(),
+      watchdogMs: options.watchdogMs,
     });
     if (store === undefined || store.checkpoint <= records.last.sequence) return store;
     // Records from an older backup: what the index says beyond them is not true any more.
@@ -92,9 +94,11 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
     return running;
   };
 
-  const failed = (cause: unknown): void => {
+  const failed = (error: unknown): void => {
     options.onFailure(
-      new LogError('log_failed', `the index in ${directory} could not be written`, { directory }, cause),
+      error instanceof LogError
+        ? error
+        : new LogError('log_failed', `the index in ${directory} failed`, { directory }, error),
     );
   };
 
@@ -142,7 +146,8 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
     for (const [category, type] of store.kinds.names()) tail.kind(category, type);
     await catchUp();
   } catch (error) {
-    await store.close();
+    // After a failed write lmdb may never answer again, not even a close.
+    if (!(error instanceof LogError) || error.code !== 'log_failed') await store.close();
     throw error;
   }
 

@@ -1,8 +1,7 @@
 import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { asStreamId, type StreamId } from '../../../domain/event.ts';
-import { LogError } from '../event-log.ts';
 import { lastSequenceOf, openRecord, type Record, recordedAtMsOf, type Source } from './record.ts';
-import { transact } from './transact.ts';
+import { createTransact } from './transact.ts';
 
 /** One group commit: all of it or nothing. Buffers stay untouched until it is settled. */
 export type Commit = {
@@ -21,7 +20,11 @@ export type Records = {
   readonly last: { readonly sequence: number; readonly recordedAtMs: number };
   /** Made when the folder was: the index belongs to the records that carry the same. */
   readonly logId: string;
-  /** Resolves once the commit is on disk. */
+  /**
+   * Resolves once the commit is on disk.
+   *
+   * @throws {LogError} `log_failed`, after which it must not be called again.
+   */
   commit(commit: Commit): Promise<void>;
   /** The record at exactly `key`, or undefined. */
   at(key: number): Record | undefined;
@@ -40,6 +43,8 @@ export type RecordsOptions = {
   readonly mapSizeBytes: number;
   /** True loses acknowledged events in a power cut: the control of a test. */
   readonly noSync: boolean;
+  /** How long a commit may take. */
+  readonly watchdogMs: number;
 };
 
 const logIdKey = 'log-id';
@@ -88,6 +93,7 @@ export const openRecords = (options: RecordsOptions, makeLogId: () => string): R
   const records: Database<Buffer, number> = env.openDB({ name: 'records', encoding: 'binary' });
   const marks: Database<Buffer, string> = env.openDB({ name: 'marks', encoding: 'binary' });
 
+  const transact = createTransact(env, `the event log in ${source.directory}`, source, options.watchdogMs);
   const known = env.get(logIdKey)?.toString('latin1');
   const logId = known ?? makeLogId();
   if (known === undefined) env.putSync(logIdKey, Buffer.from(logId, 'latin1'));
@@ -108,24 +114,14 @@ export const openRecords = (options: RecordsOptions, makeLogId: () => string): R
     source,
     last,
     logId,
-    async commit(commit) {
-      try {
-        await transact(env, () => {
-          for (const [key, buffer] of commit.records) {
-            if (buffer === undefined) records.remove(key);
-            else records.put(key, buffer);
-          }
-          for (const [stream, mark] of commit.marks) marks.put(stream, encodeMark(mark));
-        });
-      } catch (error) {
-        throw new LogError(
-          'log_failed',
-          `the event log in ${options.directory} could not be written; it is not used any more`,
-          { directory: options.directory },
-          error,
-        );
-      }
-    },
+    commit: (commit) =>
+      transact(() => {
+        for (const [key, buffer] of commit.records) {
+          if (buffer === undefined) records.remove(key);
+          else records.put(key, buffer);
+        }
+        for (const [stream, mark] of commit.marks) marks.put(stream, encodeMark(mark));
+      }),
     at(key) {
       const value = records.get(key);
       return value === undefined ? undefined : opened(key, value);
