@@ -1,0 +1,89 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import test from 'ava';
+import { openHub } from './support/hub.ts';
+
+type Example = {
+  /** Its next line on stdout. */
+  line(): Promise<string>;
+  stop(): Promise<void>;
+};
+
+const run = (name: string, ...args: string[]): Example => {
+  const child: ChildProcessByStdio<null, Readable, null> = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '../examples', name), ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    line: async () => {
+      const next = await lines.next();
+      if (next.done === true) throw new Error(`${name} ended`);
+      return next.value;
+    },
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+};
+
+const post = async (url: string, body: unknown): Promise<unknown> =>
+  (
+    await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  ).json();
+
+test('examples/service.ts › registers, answers through the hub, and is gone when it was stopped', async (t) => {
+  const hub = await openHub();
+  const service = run('service.ts', hub.url);
+  try {
+    t.regex(await service.line(), /^adder-\d+ registered: 201$/);
+    let healthy: unknown;
+    do {
+      const answer: unknown = await (await fetch(`${hub.url}/services?name=adder&status=healthy`)).json();
+      healthy = (answer as { services: unknown[] }).services[0];
+    } while (healthy === undefined);
+    const invoked = await post(`${hub.url}/services/adder/invoke`, { method: 'add', data: { a: 1, b: 2 } });
+    t.like(invoked, { result: { sum: 3 }, attempts: 1 });
+    await service.stop();
+    t.like(await (await fetch(`${hub.url}/services`)).json(), { services: { length: 0 } });
+  } finally {
+    await service.stop();
+    await hub.close();
+  }
+});
+
+test('examples/subscriber.ts › gets what was and what comes, and after a restart what it has not seen', async (t) => {
+  const hub = await openHub();
+  const folder = await mkdtemp(join(tmpdir(), 'nexus-example-'));
+  const args = ['orders.>', join(folder, 'position'), `${hub.url.replace('http', 'ws')}/ws`];
+  const publish = (payload: number) => post(`${hub.url}/events/orders.created`, { payload });
+  await publish(1);
+  let subscriber = run('subscriber.ts', ...args);
+  try {
+    t.is(await subscriber.line(), 'orders.created 1');
+    const { position } = (await publish(2)) as { readonly position: string };
+    t.is(await subscriber.line(), 'orders.created 2');
+    while ((await readFile(join(folder, 'position'), 'utf8')) !== position) await setImmediate();
+    await subscriber.stop();
+    await publish(3);
+    subscriber = run('subscriber.ts', ...args);
+    t.is(await subscriber.line(), 'orders.created 3');
+  } finally {
+    await subscriber.stop();
+    await hub.close();
+    await rm(folder, { recursive: true });
+  }
+});
