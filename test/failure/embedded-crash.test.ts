@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import type { StreamId } from '../../domain/event.ts';
+import { isLong } from '../support/skip.ts';
 import { type Acknowledged, checkLog, startWriter } from './embedded-rounds.ts';
 
-const rounds = process.env.NEXUS_LONG === '1' ? 50 : 3;
+const rounds = isLong ? 50 : 3;
 
 /** Some acknowledgements after which the process is killed: a moment that no clock decides. */
 const moment = (round: number): number => 200 + ((round * 7_919) % 5_000);

@@ -3,11 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { skipped } from '../support/skip.ts';
+import { isLong, skipped } from '../support/skip.ts';
 import { checkLog, startWriter, type Writer } from './embedded-rounds.ts';
 
-const long = process.env.NEXUS_LONG === '1';
-const nth = long ? Array.from({ length: 30 }, (_, index) => index + 1) : [2, 7, 20];
+const nth = isLong ? Array.from({ length: 30 }, (_, index) => index + 1) : [2, 7, 20];
 
 /** Why faults cannot be injected into a process here, or undefined when they can. */
 const whyNot = (): string | undefined => {

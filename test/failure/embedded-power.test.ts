@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { openEmbeddedLog } from '../../src/log/embedded.ts';
-import { skipped } from '../support/skip.ts';
+import { isLong, skipped, skippedUnlessLong } from '../support/skip.ts';
 import { type Acknowledged, checkLog, startWriter } from './embedded-rounds.ts';
 import { type LoopDisk, mountLoopDisk, whyNoLoopDisk } from './loop-disk.ts';
 
 const rounds = 20;
 
-const reason =
-  process.env.NEXUS_LONG === '1' ? whyNoLoopDisk() : 'a long test: set NEXUS_LONG=1 and run it as root';
+const reason = isLong ? whyNoLoopDisk() : undefined;
 
 /** 64 writers until so many are acknowledged, then no power; answers what was acknowledged before. */
 const writeUntilCut = async (disk: LoopDisk, count: number, noSync: boolean): Promise<Acknowledged[]> => {
@@ -49,6 +48,7 @@ const lostIn = async (directory: string, acknowledged: readonly Acknowledged[]):
 };
 
 test.serial('power cut › with 64 writers loses no acknowledged event', async (t) => {
+  if (!isLong) return skippedUnlessLong(t, t.title);
   if (reason !== undefined) return skipped(t, t.title, reason);
   t.timeout(900_000);
   const disk = mountLoopDisk(512);
@@ -62,6 +62,7 @@ test.serial('power cut › with 64 writers loses no acknowledged event', async (
 });
 
 test.serial('power cut › its control: without fsync it loses', async (t) => {
+  if (!isLong) return skippedUnlessLong(t, t.title);
   if (reason !== undefined) return skipped(t, t.title, reason);
   t.timeout(900_000);
   const disk = mountLoopDisk(512);
