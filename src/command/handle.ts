@@ -6,6 +6,7 @@ import {
   type NewMetadata,
   type StreamId,
 } from '../../domain/event.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { newId } from '../ids.ts';
 import type { Appended, EventLog, Expected } from '../log/event-log.ts';
 import { roughBytes } from '../rough-bytes.ts';
@@ -41,7 +42,7 @@ export type HandleOptions = {
   readonly expectedRevision?: number;
   /**
    * Ids of the events by index, told from the caller's own id of the command: the same command again finds the events that
-   * it has made, among the newest 1,000 of the stream.
+   * it has made, among the newest 1,000 of the stream, or fewer where they are large (32 MiB).
    */
   readonly eventId?: (index: number) => string;
 };
@@ -58,26 +59,27 @@ const maxCached = 4_096;
 /** A state that is larger than this is read again rather than kept. */
 const maxCachedBytes = 16_384;
 const pageEvents = 1_000;
+const firstLookEvents = 32;
+const maxLookBytes = 32 * 1_048_576;
 
 /**
  * The only writer: load, decide, append with the revision that was decided on (docs/adr/0011-command-handler.md).
  *
- * Commands on one stream are pipelined: each decides on the state that the appends before it will make, so a hot
- * stream is bound by the group commit, not by one commit per command. An accepted decision is checked by its append;
+ * Commands on one stream are pipelined where this process is the only writer: each decides on the state that the
+ * appends before it will make, so a hot stream is bound by the group commit, not by one commit per command. On a log
+ * that other nodes write to as well, each waits for the one before. An accepted decision is checked by its append;
  * a refusal is told only once the state that it rests on is known to be, or to have been after the command came, the log's.
  */
 export const createHandler = (log: EventLog) => {
-  const cache = new Map<StreamId, Known<unknown>>();
+  const cache = new BoundedMap<StreamId, Known<unknown>>(maxCached);
+  /**
+   * Other nodes may write to the same streams: when an append under way gives way to one of theirs, theirs has the
+   * very revision that a decision on top of it would expect, and the log would take what nobody decided.
+   */
+  const isShared = log.kind !== 'embedded';
 
   const remember = (stream: StreamId, known: Known<unknown>): void => {
-    cache.delete(stream);
     cache.set(stream, known);
-    if (cache.size > maxCached) {
-      for (const oldest of cache.keys()) {
-        cache.delete(oldest);
-        break;
-      }
-    }
   };
 
   const forget = (stream: StreamId, known: Known<unknown>): void => {
@@ -134,12 +136,23 @@ export const createHandler = (log: EventLog) => {
     stream: StreamId,
     eventId: (index: number) => string,
   ): Promise<readonly LogEvent[] | undefined> => {
-    const newest = await log.readStream(stream, { direction: 'backwards', limit: pageEvents });
-    const first = newest.findIndex(({ id }) => id === eventId(0));
-    if (first < 0) return undefined;
-    const behind = newest.slice(0, first + 1).toReversed();
-    const end = behind.findIndex(({ id }, index) => id !== eventId(index));
-    return end < 0 ? behind : behind.slice(0, end);
+    const newest: LogEvent[] = [];
+    let bytes = 0;
+    for (let limit = firstLookEvents; ; limit *= 4) {
+      const from = newest.at(-1)?.revision;
+      if (from === 0) return undefined;
+      const page = await log.readStream(stream, {
+        direction: 'backwards',
+        limit: Math.min(limit, pageEvents - newest.length),
+        ...(from === undefined ? {} : { from: asRevision(from - 1) }),
+      });
+      for (const event of page) {
+        newest.push(event);
+        if (event.id === eventId(0)) return ofCommand(newest.toReversed(), eventId);
+        bytes += roughBytes(event.data, maxLookBytes);
+      }
+      if (page.length === 0 || newest.length >= pageEvents || bytes >= maxLookBytes) return undefined;
+    }
   };
 
   /** True when the log's newest revision is, or was after the command came, the one that the decision rests on. */
@@ -196,7 +209,10 @@ export const createHandler = (log: EventLog) => {
     }
   };
 
-  /** The commands with an id of the caller's that are under way, by their first event's id: the same one waits. */
+  /**
+   * The commands with an id of the caller's that are under way, by their first event's id: the same one waits. On a
+   * shared log by their stream: between the look for the id and the append another one would make it conflict.
+   */
   const underWay = new Map<string, Promise<unknown>>();
 
   const alone = async <Value>(id: string, work: () => Promise<Value>): Promise<Value> => {
@@ -229,10 +245,19 @@ export const createHandler = (log: EventLog) => {
       return ids[index];
     };
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-      const known = load(handled, stream);
-      // Looked for behind the load: what is written in between makes the append conflict, and the next look finds it.
-      const recorded = options.eventId === undefined ? undefined : await earlier(stream, options.eventId);
-      if (recorded !== undefined) return { outcome: 'repeated', recorded };
+      let known = load(handled, stream);
+      // Nothing is awaited between this load and the append, so of those that wait the first one goes on alone.
+      while (isShared && known.commit !== undefined) {
+        await known.commit;
+        known = load(handled, stream);
+      }
+      if (options.eventId !== undefined) {
+        // Looked for behind the load: what another node writes in between makes the append conflict, and the next look
+        // finds it. Of this process's own commands none has the same id meanwhile.
+        const recorded = await earlier(stream, options.eventId);
+        if (recorded !== undefined) return { outcome: 'repeated', recorded };
+        if (!isShared) known = load(handled, stream);
+      }
       const { expectedRevision } = options;
       if (expectedRevision !== undefined && expectedRevision !== known.revision) {
         if (await confirmed(stream, known)) {
@@ -272,7 +297,8 @@ export const createHandler = (log: EventLog) => {
       options: HandleOptions,
     ): Promise<Outcome<Event, Rejection>> => {
       const work = () => decideAndAppend(handled, stream, command, options);
-      return options.eventId === undefined ? work() : alone(options.eventId(0), work);
+      if (options.eventId === undefined) return work();
+      return alone(isShared ? stream : options.eventId(0), work);
     },
 
     /** Appends events whose decision rests on no state: nothing is loaded, and the revision is whatever it is. */
@@ -286,6 +312,12 @@ export const createHandler = (log: EventLog) => {
 };
 
 export type Handler = ReturnType<typeof createHandler>;
+
+/** Of events in order the first of which is a command's: those that are. */
+const ofCommand = (events: readonly LogEvent[], eventId: (index: number) => string): readonly LogEvent[] => {
+  const end = events.findIndex(({ id }, index) => id !== eventId(index));
+  return end < 0 ? events : events.slice(0, end);
+};
 
 const newEvent = (
   event: { readonly id: string; readonly type: string; readonly data: unknown },

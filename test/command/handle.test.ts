@@ -6,6 +6,7 @@ import { asRevision, type Json, type LogEvent, type NewMetadata, streamId } from
 import { stateDecider } from '../../domain/state/decider.ts';
 import type { StateCommand, StateEvent, StateRejection, StateState } from '../../domain/state/state.ts';
 import { createHandler, type Handled } from '../../src/command/handle.ts';
+import { newId } from '../../src/ids.ts';
 import { openEmbeddedLog } from '../../src/log/embedded.ts';
 import { type EventLog, LogError } from '../../src/log/event-log.ts';
 
@@ -155,6 +156,59 @@ test(
     );
   },
 );
+
+test(
+  'handle › where another node writes too, nothing is decided on an append that gives way to its event',
+  withLog,
+  async (t, log) => {
+    const there = createHandler(log);
+    await there.handle(unknown, stream, put('kept'), { metadata });
+    let overtake = true;
+    let order: Promise<unknown> = Promise.resolve();
+    const shared: EventLog = {
+      ...log,
+      kind: 'redis',
+      append: (...append) => {
+        const turn = order.then(async () => {
+          if (overtake) {
+            overtake = false;
+            await there.handle(unknown, stream, { type: 'DeleteState' }, { metadata });
+          }
+          return log.append(...append);
+        });
+        order = turn.catch(() => undefined);
+        return turn;
+      },
+    };
+    const { handle } = createHandler(shared);
+    const replaced = handle(unknown, stream, put('new'), { metadata });
+    // There is a key to delete only once the write above has come to be, behind the other node's deletion.
+    const deleted = handle(unknown, stream, { type: 'DeleteState' }, { metadata });
+    t.is((await replaced).outcome, 'done');
+    t.is((await deleted).outcome, 'done');
+    const types = (await log.readStream(stream, { limit: 10 })).map(({ type }) => type);
+    t.deepEqual(types, ['StateSet', 'StateDeleted', 'StateSet', 'StateDeleted']);
+  },
+);
+
+for (const kind of ['embedded', 'redis'] as const) {
+  test(
+    `handle › 100 commands at once on one stream of ${kind}, each with an id of its own, are all done once`,
+    withLog,
+    async (t, log) => {
+      const { handle } = createHandler({ ...log, kind });
+      const commandIds = Array.from({ length: 100 }, () => newId());
+      const twice = [...commandIds, ...commandIds];
+      const outcomes = await Promise.all(
+        twice.map((id, value) => handle(unknown, stream, put(value), { metadata, eventId: () => id })),
+      );
+      t.is(outcomes.filter(({ outcome }) => outcome === 'done').length, 100);
+      t.is(outcomes.filter(({ outcome }) => outcome === 'repeated').length, 100);
+      const ids = (await log.readStream(stream, { limit: 1_000 })).map(({ id }) => id);
+      t.deepEqual(ids.toSorted(), commandIds.toSorted());
+    },
+  );
+}
 
 test('handle › the caller’s own expected revision is compared with the log’s', withLog, async (t, log) => {
   const { handle } = createHandler(log);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import jwt from 'jsonwebtoken';
-import { BoundedMap } from '../../src/gateway/limits/bounded-map.ts';
+import { BoundedMap } from '../../src/bounded-map.ts';
 import { openHub } from '../support/hub.ts';
 import { type Answer, call } from './client.ts';
 

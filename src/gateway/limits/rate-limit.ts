@@ -1,9 +1,9 @@
 import type { Context as KoaContext, Middleware, Next } from 'koa';
 import ratelimit from 'koa-ratelimit';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { ProblemError, problem } from '../../errors.ts';
 import type { RequestContext, RequestState } from '../context.ts';
-import { BoundedMap } from './bounded-map.ts';
 
 /** What koa-ratelimit keeps of a client: `reset` in seconds since 1970. */
 type Window = { readonly remaining: number; readonly reset: number; readonly total: number };
