@@ -1,5 +1,12 @@
 import { allows } from '../../domain/access.ts';
-import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
+import {
+  asRevision,
+  type Json,
+  type NewMetadata,
+  type Position,
+  type StreamId,
+  streamId,
+} from '../../domain/event.ts';
 import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
@@ -10,6 +17,7 @@ import {
   isCommandType,
   requirementOf,
 } from '../command/catalog.ts';
+import { createCommandIds } from '../command/command-ids.ts';
 import type { HandleOptions, Handler } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
@@ -21,6 +29,7 @@ import type { Parts } from './parts.ts';
 import {
   explainService,
   explainState,
+  mismatch,
   mismatchOf,
   receiptsOf,
   receiptsOfRecorded,
@@ -34,11 +43,31 @@ const ownReadModelsMs = 5_000;
 
 type Done = Omit<CommandDone, 'commandId' | 'type'>;
 
-type Call = { readonly context: Context; readonly options: HandleOptions };
+type Call = {
+  readonly context: Context;
+  readonly metadata: NewMetadata;
+  readonly expectedRevision?: number;
+  readonly commandId?: string;
+};
+
+/** The same command again makes events of the same ids on a stream, and finds those that are there. */
+const optionsOf = (
+  { context, metadata, expectedRevision, commandId }: Call,
+  stream: StreamId,
+): HandleOptions => ({
+  metadata,
+  ...given({ expectedRevision }),
+  ...(commandId === undefined
+    ? {}
+    : {
+        eventId: (index: number) => idOf('command', context.subject.id, commandId, stream, String(index)),
+      }),
+});
 
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
   const { log, runner, registry, node, clock } = parts;
+  const commandIds = createCommandIds();
 
   const metadataOf = (
     context: Context,
@@ -57,14 +86,14 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const service = async (
     id: string,
     command: ServiceCommand,
-    { options }: Call,
+    call: Call,
   ): Promise<Result<Done & { readonly document: ServiceDocument }>> => {
     const stream = streamId('service', id);
+    const options = optionsOf(call, stream);
     const outcome = await handler.handle(deciders.service, stream, command, options);
     if (outcome.outcome === 'repeated') {
-      const { commandId, commandHash } = options.metadata;
-      const mismatch = mismatchOf(outcome.recorded[0], commandId, commandHash);
-      if (mismatch !== undefined) return mismatch;
+      const refused = mismatchOf(outcome.recorded[0], call.metadata);
+      if (refused !== undefined) return refused;
     } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
       return refusalOf(outcome, stream, explainService(id));
     }
@@ -88,13 +117,13 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     });
   };
 
-  const state = async (key: string, command: StateCommand, { options }: Call): Promise<Result<Done>> => {
+  const state = async (key: string, command: StateCommand, call: Call): Promise<Result<Done>> => {
     const stream = streamId('state', key);
+    const options = optionsOf(call, stream);
     const outcome = await handler.handle(deciders.state, stream, command, options);
     if (outcome.outcome === 'repeated') {
-      const { commandId, commandHash } = options.metadata;
-      const mismatch = mismatchOf(outcome.recorded[0], commandId, commandHash);
-      if (mismatch !== undefined) return mismatch;
+      const refused = mismatchOf(outcome.recorded[0], call.metadata);
+      if (refused !== undefined) return refused;
     } else if (outcome.outcome !== 'done') {
       if (outcome.outcome === 'unchanged')
         return fault(problem('internal', `${command.type} decided on nothing`));
@@ -136,9 +165,10 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       }),
     );
 
-  const publish = async (data: CommandData<'PublishMessage'>, { options }: Call): Promise<Result<Done>> => {
+  const publish = async (data: CommandData<'PublishMessage'>, call: Call): Promise<Result<Done>> => {
     const { topic, payload, priority, key, headers, deliverAt, ttlMs } = data;
     const stream = streamId('topic', topic);
+    const options = optionsOf(call, stream);
     // A message's id is the event's, so that a repeated messageId is found by the log itself.
     const id =
       data.messageId === undefined
@@ -175,9 +205,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const [place] = appended.events;
     if (appended.duplicate && place !== undefined && options.eventId !== undefined) {
       const [recorded] = await log.readStream(stream, { from: place.revision, limit: 1 });
-      const { commandId, commandHash } = options.metadata;
-      const mismatch = mismatchOf(recorded, commandId, commandHash);
-      if (mismatch !== undefined) return mismatch;
+      const refused = mismatchOf(recorded, call.metadata);
+      if (refused !== undefined) return refused;
     }
     const position = place?.position ?? log.start;
     return ok({
@@ -195,7 +224,9 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     switch (command.type) {
       case 'RegisterService': {
         // Told from the command's own id, when it has one, so that the same command names the same service.
-        const { id = call.options.eventId?.(0) ?? newId(), ...fields } = command.data;
+        const { commandId } = call;
+        const ownId = () => (commandId === undefined ? newId() : idOf('service', subject.id, commandId));
+        const { id = ownId(), ...fields } = command.data;
         return service(id, { type: 'RegisterService', id, fields, actor }, call);
       }
       case 'UpdateService': {
@@ -231,6 +262,21 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     }
   };
 
+  const runOnce = async (
+    command: Command,
+    { commandId, data, expectedRevision }: CommandInput,
+    context: Context,
+  ): Promise<Result<Done>> => {
+    const call = { context, ...given({ expectedRevision }) };
+    if (commandId === undefined) return run(command, { ...call, metadata: metadataOf(context) });
+    const hash = digestOf(JSON.stringify([command.type, data]));
+    const metadata = metadataOf(context, { id: commandId, hash });
+    const done = await commandIds.claim(idOf(context.subject.id, commandId), hash, () =>
+      run(command, { ...call, metadata, commandId }),
+    );
+    return done ?? mismatch(commandId);
+  };
+
   /** Checks, authorises and runs a command. A refusal is a value; broken infrastructure throws `LogError`. */
   const execute = async (input: CommandInput, context: Context): Promise<Result<CommandDone>> => {
     const { type } = input;
@@ -248,24 +294,11 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const command = { type, data: data.value } as Command;
     const denied = demand(context, requirementOf(command));
     if (denied !== undefined) return denied;
-    const { commandId, expectedRevision } = input;
-    const options: HandleOptions = {
-      metadata: metadataOf(
-        context,
-        commandId === undefined
-          ? undefined
-          : { id: commandId, hash: digestOf(JSON.stringify([type, input.data])) },
-      ),
-      ...(expectedRevision === undefined ? {} : { expectedRevision }),
-      ...(commandId === undefined
-        ? {}
-        : { eventId: (index: number) => idOf('command', context.subject.id, commandId, String(index)) }),
-    };
-    const done = await run(command, { context, options });
+    const done = await runOnce(command, input, context);
     if (!done.ok) return done;
     const { events, position, result, created, duplicate } = done.value;
     return ok({
-      commandId: commandId ?? events[0]?.id ?? newId(),
+      commandId: input.commandId ?? events[0]?.id ?? newId(),
       type,
       events,
       position,
@@ -280,7 +313,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const actor = { subject: 'system', admin: true };
     const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
     const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, actor };
-    return service(id, command, { context, options: { metadata: metadataOf(context) } });
+    return service(id, command, { context, metadata: metadataOf(context) });
   };
 
   return { execute, changeStatus };

@@ -1,4 +1,4 @@
-import type { LogEvent, StreamId } from '../../domain/event.ts';
+import type { LogEvent, NewMetadata, StreamId } from '../../domain/event.ts';
 import type { ServiceRejection } from '../../domain/service/service.ts';
 import type { StateRejection } from '../../domain/state/state.ts';
 import type { Outcome } from '../command/handle.ts';
@@ -71,12 +71,18 @@ export const explainState =
 export const receiptsOfRecorded = (recorded: readonly LogEvent[]): readonly EventReceipt[] =>
   recorded.map(({ id, type, stream, revision, position }) => ({ id, type, stream, revision, position }));
 
-/** The refusal of a command whose id came before with another input, or undefined when it is the same command. */
-export const mismatchOf = (
-  recorded: LogEvent | undefined,
-  commandId: string | undefined,
-  hash: string | undefined,
-) =>
-  recorded === undefined || recorded.metadata.commandHash === hash
+export const mismatch = (commandId: string) =>
+  fault(problem('idempotency_mismatch', 'this command id was used with another input', { commandId }));
+
+/**
+ * The refusal of a command whose id came before with another input, or undefined: it is the same command, or what was
+ * recorded is another one's (a message that is repeated by its own id).
+ */
+export const mismatchOf = (recorded: LogEvent | undefined, own: NewMetadata) => {
+  const { commandId, commandHash } = own;
+  return commandId === undefined ||
+    recorded?.metadata.commandId !== commandId ||
+    recorded.metadata.commandHash === commandHash
     ? undefined
-    : fault(problem('idempotency_mismatch', 'this command id was used with another input', { commandId }));
+    : mismatch(commandId);
+};

@@ -63,6 +63,49 @@ for (const [type, command] of Object.entries(commands)) {
   );
 }
 
+test(
+  'command id › one that was used for one stream is refused for another, and is free again after a refusal',
+  withHub,
+  async (t, hub) => {
+    const run = async (type: string, data: object, commandId: string) => {
+      const result = await hub.core.execute({ type, data, commandId }, context);
+      return result.ok ? 'done' : result.problem.code;
+    };
+    const service = { name: 'math', version: '1.0.0', host: '127.0.0.1', port: 9_000 };
+    t.is(await run('SetState', { key: 'a', value: 1 }, 'state'), 'done');
+    t.is(await run('SetState', { key: 'b', value: 1 }, 'state'), 'idempotency_mismatch');
+    t.is(await run('RegisterService', { ...service, id: 's1' }, 'service'), 'done');
+    t.is(await run('RegisterService', { ...service, id: 's2' }, 'service'), 'idempotency_mismatch');
+    t.is(await run('PublishMessage', { topic: 'a', payload: 1, messageId: '1' }, 'message'), 'done');
+    t.is(
+      await run('PublishMessage', { topic: 'a', payload: 2, messageId: '2' }, 'message'),
+      'idempotency_mismatch',
+    );
+    t.is(await run('DeleteState', { key: 'none' }, 'refused'), 'not_found');
+    t.is(await run('DeleteState', { key: 'a' }, 'refused'), 'done');
+  },
+);
+
+test(
+  'message id › one that came without a command id gives the first answer to a command that has one',
+  withHub,
+  async (t, hub) => {
+    const publish = (commandId?: string) =>
+      hub.core.execute(
+        {
+          type: 'PublishMessage',
+          data: { topic: 'a', payload: 1, messageId: 'm' },
+          ...(commandId === undefined ? {} : { commandId }),
+        },
+        context,
+      );
+    const first = await publish();
+    const again = await publish('key');
+    t.true(first.ok && again.ok && again.value.duplicate);
+    if (first.ok && again.ok) t.deepEqual(again.value.result, first.value.result);
+  },
+);
+
 test('command id › the same id of another subject is another command', withHub, async (t, hub) => {
   const input = { type: 'SetState', data: { key: 'k', value: 1 }, commandId: 'once' };
   await hub.core.execute(input, context);
