@@ -105,15 +105,12 @@ export const createAppender = (options: AppenderOptions): Append => {
 
   const standingOf = (head: Head, id: string): Standing | undefined => {
     if (tail.ids.isNew(id)) return undefined;
-    const place = tail.ids.placeOf(id);
-    if (place !== undefined) {
+    for (const place of tail.ids.placesOf(id)) {
       const revision = revisionAt(head, place);
       if (revision >= 0) return { revision, place };
     }
-    const stored = store.findId(id);
-    return stored !== undefined && stored.streamHash === head.hash && stored.revision <= head.revision
-      ? stored
-      : undefined;
+    const stored = store.findId(id, head.hash);
+    return stored !== undefined && stored.revision <= head.revision ? stored : undefined;
   };
 
   const standing = (head: Head, encoded: readonly EncodedEvent[]): Standing[] | undefined => {

@@ -18,8 +18,9 @@ const headerBytes = 8;
 const idBytes = 36;
 const entryBytes = 20;
 
-type BucketKey = [bucket: string, flush: number];
-export type IdDatabase = Database<Buffer, BucketKey | string>;
+/** Bucket and flush of a block, or id and stream's hash of a single one. */
+type IdKey = [text: string, number: number];
+export type IdDatabase = Database<Buffer, IdKey>;
 
 export const isTimeOrdered = (id: string): boolean => id.charCodeAt(14) === 0x37;
 
@@ -41,20 +42,17 @@ const encodeEntries = (entries: readonly IdEntry[]): Buffer => {
   return sealBlock(block);
 };
 
-const findIn = (block: Buffer, id: string): IdPlace | undefined => {
+const findIn = (block: Buffer, id: string, streamHash: number): IdPlace | undefined => {
   const count = block.readUInt32LE(4);
   const end = headerBytes + count * idBytes;
-  let found = block.indexOf(id, headerBytes, 'latin1');
-  while (found >= 0 && found < end && (found - headerBytes) % idBytes !== 0) {
+  for (let found = block.indexOf(id, headerBytes, 'latin1'); found >= 0 && found < end; ) {
+    const at = end + ((found - headerBytes) / idBytes) * entryBytes;
+    if ((found - headerBytes) % idBytes === 0 && block.readUInt32LE(at + 16) === streamHash) {
+      return { place: block.readDoubleLE(at), revision: block.readDoubleLE(at + 8), streamHash };
+    }
     found = block.indexOf(id, found + 1, 'latin1');
   }
-  if (found < 0 || found >= end) return undefined;
-  const at = end + ((found - headerBytes) / idBytes) * entryBytes;
-  return {
-    place: block.readDoubleLE(at),
-    revision: block.readDoubleLE(at + 8),
-    streamHash: block.readUInt32LE(at + 16),
-  };
+  return undefined;
 };
 
 /** Writes the ids of one flush; call it inside the flush's transaction. `flush` tells its blocks from others. */
@@ -62,7 +60,7 @@ export const putIds = (database: IdDatabase, entries: readonly IdEntry[], flush:
   const buckets = new Map<string, IdEntry[]>();
   for (const entry of entries) {
     if (!isTimeOrdered(entry.id)) {
-      database.put(entry.id, encodeEntries([entry]));
+      database.put([entry.id, entry.streamHash], encodeEntries([entry]));
       continue;
     }
     const bucket = bucketOf(entry.id);
@@ -74,15 +72,20 @@ export const putIds = (database: IdDatabase, entries: readonly IdEntry[], flush:
 };
 
 /** @throws {LogError} `log_corrupt` */
-export const findId = (database: IdDatabase, id: string, directory: string): IdPlace | undefined => {
+export const findId = (
+  database: IdDatabase,
+  id: string,
+  streamHash: number,
+  directory: string,
+): IdPlace | undefined => {
   if (!isTimeOrdered(id)) {
-    const block = database.get(id);
-    return block === undefined ? undefined : findIn(checkBlock(block, directory), id);
+    const block = database.get([id, streamHash]);
+    return block === undefined ? undefined : findIn(checkBlock(block, directory), id, streamHash);
   }
-  const start: BucketKey = [bucketOf(id), 0];
-  const end: BucketKey = [bucketOf(id), Number.MAX_SAFE_INTEGER];
+  const start: IdKey = [bucketOf(id), 0];
+  const end: IdKey = [bucketOf(id), Number.MAX_SAFE_INTEGER];
   for (const { value } of database.getRange({ start, end })) {
-    const found = findIn(checkBlock(value, directory), id);
+    const found = findIn(checkBlock(value, directory), id, streamHash);
     if (found !== undefined) return found;
   }
   return undefined;

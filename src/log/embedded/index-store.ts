@@ -24,7 +24,8 @@ export type IndexStore = {
   readonly greatestId: string;
   readonly streams: Omit<StreamIndex, 'put' | 'drop'>;
   readonly kinds: Omit<KindIndex, 'put' | 'drop'>;
-  findId(id: string): IdPlace | undefined;
+  /** The event with this id in the stream of that hash. */
+  findId(id: string, streamHash: number): IdPlace | undefined;
   write(flush: Flush, nowMs: number): Promise<void>;
   /** Forgets the revisions of each stream below its number. */
   dropRevisions(streams: ReadonlyMap<StreamId, number>): Promise<void>;
@@ -123,9 +124,9 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
     get greatestId() {
       return meta.greatestId;
     },
-    findId(id) {
+    findId(id, streamHash) {
       if (isTimeOrdered(id) && id > meta.greatestId) return undefined;
-      return findId(current(), id, directory) ?? findId(former(), id, directory);
+      return findId(current(), id, streamHash, directory) ?? findId(former(), id, streamHash, directory);
     },
     async write(flush, nowMs) {
       const entries = entriesOf(flush);

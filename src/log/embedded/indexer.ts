@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogEvent } from '../../../domain/event.ts';
 import { LogError } from '../event-log.ts';
+import { inspectDataFile } from './data-file.ts';
 import { type IndexStore, openIndexStore } from './index-store.ts';
 import { placeOf, sequenceAt } from './place.ts';
 import { eventsIn, type Record } from './record.ts';
@@ -45,7 +46,10 @@ const waitFactor = 4;
 
 const openStore = async (options: IndexerOptions): Promise<IndexStore> => {
   const { directory, records } = options;
-  if (existsSync(join(directory, condemnedFile))) rmSync(directory, { recursive: true, force: true });
+  const dataFile = inspectDataFile(directory);
+  if (dataFile === 'blank' || dataFile === 'foreign' || existsSync(join(directory, condemnedFile))) {
+    rmSync(directory, { recursive: true, force: true });
+  }
   const open = async (): Promise<IndexStore | undefined> => {
     mkdirSync(directory, { recursive: true });
     const store = await openIndexStore({

@@ -110,9 +110,9 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
         const at = sequenceIn(record, slot);
         if (at <= sequence) continue;
         if (at > head) return { events, last, ended: true };
-        if (events.length === limit) return { events, last, ended: false };
         take(record, slot, events, decoded);
         last = at;
+        if (events.length === limit) return { events, last, ended: last >= head };
       }
     }
     return { events, last, ended: true };
@@ -126,9 +126,9 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
       for (let slot = record.count - 1; slot >= 0; slot--) {
         const at = sequenceIn(record, slot);
         if (at >= sequence) continue;
-        if (events.length === limit) return { events, last, ended: false };
         take(record, slot, events, decoded);
         last = at;
+        if (events.length === limit) return { events, last, ended: last === 1 };
       }
     }
     return { events, last, ended: true };
@@ -165,7 +165,7 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
     let last = sequence;
     for (;;) {
       const wanted = options.limit - events.length;
-      if (wanted === 0) return { events, last, ended: false };
+      if (wanted === 0) return { events, last, ended: !backwards && last >= durable() };
       const places = placesOf(kinds, last, backwards, wanted);
       fetch(places, (event, place) => {
         // A place whose event is gone was scavenged just before the index could be told.
@@ -192,10 +192,10 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
     const { events } = found;
     if (backwards) {
       const position = found.ended ? (events.length > 0 ? 0 : (given ?? 0)) : found.last;
-      return { events, position: positionOf(position), more: !found.ended && found.last > 1 };
+      return { events, position: positionOf(position), more: !found.ended };
     }
     const position = found.ended ? Math.max(newest, sequence) : found.last;
-    return { events, position: positionOf(position), more: !found.ended && found.last < newest };
+    return { events, position: positionOf(position), more: !found.ended };
   };
 
   return {

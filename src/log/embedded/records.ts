@@ -1,5 +1,9 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { asStreamId, type StreamId } from '../../../domain/event.ts';
+import { LogError } from '../event-log.ts';
+import { inspectDataFile } from './data-file.ts';
 import { lastSequenceOf, openRecord, type Record, recordedAtMsOf, type Source } from './record.ts';
 import { createTransact } from './transact.ts';
 
@@ -78,6 +82,11 @@ const decodeMark = (buffer: Buffer): Mark => ({
 
 export const openRecords = (options: RecordsOptions, makeLogId: () => string): Records => {
   const source: Source = { directory: options.directory };
+  const dataFile = inspectDataFile(options.directory);
+  if (dataFile === 'blank') rmSync(join(options.directory, 'data.mdb'));
+  if (dataFile === 'foreign') {
+    throw new LogError('log_corrupt', `the records in ${options.directory} are no database`, source);
+  }
   // lmdb's types lack safeRestore. Why these settings: docs/adr/0003-embedded-log.md.
   const settings: RootDatabaseOptionsWithPath & { readonly safeRestore: boolean } = {
     path: options.directory,

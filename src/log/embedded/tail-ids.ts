@@ -6,7 +6,8 @@ export type TailIds = {
   /** True for an id that this log has certainly never seen; false says nothing. */
   isNew(id: string): boolean;
   add(id: string, place: Place): void;
-  placeOf(id: string): Place | undefined;
+  /** Places of the events with this id: one per stream that has it. */
+  placesOf(id: string): readonly Place[];
   at(sequence: number): string | undefined;
   readonly size: number;
   readonly firstSequence: number;
@@ -22,7 +23,8 @@ export const createTailIds = (firstSequence: number, greatestId: string): TailId
   // Time-ordered ids that come in ascending order need no map, and are known to be new at a glance: most do.
   let greatest = greatestId;
   let ascending: Place[] = [];
-  const others = new Map<string, Place>();
+  // Nearly always one place; several when the same id stands in several streams.
+  const others = new Map<string, Place | Place[]>();
 
   const idOf = (place: Place): string => ids[sequenceOf(place) - first] ?? '';
 
@@ -49,9 +51,16 @@ export const createTailIds = (firstSequence: number, greatestId: string): TailId
       if (isNew(id)) {
         greatest = id;
         ascending.push(place);
-      } else others.set(id, place);
+      } else {
+        const known = others.get(id);
+        others.set(id, known === undefined ? place : [known, place].flat());
+      }
     },
-    placeOf: (id) => others.get(id) ?? search(id),
+    placesOf(id) {
+      const ordered = search(id);
+      const other = others.get(id) ?? [];
+      return ordered === undefined ? [other].flat() : [ordered, other].flat();
+    },
     at: (sequence) => ids[sequence - first],
     get size() {
       return ids.length;
@@ -65,7 +74,11 @@ export const createTailIds = (firstSequence: number, greatestId: string): TailId
       if (others.size > 0) {
         for (let index = 0; index < count; index++) {
           const id = ids[index] ?? '';
-          if (sequenceOf(others.get(id) ?? Number.POSITIVE_INFINITY) <= sequence) others.delete(id);
+          const known = others.get(id);
+          if (known === undefined) continue;
+          const left = [known].flat().filter((place) => sequenceOf(place) > sequence);
+          if (left.length === 0) others.delete(id);
+          else others.set(id, left);
         }
       }
       ascending = ascending.slice(firstAtLeast(ascending, sequence + 1));
