@@ -40,6 +40,9 @@ export type EmbeddedLogOptions = {
 };
 
 const defaultMapBytes = 256 * 2 ** 30;
+/** The index keeps the ids of two days also of events that were scavenged. */
+const indexShare = 2;
+const minIndexMapBytes = 2 ** 30;
 const defaultReserveBytes = 64 * 2 ** 20;
 const defaultWatchdogMs = 2_000;
 const defaultFlushEvents = 16_384;
@@ -104,7 +107,7 @@ const assemble = async (
   const indexer = await openIndexer({
     records,
     directory: join(directory, 'index'),
-    mapSizeBytes: Math.max(options.mapSizeBytes ?? 0, defaultMapBytes),
+    mapSizeBytes: Math.max((options.mapSizeBytes ?? defaultMapBytes) * indexShare, minIndexMapBytes),
     flushEvents: options.flushEvents ?? defaultFlushEvents,
     flushAfterMs,
     now: clock,

@@ -89,7 +89,7 @@ const assertSame = async (
 const runAgainstModel = async (t: ExecutionContext, seed: number, steps: number): Promise<void> => {
   const random = createRandom(seed);
   const directory = temporaryFolder(t);
-  const options = { directory, flushEvents: [1, 7, 60, 16_384][random(4)] ?? 1 };
+  const options = { directory, mapSizeBytes: 2 ** 28, flushEvents: [1, 7, 60, 16_384][random(4)] ?? 1 };
   let log = await openEmbeddedLog(options);
   const streams = ['a-1', 'a-2', 'b-1', 'b-2', 'c'].map(asStreamId);
   const model: Model = { log: [], before: new Map() };

@@ -5,18 +5,21 @@ import { openEmbeddedLog } from '../../src/log/embedded.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { contractSuite } from './contract.ts';
 
+/** Many logs are open at once, and each reserves its address space. */
+const mapSizeBytes = 2 ** 28;
+
 /** Every capability, in a folder of its own; `flushEvents` decides how much of the index stands on disk. */
 const suite = (name: string, flushEvents: number): void => {
   contractSuite(
     name,
     async () => {
       const directory = mkdtempSync(join(tmpdir(), 'nexus-log-'));
-      let log: EventLog = await openEmbeddedLog({ directory, flushEvents });
+      let log: EventLog = await openEmbeddedLog({ directory, flushEvents, mapSizeBytes });
       return {
         log,
         reopen: async () => {
           await log.close();
-          log = await openEmbeddedLog({ directory, flushEvents });
+          log = await openEmbeddedLog({ directory, flushEvents, mapSizeBytes });
           return log;
         },
         close: async () => {
