@@ -51,6 +51,23 @@ export type Problem = {
 export const problem = (code: ErrorCode, detail: string, facts?: Record<string, unknown>): Problem =>
   facts === undefined ? { code, detail } : { code, detail, facts };
 
+/** Something is wrong at one place of the input. @param pointer JSON pointer (RFC 6901); empty for the whole. */
+export const invalidAt = (pointer: string, detail: string): Problem =>
+  problem('invalid', `${pointer === '' ? 'the input' : pointer.slice(1)} ${detail}`, {
+    errors: [{ pointer, detail }],
+  });
+
+/** The same fault of an input that stands at `base` in a larger one: its pointers begin there. */
+export const within = (base: string, found: Problem): Problem => {
+  const errors = found.facts?.errors;
+  if (found.code !== 'invalid' || !Array.isArray(errors)) return found;
+  const moved = errors.map((error: { readonly pointer: string }) => ({
+    ...error,
+    pointer: `${base}${error.pointer}`,
+  }));
+  return { ...found, facts: { ...found.facts, errors: moved } };
+};
+
 /** A `Problem` that has to cross code which knows only exceptions (Koa, graphql-js). */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
@@ -71,3 +88,5 @@ export const fault = (value: Problem): { readonly ok: false; readonly problem: P
   ok: false,
   problem: value,
 });
+/** `invalidAt` as a result. */
+export const invalid = (pointer: string, detail: string) => fault(invalidAt(pointer, detail));

@@ -1,7 +1,7 @@
 import type { Subject } from '../domain/access.ts';
 import type { Json, LogEvent, Position } from '../domain/event.ts';
-import type { Priority } from '../domain/message/message.ts';
 import type { ServiceDocument, TopicDocument } from '../projections/documents.ts';
+import type { MessageView, StateEntryView, StateVersionView } from '../projections/views.ts';
 import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
@@ -55,36 +55,11 @@ export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedA
   readonly lastSeenAt: string;
 };
 
-export type StateEntry = {
-  readonly key: string;
-  readonly value: Json;
-  readonly version: number;
-  readonly updatedAt: string;
-  readonly updatedBy: string;
-  readonly position: Position;
-};
+export type StateEntry = StateEntryView;
 
-export type StateVersion = {
-  readonly version: number;
-  readonly value: Json;
-  readonly deleted: boolean;
-  readonly updatedAt: string;
-  readonly updatedBy: string;
-  readonly eventId: string;
-  readonly position: Position;
-};
+export type StateVersion = StateVersionView;
 
-export type Message = {
-  readonly messageId: string;
-  readonly topic: string;
-  readonly payload: Json;
-  readonly priority: Priority;
-  readonly key?: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly publishedAt: string;
-  readonly publisher: string;
-  readonly position: Position;
-};
+export type Message = MessageView;
 
 /** Text of a position, an RFC 3339 time, or undefined for now. Anything else is `invalid`. */
 export type AsOf = string | undefined;

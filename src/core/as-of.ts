@@ -1,5 +1,5 @@
 import { type Position, parsePosition } from '../../domain/event.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { invalid, ok, type Result } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 
@@ -36,11 +36,7 @@ export const positionAt = async (log: EventLog, store: ReadStore, timeMs: number
 export const positionOf = (log: EventLog, name: string, text: string): Result<Position> => {
   const position = parsePosition(text);
   if (position !== undefined && position.length === log.start.length) return ok(position);
-  return fault(
-    problem('invalid', `${name} is not a position of this log`, {
-      errors: [{ pointer: `/${name}`, detail: `must be ${log.start.length} lower-case hex digits` }],
-    }),
-  );
+  return invalid(`/${name}`, `must be a position of this log: ${log.start.length} lower-case hex digits`);
 };
 
 /** What `asOf` names: a position, or the position at a time. */
@@ -52,14 +48,5 @@ export const resolveAsOf = async (
   const timeMs = parseTime(text);
   if (timeMs !== undefined) return ok(await positionAt(log, store, timeMs));
   if (parsePosition(text)?.length === log.start.length) return positionOf(log, 'asOf', text);
-  return fault(
-    problem('invalid', 'asOf is neither a position nor a time', {
-      errors: [
-        {
-          pointer: '/asOf',
-          detail: `must be a position (${log.start.length} hex digits) or an RFC 3339 time`,
-        },
-      ],
-    }),
-  );
+  return invalid('/asOf', `must be a position (${log.start.length} hex digits) or an RFC 3339 time`);
 };

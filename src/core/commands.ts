@@ -19,12 +19,12 @@ import {
 } from '../command/catalog.ts';
 import { createCommandIds } from '../command/command-ids.ts';
 import type { HandleOptions, Handler } from '../command/handle.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
 import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
-import { given } from './given.ts';
 import type { Parts } from './parts.ts';
 import {
   explainService,
@@ -234,8 +234,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const changes = given(fields);
         const changed = Object.keys(changes).length > 0;
         if ((status === undefined) === !changed) {
-          const detail = 'must be either a status (with a reason) or changed fields';
-          return fault(problem('invalid', `the update ${detail}`, { errors: [{ pointer: '', detail }] }));
+          return invalid('', 'must be either a status (with a reason) or changed fields');
         }
         return service(
           id,
@@ -281,12 +280,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const execute = async (input: CommandInput, context: Context): Promise<Result<CommandDone>> => {
     const { type } = input;
     if (!isCommandType(type)) {
-      const detail = `must be one of ${Object.keys(commandSchemas).join(', ')}`;
-      return fault(
-        problem('invalid', `there is no such command: the type ${detail}`, {
-          errors: [{ pointer: '/type', detail }],
-        }),
-      );
+      return invalid('/type', `must be a command: one of ${Object.keys(commandSchemas).join(', ')}`);
     }
     const data = validate(commandSchemas[type], input.data);
     if (!data.ok) return data;

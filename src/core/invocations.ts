@@ -3,9 +3,9 @@ import { isServiceId, isServiceName } from '../../domain/names.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import { heartbeatSchema, invokeSchema } from '../command/catalog.ts';
 import { fault, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Context, Invoked } from '../nexus-core.ts';
 import { demand } from './demand.ts';
-import { given } from './given.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 

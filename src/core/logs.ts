@@ -13,21 +13,18 @@ import {
 import { isPlainTopic, isTopicPattern, topicMatches } from '../../domain/names.ts';
 import type { TopicDocument } from '../../projections/documents.ts';
 import { messageOf } from '../../projections/views.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { isStreamName } from '../log/encode.ts';
 import { maxStreamBytes } from '../log/event-log.ts';
 import { firstRevisionAfter } from '../log/seek.ts';
 import type { Context, LogQuery, Message, Page } from '../nexus-core.ts';
 import { parseTime, positionAt, positionOf } from './as-of.ts';
-import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import { clampLimit, type Reads } from './reads.ts';
 
 const pageEvents = 1_000;
 /** Events that one request looks at: a filter that matches nothing ends with `more: true` and the position to go on from. */
 const maxScanned = 50_000;
-
-const invalid = (pointer: string, detail: string) =>
-  fault(problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] }));
 
 const patternRule = 'must be a topic, in which a segment may be * and the last one >';
 
@@ -59,11 +56,7 @@ export const streamRequirement = (stream: string): Requirement => {
   }
 };
 
-const isStreamName = (stream: string): boolean =>
-  stream.length > 0 &&
-  stream.isWellFormed() &&
-  Buffer.byteLength(stream) <= maxStreamBytes &&
-  !/\p{Cc}/u.test(stream);
+export const streamRule = `must be the name of a stream: a lower-case letter, and ${maxStreamBytes} bytes in all without control characters`;
 
 export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Reads) => {
   const { log, runner } = parts;
@@ -136,8 +129,8 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
     ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>> => {
       const pattern = options.topic ?? '>';
       if (!isTopicPattern(pattern)) return invalid('/topic', patternRule);
-      const denied = demand(context, { scope: 'events:read', topic: pattern });
-      if (denied !== undefined) return denied;
+      const allowed = await reads.allow(context, { scope: 'events:read', topic: pattern });
+      if (!allowed.ok) return allowed;
       const start = await startOf(options.after, options.from);
       if (!start.ok) return start;
       const limit = clampLimit(options.limit);
@@ -161,10 +154,9 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
     ): Promise<
       Result<{ readonly stream: string; readonly events: readonly LogEvent[]; readonly more: boolean }>
     > => {
-      if (!isStreamName(stream))
-        return invalid('/stream', `must be 1 to ${maxStreamBytes} bytes without control characters`);
-      const denied = demand(context, streamRequirement(stream));
-      if (denied !== undefined) return denied;
+      if (!isStreamName(stream)) return invalid('/stream', streamRule);
+      const allowed = await reads.allow(context, streamRequirement(stream));
+      if (!allowed.ok) return allowed;
       const limit = clampLimit(options.limit);
       const events = await log.readStream(asStreamId(stream), {
         ...(options.from === undefined ? {} : { from: asRevision(options.from) }),
@@ -181,8 +173,8 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
       query: LogQuery,
       context: Context,
     ): Promise<Result<Page<'events', LogEvent> & { readonly more: boolean }>> => {
-      const denied = demand(context, { scope: 'log:read' });
-      if (denied !== undefined) return denied;
+      const allowed = await reads.allow(context, { scope: 'log:read' });
+      if (!allowed.ok) return allowed;
       const { category, type, stream, correlationId } = query;
       if (category !== undefined && !categories.some((known) => known === category)) {
         return invalid('/category', `must be one of ${categories.join(', ')}`);

@@ -3,7 +3,7 @@ import type { Position } from '../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Context } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
-import { resolveAsOf } from './as-of.ts';
+import { positionOf, resolveAsOf } from './as-of.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 
@@ -24,6 +24,8 @@ export type ReadFrom = {
 };
 
 export type Reads = {
+  /** Authorises a read of the log itself, and waits for the context's `minPosition` as other reads do. */
+  allow(context: Context, requirement: Requirement): Promise<Result<undefined>>;
   /** Authorises, waits for the context's `minPosition` and for `asOf`, and gives what to read from. */
   begin(context: Context, requirement: Requirement, asOf?: string): Promise<Result<ReadFrom>>;
 };
@@ -39,21 +41,26 @@ export const createReads = ({ log, runner }: Pick<Parts, 'log' | 'runner'>): Rea
     );
   };
 
+  const caughtUp = async ({ minPosition }: Context): Promise<Result<undefined>> => {
+    if (minPosition === undefined) return ok(undefined);
+    const wanted = positionOf(log, 'X-Nexus-Min-Position', minPosition);
+    return wanted.ok ? wait(wanted.value) : wanted;
+  };
+
   return {
+    allow: async (context, requirement) => demand(context, requirement) ?? caughtUp(context),
     begin: async (context, requirement, asOfText) => {
       const denied = demand(context, requirement);
       if (denied !== undefined) return denied;
       if (!runner.ready) return fault(problem('not_ready', 'the read models are being rebuilt from the log'));
-      if (context.minPosition !== undefined) {
-        const reached = await wait(context.minPosition);
-        if (!reached.ok) return reached;
-      }
+      const reached = await caughtUp(context);
+      if (!reached.ok) return reached;
       let asOf: Position | undefined;
       if (asOfText !== undefined) {
         const resolved = await resolveAsOf(log, runner.store, asOfText);
         if (!resolved.ok) return resolved;
-        const reached = await wait(resolved.value);
-        if (!reached.ok) return reached;
+        const shown = await wait(resolved.value);
+        if (!shown.ok) return shown;
         asOf = resolved.value;
       }
       return ok({ store: runner.store, position: runner.position, asOf });

@@ -3,7 +3,7 @@ import type { Position } from '../../domain/event.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
 import { serviceStatuses } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
+import { fault, invalidAt, ok, type Problem, problem, type Result } from '../errors.ts';
 import type { Context, Page, Service, ServiceFilter } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -37,16 +37,14 @@ export const serviceView = (registry: Registry, document: ServiceDocument): Serv
 };
 
 const filterFault = (filter: ServiceFilter): Problem | undefined => {
-  const wrong = (pointer: string, detail: string) =>
-    problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] });
   const { name, status, version } = filter;
   if (name !== undefined && !isServiceName(name))
-    return wrong('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
+    return invalidAt('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
   if (status !== undefined && !serviceStatuses.some((known) => known === status)) {
-    return wrong('/status', `must be one of ${serviceStatuses.join(', ')}`);
+    return invalidAt('/status', `must be one of ${serviceStatuses.join(', ')}`);
   }
   if (version !== undefined && (version.length > 256 || validRange(version) === null)) {
-    return wrong('/version', 'must be a semver range of at most 256 characters');
+    return invalidAt('/version', 'must be a semver range of at most 256 characters');
   }
   return undefined;
 };

@@ -2,15 +2,12 @@ import { asPosition, type Position } from '../../domain/event.ts';
 import { isStateKey, isStatePrefix } from '../../domain/names.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { stateEntryOf, stateVersionOf } from '../../projections/views.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { fault, invalid, ok, problem, type Result } from '../errors.ts';
 import type { AsOf, Context, Page, StateEntry, StateVersion } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { positionOf } from './as-of.ts';
 import type { Parts } from './parts.ts';
 import { clampLimit, type Reads } from './reads.ts';
-
-const invalid = (pointer: string, detail: string) =>
-  fault(problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] }));
 
 const keyRule = 'must be 1 to 512 bytes of UTF-8 without control characters';
 /** Keys that one page looks at, deleted ones included: a page is bounded however many of them there are. */

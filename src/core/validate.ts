@@ -1,9 +1,6 @@
 import type * as z from 'zod';
 import { fault, ok, problem, type Result } from '../errors.ts';
-
-/** A JSON pointer (RFC 6901) to a place in the input. */
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+import { jsonPointer } from '../json-pointer.ts';
 
 const maxFaults = 20;
 
@@ -15,7 +12,7 @@ export const validate = <Schema extends z.ZodType>(
   const parsed = schema.safeParse(input);
   if (parsed.success) return ok(parsed.data);
   const errors = parsed.error.issues.slice(0, maxFaults).map((issue) => ({
-    pointer: pointerOf(issue.path),
+    pointer: jsonPointer(issue.path),
     detail: issue.message,
   }));
   const first = errors[0];

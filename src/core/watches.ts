@@ -10,7 +10,8 @@ import {
 } from '../../domain/event.ts';
 import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../domain/names.ts';
 import type { ServiceDocument, StateDocument } from '../../projections/documents.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { invalid, ok, type Result } from '../errors.ts';
+import { isStreamName } from '../log/encode.ts';
 import type {
   Context,
   Message,
@@ -23,15 +24,12 @@ import type {
 import type { WatchFilter } from '../watch/filter.ts';
 import { positionOf } from './as-of.ts';
 import { demand } from './demand.ts';
-import { messageFrom, streamRequirement } from './logs.ts';
+import { messageFrom, streamRequirement, streamRule } from './logs.ts';
 import type { Parts } from './parts.ts';
 import { serviceView } from './services.ts';
 
 /** How long a watcher of documents waits for the read models to pass an event before it is told from the log. */
 const readModelsMs = 5_000;
-
-const invalid = (pointer: string, detail: string) =>
-  fault(problem('invalid', `${pointer.slice(1)} ${detail}`, { errors: [{ pointer, detail }] }));
 
 const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
   ServiceRegistered: 'registered',
@@ -45,8 +43,9 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
   const startOf = async (after: string | undefined): Promise<Result<Position>> => {
     if (after === 'start') return ok(log.start);
     if (after !== undefined) return positionOf(log, 'after', after);
-    if (!log.reachable) return ok(hub.position);
-    return ok(await log.position());
+    if (log.reachable) return ok(await log.position());
+    // A log that this process has not met yet: what the read models have of it is not new.
+    return ok(hub.position > runner.position ? hub.position : runner.position);
   };
 
   /** Turns batches of events into batches of what the watcher is of; events that are none of it leave only their place. */
@@ -181,7 +180,7 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
       const same = (events: readonly LogEvent[]) => events;
       if ('stream' in selector) {
         const { stream } = selector;
-        if (stream.length === 0 || stream.length > 1_024) return invalid('/stream', 'must name a stream');
+        if (!isStreamName(stream)) return invalid('/stream', streamRule);
         return begin(streamRequirement(stream), { stream: asStreamId(stream) }, input, context, same);
       }
       if ('category' in selector) {

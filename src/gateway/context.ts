@@ -1,6 +1,6 @@
 import type { ParameterizedContext } from 'koa';
 import { parsePosition } from '../../domain/event.ts';
-import { ProblemError, problem } from '../errors.ts';
+import { invalidAt, ProblemError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Context } from '../nexus-core.ts';
 import type { Admitted } from './auth/access.ts';
@@ -57,10 +57,5 @@ export const contextOf = (ctx: RequestContext): Context => {
 const minPositionOf = (given: string | string[]) => {
   const position = typeof given === 'string' ? parsePosition(given) : undefined;
   if (position !== undefined) return position;
-  const detail = 'must be a position';
-  throw new ProblemError(
-    problem('invalid', `X-Nexus-Min-Position ${detail}`, {
-      errors: [{ pointer: '/X-Nexus-Min-Position', detail }],
-    }),
-  );
+  throw new ProblemError(invalidAt('/X-Nexus-Min-Position', 'must be a position'));
 };

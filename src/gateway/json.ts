@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { Json } from '../../domain/event.ts';
 import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
+import { jsonPointer } from '../json-pointer.ts';
 
 /** Containers inside one another, the outermost included. */
 export const maxJsonDepth = 64;
 
-const refusedKeys = new Set(['__proto__', 'constructor', 'prototype']);
+/** Keys that JSON from outside may not have, at any depth. */
+export const refusedKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
  * Parses JSON that comes from outside. `bad_json` says where the fault is: text that is not UTF-8 or not JSON, more than
@@ -59,10 +61,6 @@ const within = (found: Fault, step: string): Fault => {
   found.path.unshift(step);
   return found;
 };
-
-/** A JSON pointer (RFC 6901). */
-export const jsonPointer = (path: readonly (string | number)[]): string =>
-  path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 const describe = (found: Fault): Problem => {
   const pointer = jsonPointer(found.path);

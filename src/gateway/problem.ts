@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 
 import { type ErrorCode, errorTable, type Problem, ProblemError, problem } from '../errors.ts';
+import { newId } from '../ids.ts';
 import { LogError } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import { ReadModelDamaged } from '../projection/read-store.ts';
@@ -58,13 +59,13 @@ export const respondProblem = (ctx: Answerable, fault: Problem, status: number =
 };
 
 /** A whole HTTP/1.1 answer that closes the connection: for what never became a request, and for refused upgrades. */
-export const rawProblem = (fault: Problem, requestId?: string): string => {
+export const rawProblem = (fault: Problem, requestId: string = newId()): string => {
   const status = statusOf(fault);
   const body = JSON.stringify(problemBody(fault));
   const lines = [`HTTP/1.1 ${status} ${errorTable[fault.code].title}`];
   for (const [name, value] of Object.entries(problemHeaders(fault))) lines.push(`${name}: ${value}`);
-  if (requestId !== undefined) lines.push(`x-request-id: ${requestId}`);
-  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
+  lines.push(`x-request-id: ${requestId}`, `content-length: ${Buffer.byteLength(body)}`);
+  lines.push('connection: close', '', body);
   return lines.join('\r\n');
 };
 

@@ -1,6 +1,7 @@
 import type { Position } from '../../domain/event.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { state } from '../../projections/state.ts';
+import { stateEntryOf } from '../../projections/views.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { StateEntry } from '../nexus-core.ts';
@@ -34,15 +35,6 @@ export type SnapshotsOptions = {
 const pageKeys = 500;
 const closeLimitMs = 3_000;
 
-const entryOf = (key: string, document: StateDocument): StateEntry => ({
-  key,
-  value: document.value,
-  version: document.version,
-  updatedAt: document.updatedAt,
-  updatedBy: document.updatedBy,
-  position: document.position,
-});
-
 /**
  * The entries as they were at `position`, in key order, a page at a time, so that commands go on between pages; what
  * changes meanwhile is read from the history. `signal` ends it with an error.
@@ -63,7 +55,7 @@ export async function* stateAt(
       after = key;
       const document =
         current.position <= position ? current : store.at<StateDocument>(state.name, key, position)?.document;
-      if (document !== undefined && !document.deleted) page.push(entryOf(key, document));
+      if (document !== undefined && !document.deleted) page.push(stateEntryOf(key, document));
       if (++looked === pageKeys) break;
     }
     if (page.length > 0) yield page;

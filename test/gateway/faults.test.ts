@@ -290,6 +290,19 @@ test('what nobody expected › is 500 internal, logged whole and told without a 
   t.regex(JSON.stringify(own.logged), /secret of the hub/);
 });
 
+test('X-Request-Id › stands in answers to what never became a request, too', async (t) => {
+  t.regex(await exchange(hub.port, 'NOT HTTP\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*\r\nx-request-id: \S+\r\n/);
+  const upgrade = [
+    'GET /nowhere HTTP/1.1',
+    'Host: localhost',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'X-Request-Id: req-7',
+  ];
+  const refused = await exchange(hub.port, `${upgrade.join('\r\n')}\r\n\r\n`);
+  t.regex(refused, /^HTTP\/1\.1 404 [\s\S]*\r\nx-request-id: req-7\r\n/);
+});
+
 test('X-Request-Id › is the client’s own when it is sane, else a new one', async (t) => {
   const id = async (given: string): Promise<string | undefined> =>
     (await call(hub.url, 'GET', '/health/live', { headers: { 'x-request-id': given } })).headers[

@@ -215,3 +215,12 @@ test('a fault of the inside › is masked and logged, one of the table is told',
   t.is((await askGraphql(broken, '{ topics { topic } }')).errors[0]?.extensions.code, 'log_unavailable');
   t.deepEqual(hub.logged, []);
 });
+
+test('the cost › of a list is that of the longest page, however many are asked for', async (t) => {
+  const asked = await askGraphql(hub, '{ states(first: 2000000000) { key value version } }');
+  t.deepEqual(asked.errors, []);
+  const variable = await askGraphql(hub, 'query ($n: Int) { states(first: $n) { key } }', {
+    n: 2_000_000_000,
+  });
+  t.deepEqual(variable.errors, []);
+});

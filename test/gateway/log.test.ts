@@ -239,3 +239,31 @@ test('GET /health › is 503 when the hub is down, and ready is 503 while read m
   t.is(ready.headers['retry-after'], '1');
   t.is((await call(own.url, 'GET', '/health/live')).status, 200);
 });
+
+test('X-Nexus-Min-Position › holds for reads of the log too, and must be a position of this log', async (t) => {
+  const made = await put('waited', 1);
+  const position = made.headers['x-nexus-position'] ?? '';
+  const ask = (path: string, minPosition: string) =>
+    call(hub.url, 'GET', path, { headers: { 'x-nexus-min-position': minPosition } });
+  const paths = ['/log', '/events', '/streams/state-waited', '/state/waited', '/services'];
+  for (const path of paths) {
+    t.is((await ask(path, position)).status, 200, path);
+    const wide = await ask(path, '0'.repeat(32));
+    t.like(wide.body as object, { code: 'invalid', errors: [{ pointer: '/X-Nexus-Min-Position' }] }, path);
+  }
+  const ahead = await Promise.all(paths.map((path) => ask(path, 'f'.repeat(16))));
+  t.deepEqual(
+    ahead.map(({ status }) => status),
+    paths.map(() => 504),
+  );
+});
+
+test('POST /commands › points at the fault in the body that was sent', async (t) => {
+  const post = async (json: unknown) =>
+    (await call(hub.url, 'POST', '/commands', { json })).body as { errors: { pointer: string }[] };
+  const pointersOf = async (json: unknown) => (await post(json)).errors.map(({ pointer }) => pointer);
+  t.deepEqual(await pointersOf({ type: 'SetState', data: { key: '', value: 1 } }), ['/data/key']);
+  t.deepEqual(await pointersOf({ type: 'SetState' }), ['/data']);
+  t.deepEqual(await pointersOf({ type: 'Nothing', data: {} }), ['/type']);
+  t.deepEqual(await pointersOf({ type: 'SetState', data: {}, commandId: '' }), ['/commandId']);
+});

@@ -237,3 +237,33 @@ test('HEAD /state/{key} › is GET without the body; OPTIONS names the methods',
   t.is(options.status, 204);
   t.is(options.headers.allow, 'HEAD, GET, PUT, DELETE, OPTIONS');
 });
+
+test('DELETE /state/{key} › takes the expected version of its body, and never passes it over', async (t) => {
+  await put('guarded', { value: 1 });
+  const remove = (json: unknown, headers: CallOptions['headers'] = {}) =>
+    call(hub.url, 'DELETE', '/state/guarded', { json, headers });
+  const stale = await remove({ expectedVersion: 7 });
+  t.is(stale.status, 409);
+  t.like(stale.body as object, { code: 'version_conflict', expectedVersion: 7, currentVersion: 1 });
+  t.is((await remove({ expectedVersion: 1 }, { 'if-match': '"2"' })).status, 422);
+  t.is((await remove({ version: 1 })).status, 422);
+  t.is((await remove({ expectedVersion: 1 })).status, 204);
+});
+
+for (const tag of ['*', 'W/"1"', '"1", "2"', '"1', '1"', '""', '"-1"', '"1e0"']) {
+  test(`PUT /state/{key} › with If-Match: ${tag} is invalid, and writes nothing`, async (t) => {
+    const key = `tag-${encodeURIComponent(tag).replaceAll('%', '_')}`;
+    await put(key, { value: 'first' });
+    const answer = await put(key, { value: 'second' }, { 'if-match': tag });
+    t.is(answer.status, 422);
+    t.like((await get(`/${key}`)).body as object, { value: 'first', version: 1 });
+  });
+}
+
+test('GET /state › a limit of any size above the greatest is clamped, one below 1 is invalid', async (t) => {
+  await put('clamped', { value: 1 });
+  for (const limit of ['1001', '1000000000', '9'.repeat(40)]) {
+    t.is((await get(`?limit=${limit}`)).status, 200, limit);
+  }
+  for (const limit of ['0', '-1', '1.5', '1e9', '']) t.is((await get(`?limit=${limit}`)).status, 422, limit);
+});

@@ -305,3 +305,24 @@ test('a bad frame › of each kind gets its code, and the socket stays open', as
   t.deepEqual(hub.logged, []);
   await ws.close();
 });
+
+test('command › points at the fault in the frame that was sent', async (t) => {
+  const ws = await openWs(hub.url);
+  const pointersOf = async (frame: Readonly<Record<string, unknown>>) => {
+    const { errors } = (await ws.ask(frame)) as unknown as { errors: { pointer: string }[] };
+    return errors.map(({ pointer }) => pointer);
+  };
+  const command = (type: string, data: unknown) => ({ type: 'command', command: { type, data } });
+  t.deepEqual(await pointersOf(command('SetState', { key: '', value: 1 })), ['/command/data/key']);
+  t.deepEqual(await pointersOf(command('Nothing', {})), ['/command/type']);
+  t.deepEqual(await pointersOf({ type: 'publish', topic: '*', payload: 1 }), ['/topic']);
+  await ws.close();
+});
+
+test('tail › of what is no name of a stream is invalid, and is not confirmed first', async (t) => {
+  const ws = await openWs(hub.url);
+  for (const stream of ['Upper', 'state-a\nb', `state-${'x'.repeat(600)}`, '\ud800']) {
+    t.like(await ws.ask({ type: 'tail', stream }), { type: 'error', code: 'invalid' });
+  }
+  await ws.close();
+});

@@ -8,6 +8,7 @@ import {
   type ValueNode,
   visit,
 } from 'graphql';
+import { defaultLimit, maxLimit } from '../../core/reads.ts';
 
 /** What a document may ask for. Introspection is bounded by graphql-js's own rule and costs a flat price here. */
 export const documentLimits = {
@@ -93,7 +94,6 @@ const rootCost = 10;
 const introspectionCost = 100;
 /** So many items of a list cost as much as one field that is no list. */
 const itemsPerUnit = 50;
-const defaultItems = 100;
 /** Root fields that answer lists, and the argument that says how long. */
 const lists: Readonly<Record<string, string | undefined>> = {
   services: '',
@@ -149,11 +149,12 @@ export const costOf = (
     const argument = lists[field];
     if (argument === undefined || operation.operation === 'subscription') return 1;
     const value = given.find((one) => one.name.value === argument)?.value;
-    if (value?.kind === Kind.INT) return Number(value.value);
+    if (value?.kind === Kind.INT) return Math.min(Number(value.value), maxLimit);
     const variable = value?.kind === Kind.VARIABLE ? variables?.[value.name.value] : undefined;
     // Without a value the variable's own default may hold: the longest list is assumed.
-    if (value?.kind === Kind.VARIABLE) return typeof variable === 'number' ? variable : 10 * defaultItems;
-    return defaultItems;
+    if (value?.kind === Kind.VARIABLE)
+      return typeof variable === 'number' ? Math.min(variable, maxLimit) : maxLimit;
+    return defaultLimit;
   };
   return costOfSet(operation.selectionSet, true);
 };

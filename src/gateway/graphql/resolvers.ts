@@ -45,9 +45,7 @@ const gotOrNull = <Value>(result: Result<Value>): Value | null =>
 /** One page may be shorter than what was asked for, and is never longer. */
 const limitOf = (pointer: string, value: number | undefined): { readonly limit?: number } => {
   if (value === undefined) return {};
-  return value >= 1
-    ? { limit: Math.min(value, 1_000) }
-    : raise(problem('invalid', `${pointer} must be at least 1`));
+  return value >= 1 ? { limit: value } : raise(problem('invalid', `${pointer} must be at least 1`));
 };
 
 type Event = {

@@ -1,8 +1,6 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql';
 import type { Json } from '../../../domain/event.ts';
-import { maxJsonDepth } from '../json.ts';
-
-const refusedKeys = new Set(['__proto__', 'constructor', 'prototype']);
+import { maxJsonDepth, refusedKeys } from '../json.ts';
 
 const refuse = (reason: string, node: ValueNode): never => {
   throw new GraphQLError(`JSON: ${reason}`, { nodes: node, extensions: { code: 'bad_json' } });

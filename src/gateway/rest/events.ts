@@ -1,7 +1,8 @@
+import { given } from '../../given.ts';
 import { contextOf } from '../context.ts';
 import { commandData, markPosition, negotiate, pathText, sendJson, unwrap } from './answer.ts';
 import { executeOnce } from './idempotency.ts';
-import { given, invalidQuery, readQuery } from './query.ts';
+import { invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
 export const eventStreamType = 'text/event-stream';
@@ -37,7 +38,7 @@ export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
       topic: query.text('topic'),
       after: query.text('after'),
       from: query.text('from'),
-      limit: query.integer('limit', 1),
+      limit: query.limit(),
     });
     sendJson(ctx, 200, unwrap(await core.messages(options, contextOf(ctx))));
   });

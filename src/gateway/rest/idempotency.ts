@@ -1,4 +1,4 @@
-import { fault, ProblemError, problem, type Result } from '../../errors.ts';
+import { fault, invalidAt, ProblemError, problem, type Result } from '../../errors.ts';
 import { digestOf } from '../../ids.ts';
 import type { CommandDone, CommandInput, NexusCore } from '../../nexus-core.ts';
 import { contextOf } from '../context.ts';
@@ -11,10 +11,7 @@ const keyOf = (ctx: RestContext): string | undefined => {
   const key = ctx.req.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key === 'string' && keyForm.test(key)) return key;
-  const detail = 'must be 1 to 255 visible characters';
-  throw new ProblemError(
-    problem('invalid', `Idempotency-Key ${detail}`, { errors: [{ pointer: '/Idempotency-Key', detail }] }),
-  );
+  throw new ProblemError(invalidAt('/Idempotency-Key', 'must be 1 to 255 visible characters'));
 };
 
 /**

@@ -1,10 +1,13 @@
+import { ProblemError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { CommandInput, LogQuery } from '../../nexus-core.ts';
 import { readJson } from '../body.ts';
+import { commandFault } from '../command-fault.ts';
 import { contextOf } from '../context.ts';
 import { markPosition, negotiate, pathText, sendJson, shapeFault, unwrap } from './answer.ts';
 import { exportLog, ndjsonType } from './export.ts';
 import { executeOnce } from './idempotency.ts';
-import { given, invalidQuery, readQuery } from './query.ts';
+import { invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
 const filters = ['after', 'limit', 'type', 'category', 'stream', 'correlationId', 'from', 'to'];
@@ -18,7 +21,7 @@ export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
   router.get('/log', async (ctx) => {
     const type = negotiate(ctx, ['application/json', ndjsonType]);
     const query = readQuery(ctx.url, filters);
-    const limit = query.integer('limit', 1);
+    const limit = query.limit();
     const options: LogQuery = given({
       after: query.text('after'),
       type: query.text('type'),
@@ -38,7 +41,7 @@ export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
     const query = readQuery(ctx.url, ['from', 'limit', 'direction']);
     const options = given({
       from: query.integer('from', 0),
-      limit: query.integer('limit', 1),
+      limit: query.limit(),
       direction: directionOf(query.text('direction')),
     });
     sendJson(ctx, 200, unwrap(await core.stream(pathText(ctx, 'stream'), options, contextOf(ctx))));
@@ -46,9 +49,11 @@ export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
 
   router.post('/commands', async (ctx) => {
     negotiate(ctx);
-    const done = unwrap(await executeOnce(ctx, core, commandOf(await readJson(ctx.req))));
-    markPosition(ctx, done);
-    const { commandId, events, result } = done;
+    const command = commandOf(await readJson(ctx.req));
+    const done = await executeOnce(ctx, core, command);
+    if (!done.ok) throw new ProblemError(commandFault(command.type, done.problem));
+    markPosition(ctx, done.value);
+    const { commandId, events, result } = done.value;
     sendJson(ctx, 200, { commandId, events, result });
   });
 

@@ -1,10 +1,11 @@
-import { ProblemError, problem } from '../../errors.ts';
+import { invalidAt, ProblemError } from '../../errors.ts';
 import { shapeFault } from './answer.ts';
 
 /** The version that a writer expects to replace, and whether a header field said so (412) or the body (409). */
 export type Precondition = { readonly expectedVersion: number; readonly inHeader: boolean };
 
-const tag = /^"?(\d{1,15})"?$/;
+/** An entity tag, and the version alone, which some clients send. */
+const tag = /^(?:"(\d{1,15})"|(\d{1,15}))$/;
 
 type Fields = { readonly 'if-match'?: string | undefined; readonly 'if-none-match'?: string | undefined };
 
@@ -37,13 +38,14 @@ const headerVersion = (headers: Fields): number | undefined => {
     if (noneMatch.trim() === '*') return 0;
     throw headerFault('If-None-Match', 'of a write must be *');
   }
-  const version = tag.exec(match?.trim() ?? '')?.[1];
+  const [, quoted, bare] = tag.exec(match?.trim() ?? '') ?? [];
+  const version = quoted ?? bare;
   if (version === undefined) throw headerFault('If-Match', 'must be one version, as "7"');
   return Number(version);
 };
 
 const headerFault = (name: string, detail: string): ProblemError =>
-  new ProblemError(problem('invalid', `${name} ${detail}`, { errors: [{ pointer: `/${name}`, detail }] }));
+  new ProblemError(invalidAt(`/${name}`, detail));
 
 export const entityTag = (version: number): string => `"${version}"`;
 

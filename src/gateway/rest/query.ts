@@ -4,15 +4,22 @@ import { ProblemError, problem } from '../../errors.ts';
 export type Query = {
   /** Undefined when the parameter is absent. */
   text(name: string): string | undefined;
-  /** @throws {ProblemError} `invalid` when it is no whole number within the range (both ends included). */
-  integer(name: string, min: number, max?: number): number | undefined;
+  /** @throws {ProblemError} `invalid` when it is no whole number from `min`. */
+  integer(name: string, min: number): number | undefined;
+  /** Entries of a page, from 1; how many at most is the hub's own matter, and not the client's fault. */
+  limit(): number | undefined;
   all(name: string): readonly string[];
 };
 
 type Fault = { readonly pointer: string; readonly detail: string };
 
-const none: Query = { text: () => undefined, integer: () => undefined, all: () => [] };
-const digits = /^-?\d{1,16}$/;
+const none: Query = {
+  text: () => undefined,
+  integer: () => undefined,
+  limit: () => undefined,
+  all: () => [],
+};
+const digits = /^-?\d{1,64}$/;
 const maxShown = 64;
 
 /**
@@ -43,16 +50,18 @@ export const readQuery = (
     }
   }
   if (faults.length > 0) throw invalidQuery(faults);
+  const integer = (name: string, min: number, clampAt?: number): number | undefined => {
+    const text = parameters.get(name);
+    if (text === null) return undefined;
+    const value = digits.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= Number.MAX_SAFE_INTEGER) return value;
+    if (clampAt !== undefined && value > clampAt) return clampAt;
+    throw invalidQuery([{ pointer: `/${name}`, detail: `must be a whole number from ${min}` }]);
+  };
   return {
     text: (name) => parameters.get(name) ?? undefined,
-    integer: (name, min, max = Number.MAX_SAFE_INTEGER) => {
-      const text = parameters.get(name);
-      if (text === null) return undefined;
-      const value = digits.test(text) ? Number(text) : Number.NaN;
-      if (value >= min && value <= max) return value;
-      const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
-      throw invalidQuery([{ pointer: `/${name}`, detail: `must be a whole number ${range}` }]);
-    },
+    integer,
+    limit: () => integer('limit', 1, Number.MAX_SAFE_INTEGER),
     all: (name) => parameters.getAll(name),
   };
 };
@@ -62,17 +71,3 @@ export const invalidQuery = (errors: readonly Fault[]): ProblemError => {
   const detail = first === undefined ? '' : `: ${first.pointer.slice(1)} ${first.detail}`;
   return new ProblemError(problem('invalid', `The query has the wrong shape${detail}`, { errors }));
 };
-
-/** Leaves out what is undefined: an absent parameter is an absent property. */
-export const given = <Shape extends Record<string, unknown>>(
-  shape: Shape,
-): { [Name in keyof Shape]?: Exclude<Shape[Name], undefined> } => {
-  const result: { [Name in keyof Shape]?: Exclude<Shape[Name], undefined> } = {};
-  for (const name in shape) {
-    const value = shape[name];
-    if (isGiven(value)) result[name] = value;
-  }
-  return result;
-};
-
-const isGiven = <Value>(value: Value): value is Exclude<Value, undefined> => value !== undefined;

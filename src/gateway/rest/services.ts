@@ -1,4 +1,5 @@
 import type { Json } from '../../../domain/event.ts';
+import { given } from '../../given.ts';
 import { readJson } from '../body.ts';
 import { contextOf } from '../context.ts';
 import {
@@ -12,7 +13,7 @@ import {
   unwrap,
 } from './answer.ts';
 import { executeOnce, refuseKey } from './idempotency.ts';
-import { given, readQuery } from './query.ts';
+import { readQuery } from './query.ts';
 import type { RestOptions } from './router.ts';
 import { createRouter, type RestRouter } from './router.ts';
 

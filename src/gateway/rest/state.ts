@@ -1,5 +1,6 @@
 import type { Json } from '../../../domain/event.ts';
 import { ProblemError, problem, type Result } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { CommandDone } from '../../nexus-core.ts';
 import { contextOf } from '../context.ts';
 import { respondProblem } from '../problem.ts';
@@ -15,7 +16,7 @@ import {
 } from './answer.ts';
 import { executeOnce } from './idempotency.ts';
 import { entityTag, isFresh, type Precondition, preconditionOf } from './precondition.ts';
-import { given, readQuery } from './query.ts';
+import { readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
 /**
@@ -30,7 +31,7 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
     const query = readQuery(ctx.url, ['prefix', 'limit', 'cursor', 'asOf']);
     const options = given({
       prefix: query.text('prefix'),
-      limit: query.integer('limit', 1),
+      limit: query.limit(),
       cursor: query.text('cursor'),
       asOf: query.text('asOf'),
     });
@@ -42,7 +43,7 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   router.get('/state/*key/history', async (ctx) => {
     negotiate(ctx);
     const query = readQuery(ctx.url, ['limit', 'before']);
-    const options = given({ limit: query.integer('limit', 1), before: query.integer('before', 1) });
+    const options = given({ limit: query.limit(), before: query.integer('before', 1) });
     sendJson(ctx, 200, unwrap(await core.stateHistory(pathText(ctx, 'key'), options, contextOf(ctx))));
   });
 
@@ -84,9 +85,9 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   });
 
   router.delete('/state/*key', async (ctx) => {
-    const precondition = preconditionOf(ctx.req.headers, undefined);
-    const data = expecting({ key: pathText(ctx, 'key') }, precondition);
-    const result = await executeOnce(ctx, core, { type: 'DeleteState', data });
+    const data = await commandData(ctx, { key: pathText(ctx, 'key') });
+    const precondition = preconditionOf(ctx.req.headers, data.expectedVersion);
+    const result = await executeOnce(ctx, core, { type: 'DeleteState', data: expecting(data, precondition) });
     const done = doneOrConflict(ctx, result, precondition);
     if (done === undefined) return;
     markPosition(ctx, done);

@@ -157,7 +157,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     const path = request.url?.split('?', 1)[0] ?? '';
     const subject = admit(path, request, socket);
     if (!subject.ok) {
-      refuseUpgrade(socket, subject.problem);
+      refuseUpgrade(request, socket, subject.problem);
       return;
     }
     // Nothing reads the query, and koa-websocket parses the URL.

@@ -120,7 +120,12 @@ const commandFrame = (command: Json | undefined): Result<Frame> => {
   if (typeof type !== 'string') return invalid('/command/type', 'must be a string');
   if (
     commandId !== undefined &&
-    !(typeof commandId === 'string' && commandId !== '' && commandId.length <= 128)
+    !(
+      typeof commandId === 'string' &&
+      commandId !== '' &&
+      commandId.length <= 128 &&
+      commandId.isWellFormed()
+    )
   ) {
     return invalid('/command/commandId', 'must be a string of 1 to 128 characters');
   }

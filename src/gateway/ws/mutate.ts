@@ -1,8 +1,9 @@
 import type { Subject } from '../../../domain/access.ts';
 import type { Json } from '../../../domain/event.ts';
-import type { Problem } from '../../errors.ts';
+import { type Problem, within } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { CommandDone, NexusCore } from '../../nexus-core.ts';
+import { commandFault } from '../command-fault.ts';
 import type { FrameId, MutationFrame } from './frame.ts';
 
 /** `{ "type": "error", "id"?, "subscription"?, "code", "message", …facts }`. */
@@ -33,6 +34,9 @@ const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandD
         position: done.position,
       });
 
+const faultOf = ({ type, command }: MutationFrame, found: Problem): Problem =>
+  type === 'command' ? within('/command', commandFault(command.type, found)) : found;
+
 /**
  * Runs a `publish` or `command` frame and resolves with the text of its one answer, once durable. The command is
  * handed to the hub before this returns, so frames run in a row take effect in that order.
@@ -47,6 +51,7 @@ export const mutate = (
   tell: (error: unknown) => Problem,
 ): Promise<string> =>
   core.execute(frame.command, { subject, correlationId: newId() }).then(
-    (result) => (result.ok ? doneFrame(frame, id, result.value) : errorFrame(result.problem, id)),
+    (result) =>
+      result.ok ? doneFrame(frame, id, result.value) : errorFrame(faultOf(frame, result.problem), id),
     (error: unknown) => errorFrame(tell(error), id),
   );

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
 import type { Access, Admitted } from '../auth/access.ts';
+import { requestIdOf } from '../context.ts';
 import { rawProblem } from '../problem.ts';
 
 const bearerPrefix = 'bearer.';
@@ -68,10 +69,10 @@ export const createConnectionCaps = (max: number, maxPerAddress: number): Connec
 };
 
 /** Answers an upgrade with a problem and closes the socket, which no server's timeout looks after any more. */
-export const refuseUpgrade = (socket: Duplex, why: Problem): void => {
+export const refuseUpgrade = (request: IncomingMessage, socket: Duplex, why: Problem): void => {
   socket.on('error', () => socket.destroy());
   const timer = setTimeout(() => socket.destroy(), refusalMs);
   socket.once('close', () => clearTimeout(timer));
   socket.resume();
-  socket.end(rawProblem(why));
+  socket.end(rawProblem(why, requestIdOf(request.headers['x-request-id'])));
 };
