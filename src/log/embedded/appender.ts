@@ -152,13 +152,14 @@ export const createAppender = (options: AppenderOptions): Append => {
     const placed: { revision: Revision; position: ReturnType<typeof positionOf> }[] = [];
     for (const { id, type, data, metadata } of encoded) {
       const revision = head.revision + 1;
-      const text = `["${id}","${type}",${head.json},${revision},${data},${metadata}]`;
-      const offset = addEvent(group, text, nowMs, records.source);
       let { kind } = head;
       if (kind === undefined || kind.type !== type) {
         kind = tail.kind(head.category, type);
         head.kind = kind;
+        head.typeAndStream = `","${type}",${head.json},`;
       }
+      const text = `["${id}${head.typeAndStream}${revision},${data},${metadata}]`;
+      const offset = addEvent(group, text, nowMs, records.source);
       const sequence = group.lastSequence;
       tail.add(head, kind, id, placeOf(sequence, offset));
       head.revision = revision;

@@ -5,7 +5,13 @@ import type { Place } from './place.ts';
 /** Where an event with this id stands, as the index on disk remembers it. */
 export type IdPlace = { readonly place: Place; readonly revision: number; readonly streamHash: number };
 
-export type IdEntry = IdPlace & { readonly id: string };
+/** Events of one flush in log order, one array per property; an empty id where there is no event. */
+export type IdColumns = {
+  readonly ids: readonly string[];
+  readonly places: Float64Array;
+  readonly revisions: Float64Array;
+  readonly streamHashes: Uint32Array;
+};
 
 /** A day at least, two at most: ids are kept in two generations, of which the older is dropped as a whole. */
 export const generationMs = 24 * 3_600_000;
@@ -27,18 +33,20 @@ export const isTimeOrdered = (id: string): boolean => id.charCodeAt(14) === 0x37
 /** The id's milliseconds but for the last four bits. */
 const bucketOf = (id: string): string => id.slice(0, 8) + id.slice(9, 12);
 
-const encodeEntries = (entries: readonly IdEntry[]): Buffer => {
-  const count = entries.length;
+const encodeEntries = (columns: IdColumns, indexes: readonly number[]): Buffer => {
+  const count = indexes.length;
   const block = Buffer.allocUnsafe(headerBytes + count * (idBytes + entryBytes));
   block.writeUInt32LE(count, 4);
-  block.write(entries.map((entry) => entry.id).join(''), headerBytes, 'latin1');
+  let text = '';
   let at = headerBytes + count * idBytes;
-  for (const { place, revision, streamHash } of entries) {
-    block.writeDoubleLE(place, at);
-    block.writeDoubleLE(revision, at + 8);
-    block.writeUInt32LE(streamHash, at + 16);
+  for (const index of indexes) {
+    text += columns.ids[index];
+    block.writeDoubleLE(columns.places[index] ?? 0, at);
+    block.writeDoubleLE(columns.revisions[index] ?? 0, at + 8);
+    block.writeUInt32LE(columns.streamHashes[index] ?? 0, at + 16);
     at += entryBytes;
   }
+  block.write(text, headerBytes, 'latin1');
   return sealBlock(block);
 };
 
@@ -56,19 +64,26 @@ const findIn = (block: Buffer, id: string, streamHash: number): IdPlace | undefi
 };
 
 /** Writes the ids of one flush; call it inside the flush's transaction. `flush` tells its blocks from others. */
-export const putIds = (database: IdDatabase, entries: readonly IdEntry[], flush: number): void => {
-  const buckets = new Map<string, IdEntry[]>();
-  for (const entry of entries) {
-    if (!isTimeOrdered(entry.id)) {
-      database.put([entry.id, entry.streamHash], encodeEntries([entry]));
+export const putIds = (database: IdDatabase, columns: IdColumns, flush: number): void => {
+  const buckets = new Map<string, number[]>();
+  // Neighbours nearly always share a bucket.
+  let bucket = '';
+  let same: number[] = [];
+  for (const [index, id] of columns.ids.entries()) {
+    if (id === '') continue;
+    if (!isTimeOrdered(id)) {
+      database.put([id, columns.streamHashes[index] ?? 0], encodeEntries(columns, [index]));
       continue;
     }
-    const bucket = bucketOf(entry.id);
-    const same = buckets.get(bucket);
-    if (same === undefined) buckets.set(bucket, [entry]);
-    else same.push(entry);
+    const itsBucket = bucketOf(id);
+    if (itsBucket !== bucket) {
+      bucket = itsBucket;
+      same = buckets.get(bucket) ?? [];
+      buckets.set(bucket, same);
+    }
+    same.push(index);
   }
-  for (const [bucket, same] of buckets) database.put([bucket, flush], encodeEntries(same));
+  for (const [key, indexes] of buckets) database.put([key, flush], encodeEntries(columns, indexes));
 };
 
 /** @throws {LogError} `log_corrupt` */

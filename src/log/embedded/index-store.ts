@@ -3,8 +3,8 @@ import type { StreamId } from '../../../domain/event.ts';
 import {
   findId,
   generationMs,
+  type IdColumns,
   type IdDatabase,
-  type IdEntry,
   type IdPlace,
   isTimeOrdered,
   putIds,
@@ -55,16 +55,20 @@ export type IndexOptions = {
   readonly watchdogMs: number;
 };
 
-const entriesOf = (flush: Flush): IdEntry[] => {
-  const entries = new Array<IdEntry | undefined>(flush.ids.length).fill(undefined);
-  for (const { head, count } of flush.heads) {
+const columnsOf = ({ ids, heads, firstSequence }: Flush): IdColumns => {
+  const places = new Float64Array(ids.length);
+  const revisions = new Float64Array(ids.length);
+  const streamHashes = new Uint32Array(ids.length);
+  for (const { head, count } of heads) {
     for (let index = 0; index < count; index++) {
       const place = head.places[index] ?? 0;
-      const at = sequenceOf(place) - flush.firstSequence;
-      entries[at] = { id: flush.ids[at] ?? '', place, revision: head.base + index, streamHash: head.hash };
+      const at = sequenceOf(place) - firstSequence;
+      places[at] = place;
+      revisions[at] = head.base + index;
+      streamHashes[at] = head.hash;
     }
   }
-  return entries.filter((entry) => entry !== undefined);
+  return { ids, places, revisions, streamHashes };
 };
 
 /** Undefined when what is there belongs to other records or another version: remove the folder and open it again. */
@@ -129,15 +133,15 @@ export const openIndexStore = async (options: IndexOptions): Promise<IndexStore 
       return findId(current(), id, streamHash, directory) ?? findId(former(), id, streamHash, directory);
     },
     async write(flush, nowMs) {
-      const entries = entriesOf(flush);
+      const columns = columnsOf(flush);
       let { greatestId } = meta;
-      for (const { id } of entries) if (isTimeOrdered(id) && id > greatestId) greatestId = id;
+      for (const id of flush.ids) if (isTimeOrdered(id) && id > greatestId) greatestId = id;
       const next = { ...nextGeneration(nowMs), checkpoint: flush.lastSequence, greatestId };
       await transact(() => {
         const rotates = next.generation !== meta.generation;
         // What is written next takes the place of the generation before the last.
         if (rotates) former().clearAsync();
-        putIds(rotates ? former() : current(), entries, flush.firstSequence);
+        putIds(rotates ? former() : current(), columns, flush.firstSequence);
         for (const { head, count } of flush.heads) streams.put(head.stream, head.base, head.places, count);
         for (const { kind, count } of flush.kinds) kinds.put([kind.category, kind.type], kind.places, count);
         env.put(metaKey, Buffer.from(JSON.stringify(next)));

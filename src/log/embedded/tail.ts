@@ -19,7 +19,9 @@ export type Head = {
   /** Revision of `places[0]`; `revision + 1` when there are none. */
   base: number;
   places: Place[];
+  /** Of the newest event, and the part of an event's text that all of this stream and type share. */
   kind: Kind | undefined;
+  typeAndStream: string;
 };
 
 /** What one flush takes: the first `count` places of each, up to `lastSequence`. */
@@ -71,7 +73,17 @@ export const createTail = (ids: TailIds, lastRevision: (stream: StreamId) => num
     const json = JSON.stringify(stream);
     const hash = crc32(stream);
     const category = categoryOf(stream);
-    return { stream, json, category, hash, revision, base: revision + 1, places: [], kind: undefined };
+    return {
+      stream,
+      json,
+      category,
+      hash,
+      revision,
+      base: revision + 1,
+      places: [],
+      kind: undefined,
+      typeAndStream: '',
+    };
   };
 
   const forgetClean = (): void => {
