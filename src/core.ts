@@ -68,7 +68,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   held.defer(lock.release);
   const memory = readNodeMemory(config.dataDir);
   const { node } = memory;
-  const { log, logId } = await openLog({
+  const { log, logId, reached } = await openLog({
     urls: config.log,
     memory: memory.log,
     acceptLog: config.acceptLog,
@@ -139,9 +139,10 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
       logger.warn({ type, reason: error instanceof Error ? error.message : String(error) }, 'not recorded');
     }
   };
-  if (log.reachable) await record('NodeStarted');
-
   let closing: Promise<void> | undefined;
+  const recorded = reached.then(() => (closing === undefined ? record('NodeStarted') : undefined));
+  if (log.reachable) await recorded;
+
   const close = async (): Promise<void> => {
     unfollow();
     await registry.close();

@@ -8,6 +8,11 @@ const zeros: Readonly<Record<LogKind, string>> = {
   eventstoredb: '0'.repeat(32),
 };
 
+export type GatedLog = EventLog & {
+  /** Resolves once the gate has opened; never, if it stays shut. */
+  readonly opened: Promise<void>;
+};
+
 /**
  * A log that is still being looked for: every call is refused with `log_unavailable` until `find` resolves, then it is
  * that log. So a node whose log is away serves reads from its read models at once, and writes when it is back.
@@ -15,12 +20,14 @@ const zeros: Readonly<Record<LogKind, string>> = {
  * @param find is called once; `signal` aborts when the gate closes, and then nothing may come of it any more. When it
  *   rejects, the gate stays shut and watches end.
  */
-export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Promise<EventLog>): EventLog => {
+export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Promise<EventLog>): GatedLog => {
   const closing = new AbortController();
   let log: EventLog | undefined;
+  const opened = Promise.withResolvers<void>();
   const found = find(closing.signal).then(
     (value) => {
       log = value;
+      opened.resolve();
       return value;
     },
     () => undefined,
@@ -44,6 +51,7 @@ export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Pro
   };
   let closed: Promise<void> | undefined;
   return {
+    opened: opened.promise,
     kind,
     get durability() {
       return log?.durability ?? { durable: true, note: 'not reached yet' };

@@ -26,7 +26,12 @@ export type OpenLogOptions = {
   readonly signal: AbortSignal;
 };
 
-export type OpenedLog = { readonly log: EventLog; readonly logId: string };
+export type OpenedLog = {
+  readonly log: EventLog;
+  readonly logId: string;
+  /** Resolves once the log was reached: at once, or when the gate in front of it opens. */
+  readonly reached: Promise<void>;
+};
 
 type Candidate = {
   readonly name: string;
@@ -115,7 +120,7 @@ export const openLog = async (options: OpenLogOptions): Promise<OpenedLog> => {
           reasons.push(`${name} has it in another kind of log (restart this node to take it)`);
         } else {
           logger.info({ log: name, logId }, 'event log chosen');
-          return { chosen: { log, logId } };
+          return { chosen: { log, logId, reached: Promise.resolve() } };
         }
       } catch (error) {
         if (!isAway(error)) throw error;
@@ -128,7 +133,7 @@ export const openLog = async (options: OpenLogOptions): Promise<OpenedLog> => {
         const log = firstEmpty.log ?? (await open(candidate));
         const logId = await establishIdentity(log, node);
         logger.info({ log: candidate.name, logId }, 'event log chosen, which was empty');
-        return { chosen: { log, logId } };
+        return { chosen: { log, logId, reached: Promise.resolve() } };
       } catch (error) {
         if (!isAway(error)) throw error;
         reasons.push(`${candidate.name} was lost (${error.message})`);
@@ -183,5 +188,5 @@ export const openLog = async (options: OpenLogOptions): Promise<OpenedLog> => {
     const { log } = await wait(AbortSignal.any([options.signal, closing]), memory.kind);
     return log;
   });
-  return { log: gated, logId: memory.logId };
+  return { log: gated, logId: memory.logId, reached: gated.opened };
 };

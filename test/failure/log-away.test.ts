@@ -7,7 +7,7 @@ import { type EsdbServer, startEsdbServer } from '../support/esdb-server.ts';
 import { openHub } from '../support/hub.ts';
 import { type HubProcess, startHubProcess } from '../support/hub-process.ts';
 import { type RedisServer, redisForTest } from '../support/redis-server.ts';
-import { request } from '../support/rest.ts';
+import { readWholeLog, request } from '../support/rest.ts';
 import {
   fill,
   losesItsLog,
@@ -77,6 +77,8 @@ test('redis › a hub that is started while its log is away serves reads, and wr
   await server.start();
   await writesAgain(t, hub.url);
   await seesAll(t, await openWatchers(t, hub.url), 3, 3);
+  const types = (await readWholeLog(hub.url)).map(({ type }) => type);
+  t.is(types.filter((type) => type === 'NodeStarted').length, 2, 'the start is recorded when it can be');
   t.is(await hub.kill('SIGTERM'), 0);
 });
 
