@@ -61,6 +61,13 @@ export type StateVersion = StateVersionView;
 
 export type Message = MessageView;
 
+/** Newest first. `more`: older versions stand behind the last one; a page of large values is shorter than its limit. */
+export type StateHistory = {
+  readonly key: string;
+  readonly history: readonly StateVersion[];
+  readonly more: boolean;
+};
+
 /** Text of a position, an RFC 3339 time, or undefined for now. Anything else is `invalid`. */
 export type AsOf = string | undefined;
 
@@ -196,7 +203,7 @@ export type NexusCore = {
     key: string,
     options: { readonly limit?: number; readonly before?: number },
     context: Context,
-  ): Promise<Result<{ readonly key: string; readonly history: readonly StateVersion[] }>>;
+  ): Promise<Result<StateHistory>>;
   service(id: string, options: { readonly asOf?: AsOf }, context: Context): Promise<Result<Service>>;
   services(filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>>;
   topics(context: Context): Promise<Result<Page<'topics', TopicDocument>>>;

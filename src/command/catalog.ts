@@ -4,6 +4,7 @@ import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
 import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
+import { roughBytes } from '../rough-bytes.ts';
 
 /**
  * Every command: one schema of its input, used by REST, GraphQL, WebSocket, ZeroMQ and /commands, and the scope that it
@@ -26,6 +27,9 @@ export const stateKeySchema = z
   .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
 const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
+/** Every list of services shows it whole. */
+const maxMetadataBytes = 65_536;
+
 const serviceShape = {
   name: serviceNameSchema,
   version: z
@@ -43,7 +47,12 @@ const serviceShape = {
   ttlSec: z.number().int().min(1).max(86_400).nullable(),
   weight: z.number().int().min(1).max(1_000),
   tags: list,
-  metadata: z.record(text(128), json),
+  metadata: z
+    .record(text(128), json)
+    .refine(
+      (value) => roughBytes(value, maxMetadataBytes) < maxMetadataBytes,
+      'must be at most 32 KiB in all',
+    ),
 };
 
 const registerService = z.strictObject({

@@ -58,8 +58,9 @@ const maxAttempts = 32;
 const maxCached = 4_096;
 /** A state that is larger than this is read again rather than kept. */
 const maxCachedBytes = 16_384;
-const pageEvents = 1_000;
+const lookEvents = 1_000;
 const firstLookEvents = 32;
+const refreshEvents = 128;
 const maxLookBytes = 32 * 1_048_576;
 
 /**
@@ -113,7 +114,7 @@ export const createHandler = (log: EventLog) => {
   ): Promise<void> => {
     let { state, revision } = restore(handled, stream);
     for (;;) {
-      const page = await log.readStream(stream, { from: asRevision(revision + 1), limit: pageEvents });
+      const page = await log.readStream(stream, { from: asRevision(revision + 1), limit: refreshEvents });
       for (const event of page) {
         const decoded = handled.decode(event);
         if (decoded !== undefined) {
@@ -124,7 +125,7 @@ export const createHandler = (log: EventLog) => {
         }
         revision = event.revision;
       }
-      if (page.length < pageEvents) break;
+      if (page.length < refreshEvents) break;
     }
     const newer = cache.get(stream);
     if (newer === undefined || newer.revision < revision)
@@ -143,7 +144,7 @@ export const createHandler = (log: EventLog) => {
       if (from === 0) return undefined;
       const page = await log.readStream(stream, {
         direction: 'backwards',
-        limit: Math.min(limit, pageEvents - newest.length),
+        limit: Math.min(limit, lookEvents - newest.length),
         ...(from === undefined ? {} : { from: asRevision(from - 1) }),
       });
       for (const event of page) {
@@ -151,7 +152,7 @@ export const createHandler = (log: EventLog) => {
         if (event.id === eventId(0)) return ofCommand(newest.toReversed(), eventId);
         bytes += roughBytes(event.data, maxLookBytes);
       }
-      if (page.length === 0 || newest.length >= pageEvents || bytes >= maxLookBytes) return undefined;
+      if (page.length === 0 || newest.length >= lookEvents || bytes >= maxLookBytes) return undefined;
     }
   };
 

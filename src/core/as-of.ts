@@ -2,6 +2,7 @@ import { type Position, parsePosition } from '../../domain/event.ts';
 import { invalid, ok, type Result } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { ReadStore } from '../projection/read-store.ts';
+import { createReadSizes, maxReadEvents } from './pages.ts';
 
 // RFC 3339, section 5.6; the offset is required.
 const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -13,16 +14,16 @@ export const parseTime = (text: string): number | undefined => {
   return Number.isNaN(ms) ? undefined : ms;
 };
 
-const pageEvents = 1_000;
-
 /**
  * Position of the last event whose `recordedAt` is not later than `timeMs` (inclusive); the log's start when all are
  * later. The time index of the read models leads to the neighbourhood, the log says exactly.
  */
 export const positionAt = async (log: EventLog, store: ReadStore, timeMs: number): Promise<Position> => {
   let position = store.sampleAt(timeMs) ?? log.start;
+  const sizes = createReadSizes();
   for (;;) {
-    const page = await log.readAll({ after: position, limit: pageEvents });
+    const page = await log.readAll({ after: position, limit: sizes.next(maxReadEvents) });
+    sizes.saw(page.events);
     for (const event of page.events) {
       if (Date.parse(event.metadata.recordedAt) > timeMs) return position;
       position = event.position;

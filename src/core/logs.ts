@@ -7,6 +7,7 @@ import {
   categoryOf,
   type LogEvent,
   type Position,
+  type StreamId,
   streamId,
   streamKey,
 } from '../../domain/event.ts';
@@ -19,10 +20,10 @@ import { maxStreamBytes } from '../log/event-log.ts';
 import { firstRevisionAfter } from '../log/seek.ts';
 import type { Context, LogQuery, Message, Page } from '../nexus-core.ts';
 import { parseTime, positionAt, positionOf } from './as-of.ts';
+import { createReadSizes, maxListBytes, maxPageBytes, maxReadEvents, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
 import { clampLimit, type Reads } from './reads.ts';
 
-const pageEvents = 1_000;
 /** Events that one request looks at: a filter that matches nothing ends with `more: true` and the position to go on from. */
 const maxScanned = 50_000;
 
@@ -86,22 +87,64 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
     accept: (event: LogEvent) => boolean | 'stop',
   ): Promise<Scan> => {
     const events: LogEvent[] = [];
+    const sizes = createReadSizes();
     let position = after;
+    let bytes = 0;
     for (let scanned = 0; scanned < maxScanned; ) {
-      const page = await log.readAll({ ...filter, after: position, limit: pageEvents });
+      const page = await log.readAll({ ...filter, after: position, limit: sizes.next(maxReadEvents) });
       for (const event of page.events) {
         const accepted = accept(event);
         if (accepted === 'stop') return { events, position, more: false };
         position = event.position;
-        if (accepted) events.push(event);
-        if (events.length === limit)
+        if (!accepted) continue;
+        events.push(event);
+        bytes += weigh(event.data);
+        if (events.length === limit || bytes >= maxPageBytes)
           return { events, position, more: page.more || event !== page.events.at(-1) };
       }
+      sizes.saw(page.events);
       scanned += Math.max(page.events.length, 1);
       position = page.position;
       if (!page.more) return { events, position, more: false };
     }
     return { events, position, more: true };
+  };
+
+  type StreamPage = { readonly events: readonly LogEvent[]; readonly more: boolean };
+
+  /** Up to `limit` events of one stream, fewer where they are large; `more` when there are further ones. */
+  const readStream = async (
+    stream: StreamId,
+    options: {
+      readonly from: number | undefined;
+      readonly limit: number;
+      readonly direction: 'forwards' | 'backwards';
+    },
+  ): Promise<StreamPage> => {
+    const { limit, direction } = options;
+    const events: LogEvent[] = [];
+    const sizes = createReadSizes();
+    let { from } = options;
+    let bytes = 0;
+    for (;;) {
+      const wanted = sizes.next(limit + 1 - events.length);
+      const read = await log.readStream(stream, {
+        ...(from === undefined ? {} : { from: asRevision(from) }),
+        direction,
+        limit: wanted,
+      });
+      for (const event of read) {
+        if (events.length === limit || (events.length > 0 && bytes >= maxPageBytes))
+          return { events, more: true };
+        events.push(event);
+        bytes += weigh(event.data);
+      }
+      const last = read.at(-1);
+      if (last === undefined || read.length < wanted) return { events, more: false };
+      if (direction === 'backwards' && last.revision === 0) return { events, more: false };
+      from = direction === 'forwards' ? last.revision + 1 : last.revision - 1;
+      sizes.saw(read);
+    }
   };
 
   /** One topic is read by its own stream: what other topics hold costs nothing. */
@@ -110,11 +153,9 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
     const end = await log.position();
     const from = await firstRevisionAfter(log, stream, after);
     if (from === undefined) return { events: [], position: end > after ? end : after, more: false };
-    const events = await log.readStream(stream, { from: asRevision(from), limit: limit + 1 });
-    const page = events.slice(0, limit);
-    const more = events.length > limit;
-    const last = page.at(-1)?.position ?? after;
-    return { events: page, position: more || last > end ? last : end, more };
+    const { events, more } = await readStream(stream, { from, limit, direction: 'forwards' });
+    const last = events.at(-1)?.position ?? after;
+    return { events, position: more || last > end ? last : end, more };
   };
 
   return {
@@ -157,16 +198,15 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
       if (!isStreamName(stream)) return invalid('/stream', streamRule);
       const allowed = await reads.allow(context, streamRequirement(stream));
       if (!allowed.ok) return allowed;
-      const limit = clampLimit(options.limit);
-      const events = await log.readStream(asStreamId(stream), {
-        ...(options.from === undefined ? {} : { from: asRevision(options.from) }),
+      const { events, more } = await readStream(asStreamId(stream), {
+        from: options.from,
         direction: options.direction ?? 'forwards',
-        limit: limit + 1,
+        limit: clampLimit(options.limit),
       });
       if (events.length === 0 && (await log.head(asStreamId(stream))) === undefined) {
         return fault(problem('not_found', `there is no stream ${stream}`, { stream }));
       }
-      return ok({ stream, events: events.slice(0, limit), more: events.length > limit });
+      return ok({ stream, events, more });
     },
 
     log: async (
@@ -202,7 +242,13 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
       const at = await reads.begin(context, { scope: 'events:read', topic: '>' });
       if (!at.ok) return at;
       const topics: TopicDocument[] = [];
-      for (const [, document] of at.value.store.range<TopicDocument>('topics')) topics.push(document);
+      let bytes = 0;
+      for (const [, document] of at.value.store.range<TopicDocument>('topics')) {
+        topics.push(document);
+        bytes += weigh(document);
+        if (bytes > maxListBytes)
+          return fault(problem('too_large', 'there are too many topics for one answer'));
+      }
       return ok({ topics, position: at.value.position });
     },
   };

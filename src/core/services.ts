@@ -7,11 +7,15 @@ import { fault, invalidAt, ok, type Problem, problem, type Result } from '../err
 import type { Context, Page, Service, ServiceFilter } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import type { Registry } from '../registry/registry.ts';
+import { maxListBytes, weigh } from './pages.ts';
 import type { Reads } from './reads.ts';
 
-/** A service as clients see it: its document and what the registry knows of it at this moment. */
-export const serviceView = (registry: Registry, document: ServiceDocument): Service => {
-  const live = registry.live(document.id);
+/**
+ * A service as clients see it: its document and what the registry knows of it at this moment; of the past the
+ * document alone is known.
+ */
+export const serviceView = (registry: Registry | undefined, document: ServiceDocument): Service => {
+  const live = registry?.live(document.id);
   return {
     id: document.id,
     name: document.name,
@@ -67,36 +71,48 @@ function* documentsAt(store: ReadStore, asOf: Position | undefined): Iterable<Se
   }
 }
 
-export const createServiceQueries = (reads: Reads, registry: Registry) => ({
-  service: async (
-    id: string,
-    options: { readonly asOf?: string | undefined },
-    context: Context,
-  ): Promise<Result<Service>> => {
-    const at = await reads.begin(context, { scope: 'services:read' }, options.asOf);
-    if (!at.ok) return at;
-    const { store, asOf } = at.value;
-    const document = !isServiceId(id)
-      ? undefined
-      : asOf === undefined
-        ? store.read<ServiceDocument>('services', id)
-        : store.at<ServiceDocument>('services', id, asOf)?.document;
-    if (document === undefined || document.deregistered) {
-      return fault(problem('not_found', 'no service has this id', { id: id.slice(0, 128) }));
-    }
-    return ok(serviceView(registry, document));
-  },
+export const createServiceQueries = (reads: Reads, registry: Registry) => {
+  const viewOf = (document: ServiceDocument, asOf: Position | undefined): Service =>
+    serviceView(asOf === undefined ? registry : undefined, document);
+  return {
+    service: async (
+      id: string,
+      options: { readonly asOf?: string | undefined },
+      context: Context,
+    ): Promise<Result<Service>> => {
+      const at = await reads.begin(context, { scope: 'services:read' }, options.asOf);
+      if (!at.ok) return at;
+      const { store, asOf } = at.value;
+      const document = !isServiceId(id)
+        ? undefined
+        : asOf === undefined
+          ? store.read<ServiceDocument>('services', id)
+          : store.at<ServiceDocument>('services', id, asOf)?.document;
+      if (document === undefined || document.deregistered) {
+        return fault(problem('not_found', 'no service has this id', { id: id.slice(0, 128) }));
+      }
+      return ok(viewOf(document, asOf));
+    },
 
-  services: async (filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>> => {
-    const wrong = filterFault(filter);
-    if (wrong !== undefined) return fault(wrong);
-    const at = await reads.begin(context, { scope: 'services:read' }, filter.asOf);
-    if (!at.ok) return at;
-    const { store, asOf, position } = at.value;
-    const services: Service[] = [];
-    for (const document of documentsAt(store, asOf)) {
-      if (matches(document, filter)) services.push(serviceView(registry, document));
-    }
-    return ok({ services, position: asOf ?? position });
-  },
-});
+    services: async (filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>> => {
+      const wrong = filterFault(filter);
+      if (wrong !== undefined) return fault(wrong);
+      const at = await reads.begin(context, { scope: 'services:read' }, filter.asOf);
+      if (!at.ok) return at;
+      const { store, asOf, position } = at.value;
+      const services: Service[] = [];
+      let bytes = 0;
+      for (const document of documentsAt(store, asOf)) {
+        if (!matches(document, filter)) continue;
+        services.push(viewOf(document, asOf));
+        bytes += weigh(document);
+        if (bytes > maxListBytes) {
+          return fault(
+            problem('too_large', 'these are too many services for one answer: ask for fewer by a filter'),
+          );
+        }
+      }
+      return ok({ services, position: asOf ?? position });
+    },
+  };
+};

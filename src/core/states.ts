@@ -3,9 +3,10 @@ import { isStateKey, isStatePrefix } from '../../domain/names.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { stateEntryOf, stateVersionOf } from '../../projections/views.ts';
 import { fault, invalid, ok, problem, type Result } from '../errors.ts';
-import type { AsOf, Context, Page, StateEntry, StateVersion } from '../nexus-core.ts';
+import type { AsOf, Context, Page, StateEntry, StateHistory, StateVersion } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { positionOf } from './as-of.ts';
+import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
 import { clampLimit, type Reads } from './reads.ts';
 
@@ -111,11 +112,12 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       const limit = clampLimit(options.limit);
       const entries: StateEntry[] = [];
       let scanned = 0;
+      let bytes = 0;
       let last: string | undefined;
       const after = from?.[1] ?? options.after;
       const range = store.range<StateDocument>('state', after === undefined ? { prefix } : { prefix, after });
       for (const [key, current] of range) {
-        if (entries.length === limit || scanned === maxScanned) {
+        if (entries.length === limit || scanned === maxScanned || bytes >= maxPageBytes) {
           return ok({
             entries,
             position,
@@ -126,7 +128,9 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
         last = key;
         const document =
           current.position <= position ? current : store.at<StateDocument>('state', key, position)?.document;
-        if (document !== undefined && !document.deleted) entries.push(stateEntryOf(key, document));
+        if (document === undefined || document.deleted) continue;
+        entries.push(stateEntryOf(key, document));
+        bytes += weigh(document.value);
       }
       return ok({ entries, position });
     },
@@ -135,7 +139,7 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       key: string,
       options: { readonly limit?: number; readonly before?: number },
       context: Context,
-    ): Promise<Result<{ readonly key: string; readonly history: readonly StateVersion[] }>> => {
+    ): Promise<Result<StateHistory>> => {
       if (!isStateKey(key)) return invalid('/key', keyRule);
       const at = await reads.begin(context, { scope: 'state:read', key });
       if (!at.ok) return at;
@@ -144,15 +148,19 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       const limit = clampLimit(options.limit);
       const start = before === undefined ? undefined : versionAt(store, key, before)?.position;
       const history: StateVersion[] = [];
+      let bytes = 0;
+      let more = false;
       for (const { document } of store.history<StateDocument>('state', key, start)) {
         if (before !== undefined && document.version >= before) continue;
+        more = history.length === limit || bytes >= maxPageBytes;
+        if (more) break;
         history.push(stateVersionOf(document));
-        if (history.length === limit) break;
+        bytes += weigh(document.value);
       }
       if (history.length === 0 && store.read('state', key) === undefined) {
         return fault(problem('not_found', `the key ${key} never existed`, { key }));
       }
-      return ok({ key, history });
+      return ok({ key, history, more });
     },
   };
 };

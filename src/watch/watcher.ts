@@ -47,7 +47,7 @@ export type Watcher = {
 
 export const defaultBufferedEvents = 1_024;
 export const defaultBatchEvents = 500;
-const firstPageEvents = 128;
+const firstPageEvents = 32;
 const minPageEvents = 8;
 const firstRetryMs = 50;
 const maxRetryMs = 2_000;
