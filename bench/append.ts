@@ -10,6 +10,7 @@ import { state } from '../projections/state.ts';
 import { openEmbeddedLog } from '../src/log/embedded.ts';
 import type { EventLog } from '../src/log/event-log.ts';
 import { openRedisLog } from '../src/log/redis.ts';
+import { openBareGroup } from './support/bare-group.ts';
 import { stateEvent, streamOf } from './support/events.ts';
 import { benchHttp } from './support/http.ts';
 import { inTurns, type Load, latency, load, machine, perSec, print, ratio } from './support/measure.ts';
@@ -51,7 +52,12 @@ const bytesPerEvent = 430;
 /** One lmdb record per commit of all that is in flight: no index, no checks, the next commit after the last. */
 const rawLmdb = async (directory: string, n: number, inFlight: number): Promise<Load> => {
   // As the log opens it; `safeRestore` is missing from lmdb's types.
-  const settings = { path: directory, overlappingSync: false, safeRestore: true, encoding: 'binary' } as const;
+  const settings = {
+    path: directory,
+    overlappingSync: false,
+    safeRestore: true,
+    encoding: 'binary',
+  } as const;
   const database = open<Buffer, number>(settings);
   let key = 0;
   const commits = Math.ceil(n / inFlight);
@@ -69,28 +75,41 @@ const report = (name: string, inFlight: number, results: Record<'ours' | 'raw', 
 };
 
 const benchEmbedded = async (): Promise<void> => {
+  print('\nEmbedded log, 200-byte data, 1,000 streams, fsync before the answer');
+  print('  blob: one lmdb record per commit, of as many bytes as are in flight, made beforehand');
   print(
-    '\nEmbedded log, 200-byte data, 1,000 streams, fsync before the answer; reference: one lmdb record per commit',
+    '  bare: each append encoded, copied into the record of its commit, and answered; no checks, no index',
   );
   for (const [inFlight, n] of counts) {
     let run = 0;
-    const results = await inTurns(rounds, {
-      ours: async () => {
-        const directory = join(folder, `log-${run++}`);
-        const log = await openEmbeddedLog({ directory });
-        const result = await load(n, inFlight, appendTo(log));
-        await log.close();
-        rmSync(directory, { recursive: true });
-        return result;
-      },
-      raw: async () => {
-        const directory = join(folder, `raw-${run++}`);
-        const result = await rawLmdb(directory, n, inFlight);
-        rmSync(directory, { recursive: true });
-        return result;
-      },
+    /** Runs `body` in a folder of its own that is gone afterwards. */
+    const inFolder = async (body: (directory: string) => Promise<Load>): Promise<Load> => {
+      const directory = join(folder, `log-${run++}`);
+      const result = await body(directory);
+      rmSync(directory, { recursive: true });
+      return result;
+    };
+    const { nexus, bare, blob } = await inTurns(rounds, {
+      nexus: () =>
+        inFolder(async (directory) => {
+          const log = await openEmbeddedLog({ directory });
+          const result = await load(n, inFlight, appendTo(log));
+          await log.close();
+          return result;
+        }),
+      bare: () =>
+        inFolder(async (directory) => {
+          const log = openBareGroup(directory);
+          const result = await load(n, inFlight, (index) => log.append(streamOf(index), stateEvent(index)));
+          await log.close();
+          return result;
+        }),
+      blob: () => inFolder((directory) => rawLmdb(directory, n, inFlight)),
     });
-    report('nexus', inFlight, results, n);
+    print(
+      `  ${String(inFlight).padStart(5)} in flight, n ${n}: nexus ${perSec(nexus)} (${latency(nexus)}); ` +
+        `bare ${perSec(bare)}, ratio ${ratio(nexus, bare)}; blob ${perSec(blob)}, ratio ${ratio(nexus, blob)}`,
+    );
   }
 };
 
