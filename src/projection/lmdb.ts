@@ -70,22 +70,23 @@ type Checkpoint = { readonly position: Position };
 
 const openDatabase = async (path: string): Promise<RootDatabase<Buffer, StoreKey>> => {
   await prepareFile(path);
-  // The default overlappingSync, with safeRestore: commits are visible before they are flushed, and what a crash
-  // leaves is the last flushed one (docs/adr/0006-runner-and-read-models.md).
+  // noMetaSync: losing power costs the newest writes, never the integrity. Not the default overlappingSync: after a write
+  // that failed it leaves a lock on which the end of the process waits for ever (docs/adr/0006-runner-and-read-models.md).
   return open<Buffer, StoreKey>({
     path,
     encoding: 'binary',
     keyEncoder,
     eventTurnBatching: false,
-    ...{ safeRestore: true },
+    overlappingSync: false,
+    noMetaSync: true,
   });
 };
 
 /**
  * Opens the read store in `directory`.
  *
- * A write is visible once resolved, and is on disk a little later: losing power costs the newest writes together with
- * their checkpoint, never the integrity. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
+ * A write is visible once resolved; losing power costs the newest writes together with their checkpoint, never the
+ * integrity. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
  *
  * @throws {ReadModelDamaged} when the file is no sound store; what the system says when it cannot be opened.
  */
