@@ -15,6 +15,7 @@ import { createReads } from './core/reads.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createStateQueries } from './core/states.ts';
 import { createWatches } from './core/watches.ts';
+import { type ErrorCode, ProblemError } from './errors.ts';
 import { newId } from './ids.ts';
 import { lockDirectory } from './log/directory-lock.ts';
 import type { LogError } from './log/event-log.ts';
@@ -22,6 +23,7 @@ import { openLog } from './log/open.ts';
 import type { Logger } from './logger.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
+import { ReadModelDamaged } from './projection/read-store.ts';
 import { openRunner } from './projection/runner.ts';
 import { openRegistry } from './registry/registry.ts';
 import { createTargets } from './registry/targets.ts';
@@ -60,6 +62,8 @@ export const openCore = async (config: Config, options: CoreOptions): Promise<Co
   }
 };
 
+const againLater: ReadonlySet<ErrorCode> = new Set(['revision_conflict', 'busy']);
+
 const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposableStack): Promise<Core> => {
   const { logger, clock = Date.now, onFailure = () => {}, signal = new AbortController().signal } = options;
   const startedAtMs = clock();
@@ -97,20 +101,33 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ownPorts: () => ports,
   });
   const registry = openRegistry({
-    clock,
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
     logger,
     targets,
     changeStatus: async (id, to, reason) => {
-      await commands.changeStatus(id, to, reason);
+      const changed = await commands.changeStatus(id, to, reason, registry.document(id)?.revision);
+      if (changed.ok) return;
+      // Tried again a little later, on what then stands there.
+      if (againLater.has(changed.problem.code)) throw new ProblemError(changed.problem);
     },
   });
-  const parts: Parts = { config, node, log, hub, runner, registry, logger, clock };
+  const parts: Parts = { config, node, log, hub, runner, registry, targets, logger, clock };
   const handler = createHandler(log);
   const commands = createCommands(parts, handler, createDeciders(runner));
   const reads = createReads(parts);
   const queries = createLogQueries(parts, reads);
 
-  for (const [, document] of runner.store.range<ServiceDocument>('services')) registry.put(document);
+  const takeServices = (): void => {
+    try {
+      for (const [, document] of runner.store.range<ServiceDocument>('services')) registry.put(document);
+    } catch (error) {
+      // They are being rebuilt already, and are taken again when that is done.
+      if (!(error instanceof ReadModelDamaged)) throw error;
+      logger.error({ error }, 'the services cannot all be read yet');
+    }
+  };
+  takeServices();
+  runner.onSwapped(takeServices);
   const unfollow = runner.onFolded((changes) => {
     for (const { model, document } of changes)
       if (model === 'services') registry.put(document as ServiceDocument);

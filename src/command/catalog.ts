@@ -4,6 +4,7 @@ import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
 import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
+import { isTargetHost } from '../registry/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
 
 /**
@@ -36,7 +37,7 @@ const serviceShape = {
     .string()
     .max(128)
     .refine((value) => validSemver(value) !== null, 'must be a semantic version'),
-  host: text(253),
+  host: text(253).refine(isTargetHost, 'must be a plain host name or an IP address'),
   port: z.number().int().min(1).max(65_535),
   protocol: z.enum(['http', 'https']),
   capabilities: list,

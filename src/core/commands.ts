@@ -36,6 +36,7 @@ import {
   refusalOf,
 } from './refusals.ts';
 import { serviceView } from './services.ts';
+import { targetFault } from './target-faults.ts';
 import { validate } from './validate.ts';
 
 /** How long a command waits for this node's own read models to show its effect. */
@@ -66,7 +67,7 @@ const optionsOf = (
 
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
-  const { log, runner, registry, node, clock } = parts;
+  const { log, runner, registry, targets, node, clock } = parts;
   const commandIds = createCommandIds();
 
   const metadataOf = (
@@ -227,12 +228,16 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const { commandId } = call;
         const ownId = () => (commandId === undefined ? newId() : idOf('service', subject.id, commandId));
         const { id = ownId(), ...fields } = command.data;
+        const refused = targetFault(targets, fields);
+        if (refused !== undefined) return fault(refused);
         return service(id, { type: 'RegisterService', id, fields, actor }, call);
       }
       case 'UpdateService': {
         const { id, status, reason, ...fields } = command.data;
         const changes = given(fields);
         const changed = Object.keys(changes).length > 0;
+        const refused = targetFault(targets, changes);
+        if (refused !== undefined) return fault(refused);
         if ((status === undefined) === !changed) {
           return invalid('', 'must be either a status (with a reason) or changed fields');
         }
@@ -302,12 +307,22 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     });
   };
 
-  /** The hub's own change of a status (a probe, an expiry): told to nobody, recorded like any other. */
-  const changeStatus = async (id: string, to: ServiceStatus, reason: string): Promise<Result<unknown>> => {
+  /**
+   * The hub's own change of a status (a probe, an expiry): told to nobody, recorded like any other.
+   *
+   * @param revision what the service was at when it was judged: what came since is not overwritten.
+   */
+  const changeStatus = async (
+    id: string,
+    to: ServiceStatus,
+    reason: string,
+    revision: number | undefined,
+  ): Promise<Result<unknown>> => {
     const actor = { subject: 'system', admin: true };
     const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
     const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, actor };
-    return service(id, command, { context, metadata: metadataOf(context) });
+    const call = { context, metadata: metadataOf(context), ...given({ expectedRevision: revision }) };
+    return service(id, command, call);
   };
 
   return { execute, changeStatus };

@@ -3,6 +3,7 @@ import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Targets } from '../registry/targets.ts';
 import type { Hub } from '../watch/hub.ts';
 
 /** What the operations of the core are made of; opened and closed by core.ts alone. */
@@ -13,6 +14,7 @@ export type Parts = {
   readonly hub: Hub;
   readonly runner: Runner;
   readonly registry: Registry;
+  readonly targets: Targets;
   readonly logger: Logger;
   readonly clock: () => number;
 };

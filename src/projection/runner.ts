@@ -53,6 +53,8 @@ export type Runner = {
    * after a start or a rebuild. It must not throw. Returns how to stop it.
    */
   onFolded(listener: (changes: readonly ReadChange[], position: Position) => void): () => void;
+  /** Calls `listener` whenever other read models serve from then on, as those before may have been damaged. */
+  onSwapped(listener: () => void): void;
   /** SHA-256 of all documents and their history, once all that was folded is written. */
   contentHash(): Promise<string>;
   close(): Promise<void>;
@@ -68,6 +70,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const begun = manifestOf(logId, projections, false);
   const waiters = createWaiters();
   const listeners = new Set<(changes: readonly ReadChange[], position: Position) => void>();
+  const swapListeners: (() => void)[] = [];
   const closing = new AbortController();
   const lower = new Map<ReadStore, LmdbReadStore>();
   /** What was thrown away, while it is being closed and deleted. */
@@ -150,6 +153,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const old = serving;
     serving = generation;
     retire(old);
+    for (const listener of swapListeners) listener();
     waiters.release(serving.position);
   };
 
@@ -283,6 +287,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
         listeners.delete(listener);
       };
     },
+    onSwapped: (listener) => void swapListeners.push(listener),
     async contentHash() {
       const { store: front } = serving;
       await front.flush();

@@ -160,7 +160,12 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
             );
           }
           const result: Json = answer.value;
-          return ok({ result, instance: instance.id, attempts, durationMs: clock.now() - startedMs });
+          return ok({
+            result,
+            instance: instance.id,
+            attempts,
+            durationMs: Math.round(clock.now() - startedMs),
+          });
         }
       }
     }

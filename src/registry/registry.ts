@@ -1,5 +1,5 @@
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createAgent } from './connector.ts';
@@ -58,7 +58,7 @@ export type RegistryOptions = {
   readonly logger: Logger;
   readonly targets: Targets;
   readonly changeStatus: ChangeStatus;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, for everything; unless given, what falls due is counted by a clock that is never set. */
   readonly clock?: () => number;
   readonly after?: Clock['after'];
   /** 0 (inclusive) … 1 (exclusive). */
@@ -82,7 +82,8 @@ const numbersOf = (metrics: Readonly<Record<string, unknown>>): ReadonlyMap<stri
 
 export const openRegistry = (options: RegistryOptions): Registry => {
   const { logger, targets, changeStatus, random = Math.random } = options;
-  const clock: Clock = { now: options.clock ?? systemClock.now, after: options.after ?? systemClock.after };
+  const clock: Clock = { now: options.clock ?? steadyNow, after: options.after ?? systemClock.after };
+  const timeOfDay = options.clock ?? systemClock.now;
   const schedule = createSchedule(clock);
   const instances = createInstances();
   const expiries = new Map<Instance, Alarm>();
@@ -93,7 +94,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   let closing: Promise<void> | undefined;
 
   const seen = (instance: Instance): void => {
-    instance.lastSeenAt = new Date(clock.now()).toISOString();
+    instance.lastSeenAt = new Date(timeOfDay()).toISOString();
   };
 
   const probing = createProbing({

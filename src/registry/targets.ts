@@ -16,6 +16,11 @@ export type Targets = {
    * Settles within 5 s. Ask again before every connect: names change.
    */
   check(host: string, port: number): Promise<Checked>;
+  /**
+   * Why a service may not be registered at `host`: an address outside of `allowedTargets`, where any is given. A name is
+   * checked when it is used, as it may then stand for another address.
+   */
+  refusal(host: string, port: number): string | undefined;
 };
 
 export type TargetsOptions = {
@@ -47,6 +52,9 @@ const plainHost = (host: string): string | undefined => {
   const name = host.endsWith('.') ? host.slice(0, -1) : host;
   return name.length <= 253 && hostName.test(name) && !numericEnd.test(name) ? name : undefined;
 };
+
+/** True for what can be the host of a target at all: a plain host name, or an address in its usual form. */
+export const isTargetHost = (host: string): boolean => plainHost(host) !== undefined;
 
 const systemResolve = async (name: string): Promise<readonly string[]> =>
   (await lookup(name, { all: true, order: 'verbatim' })).map(({ address }) => address);
@@ -101,6 +109,11 @@ export const createTargets = (options: TargetsOptions): Targets => {
   };
 
   return {
+    refusal(host, port) {
+      const plain = plainHost(host);
+      return isRestricted && plain !== undefined && isIP(plain) !== 0 ? refusal(plain, port) : undefined;
+    },
+
     async check(host, port) {
       const plain = plainHost(host);
       if (plain === undefined) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Router } from 'zeromq';
 import type { Subject } from '../../../domain/access.ts';
+import { steadyNow } from '../../clock.ts';
 import { problem } from '../../errors.ts';
 import { parseJson } from '../../gateway/json.ts';
 import { problemOf } from '../../gateway/problem.ts';
@@ -127,7 +128,7 @@ export const openCommander = async (
         maxInFlight,
         maxInFlightBytes,
         room: () => undefined,
-        nowMs: Date.now,
+        nowMs: steadyNow,
         failed: (error) => logger.error({ err: error }, 'ZeroMQ could not take a frame'),
         take: (frame) => take(peer, frame),
       }),

@@ -1,5 +1,6 @@
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 import { makeServer } from 'graphql-ws';
+import { steadyNow } from '../../clock.ts';
 import { ProblemError, problem } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
@@ -98,7 +99,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       framesPerSec: options.framesPerSec,
       socket,
       room: () => (outbox.full ? outbox.drained() : undefined),
-      nowMs: Date.now,
+      nowMs: steadyNow,
       failed: (error) => socket.close(closeCodes.internal, problemOf(error, logger).code),
       take: ({ text }) => {
         if (text === undefined) return refuse('frames must be text');

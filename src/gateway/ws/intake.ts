@@ -14,6 +14,7 @@ export type IntakeOptions<Frame extends Sized> = IntakeLimits & {
   readonly take: (frame: Frame) => Taken | undefined;
   /** Resolves when there is room for answers again; undefined when there is. */
   readonly room: () => Promise<void> | undefined;
+  /** Of a clock that is never set back. */
   readonly nowMs: () => number;
   /** `take` threw, which it should not: no further frame is taken. */
   readonly failed: (error: unknown) => void;

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { steadyNow } from '../../clock.ts';
 import { type Problem, problem, type Result } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
@@ -57,7 +58,7 @@ export const openSession = (options: SessionOptions): Session => {
   const { socket, core, access, logger, limits } = options;
   let subject = options.subject;
   let badFrames = 0;
-  let badSince = Date.now();
+  let badSince = steadyNow();
   let stopExpiry = (): void => {};
 
   const outbox = createOutbox({
@@ -73,7 +74,7 @@ export const openSession = (options: SessionOptions): Session => {
     socket,
     take: (frame) => take(frame),
     room: () => (outbox.full ? outbox.drained() : undefined),
-    nowMs: Date.now,
+    nowMs: steadyNow,
     failed: (error) => end(closeCodes.internal, tell(error).code),
   });
 
@@ -109,7 +110,7 @@ export const openSession = (options: SessionOptions): Session => {
 
   const refuse = (fault: Problem, id?: FrameId): undefined => {
     outbox.send(errorFrame(fault, id));
-    const now = Date.now();
+    const now = steadyNow();
     badFrames = Math.max(0, badFrames - ((now - badSince) * limits.maxBadFrames) / 10_000) + 1;
     badSince = now;
     if (badFrames > limits.maxBadFrames) end(closeCodes.flood, 'too many bad frames');
