@@ -71,8 +71,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
 
   const drain = async (signal: NodeJS.Signals): Promise<void> => {
     logger.info({ signal }, 'draining');
-    await gateway.close();
-    await zeroMq.close();
+    await Promise.all([gateway.close(), zeroMq.close()]);
     await core.close();
     process.exit(0);
   };

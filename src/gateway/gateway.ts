@@ -29,7 +29,8 @@ export type Gateway = {
   close(): Promise<void>;
 };
 
-const drainLimitMs = 8_000;
+/** What follows, the snapshot of the state and the end of the log, has its place within the 10 s too. */
+const drainLimitMs = 6_000;
 
 /**
  * Serves the hub over HTTP: REST, GraphQL, server-sent events and WebSockets on one port.

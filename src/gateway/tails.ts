@@ -1,6 +1,7 @@
 import { ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message, Watch, Watched } from '../nexus-core.ts';
+import { watchExpiry } from './auth/expiry.ts';
 import { createSink, type Sink } from './back-pressure.ts';
 import type { RequestContext } from './context.ts';
 
@@ -24,7 +25,6 @@ export type TailOptions = {
   readonly heartbeatMs?: number;
 };
 
-const longestTimerMs = 2_147_483_647;
 const retryMs = 1_000;
 
 export const createTails = (options: TailOptions): Tails => {
@@ -40,11 +40,7 @@ export const createTails = (options: TailOptions): Tails => {
     const end = (): void => ending.abort();
     open.add(ending);
     res.once('close', end);
-    const { expiresAt } = ctx.state.subject;
-    const expiry =
-      expiresAt === undefined
-        ? undefined
-        : setTimeout(end, Math.min(Math.max(expiresAt - Date.now(), 0), longestTimerMs)).unref();
+    const stopExpiry = watchExpiry(ctx.state.subject.expiresAt, end);
     let heartbeat: NodeJS.Timeout | undefined;
     try {
       const watch = await begin(ending.signal);
@@ -67,7 +63,7 @@ export const createTails = (options: TailOptions): Tails => {
       if (!res.headersSent) throw error;
       logger.warn({ err: error }, 'a live tail broke off');
     } finally {
-      clearTimeout(expiry);
+      stopExpiry();
       clearInterval(heartbeat);
       res.off('close', end);
       open.delete(ending);

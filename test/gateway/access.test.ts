@@ -59,6 +59,10 @@ for (const [address, headers] of [
   ['127.0.0.1', { forwarded: 'for=127.0.0.1' }],
   ['127.0.0.1', { via: '1.1 proxy' }],
   ['127.0.0.1', { 'x-real-ip': '' }],
+  ['127.0.0.1', { 'x-forwarded': 'for=127.0.0.1' }],
+  ['127.0.0.1', { 'x-forwarded-ssl': 'on' }],
+  ['127.0.0.1', { 'x-forwarded-prefix': '/hub' }],
+  ['127.0.0.1', { 'fly-client-ip': '10.0.0.1' }],
 ] as const) {
   test(`protected mode › refuses ${address} ${JSON.stringify(headers)} and says how to turn authentication on`, (t) => {
     const result = createAccess(off).admit(request(headers, address));
@@ -103,6 +107,7 @@ const bad: Readonly<Record<string, string>> = {
   'a reserved sub': token({ sub: 'system' }),
   'a sub that is too long': token({ sub: 'a'.repeat(257) }),
   'an exp that passed more than the leeway ago': token({ exp: nowSec - 31 }),
+  'an exp that is no time': token({ exp: 1e300 }),
   'an iat that comes later than the leeway': token({ iat: nowSec + 31 }),
   'an nbf that comes later than the leeway': token({ nbf: nowSec + 31 }),
   'a scope that is no text': token({ scope: ['admin'] }),

@@ -1,4 +1,5 @@
 import { asStreamId, type Position } from '../../../domain/event.ts';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Context, Message, NexusCore } from '../../nexus-core.ts';
 
 const maxTopics = 50_000;
@@ -10,7 +11,7 @@ const lookBack = 1_000;
  * log. Null for a topic's first message, and when more than `lookBack` newer ones hide the one before.
  */
 export const createPrevious = (core: Pick<NexusCore, 'stream'>, context: Context) => {
-  const newest = new Map<string, Position>();
+  const newest = new BoundedMap<string, Position>(maxTopics);
 
   const find = async ({ topic, position }: Message): Promise<Position | null> => {
     const stream = asStreamId(`topic-${topic}`);
@@ -23,14 +24,7 @@ export const createPrevious = (core: Pick<NexusCore, 'stream'>, context: Context
   return (message: Message): Position | null | Promise<Position | null> => {
     const { topic, position } = message;
     const known = newest.get(topic);
-    newest.delete(topic);
     newest.set(topic, position);
-    if (newest.size > maxTopics) {
-      for (const oldest of newest.keys()) {
-        newest.delete(oldest);
-        break;
-      }
-    }
     return known ?? find(message);
   };
 };

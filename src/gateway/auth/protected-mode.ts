@@ -7,21 +7,25 @@ import { type Problem, problem } from '../../errors.ts';
  * points at 127.0.0.1 (DNS rebinding); `Origin` a foreign page in a browser on this machine.
  */
 
-const forwardingHeaders = [
-  'x-forwarded-for',
+const forwardingHeaders: ReadonlySet<string> = new Set([
   'forwarded',
-  'x-real-ip',
   'via',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-port',
-  'x-forwarded-server',
+  'x-real-ip',
   'x-client-ip',
   'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'x-original-host',
+  'x-envoy-external-address',
+  'x-azure-clientip',
   'true-client-ip',
   'cf-connecting-ip',
-] as const;
+  'fastly-client-ip',
+  'fly-client-ip',
+]);
+/** `X-Forwarded` and all that begin so. */
+const forwardedPrefix = 'x-forwarded';
 
+const maxShown = 64;
 const dottedQuad = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 
 /** True for the text of an address as the kernel gives it: 127.0.0.0/8, `::1`, IPv4-mapped forms included. */
@@ -53,8 +57,9 @@ export const protectedModeFault = (
   const { headers } = request;
   if (!isLoopbackAddress(request.socket.remoteAddress))
     return refuse('the request came from another address');
-  for (const name of forwardingHeaders) {
-    if (headers[name] !== undefined) return refuse(`the request was forwarded (${name})`);
+  for (const name in headers) {
+    if (name.startsWith(forwardedPrefix) || forwardingHeaders.has(name))
+      return refuse(`the request was forwarded (${name.slice(0, maxShown)})`);
   }
   if (!isLoopbackHost(headers.host)) return refuse('the Host header is not a loopback name');
   const { origin } = headers;

@@ -1,5 +1,6 @@
 import jwt from 'jsonwebtoken';
 import type { Subject } from '../../../domain/access.ts';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
 
@@ -34,6 +35,8 @@ const maxKnownTokens = 10_000;
 /** A longer token is verified each time, so that the memory of the cache stays within some 20 MiB. */
 const maxKnownLength = 2_048;
 const maxSubjectLength = 256;
+/** The year 9999. */
+const maxTimeSec = 253_402_300_800;
 /** What the hub calls itself, and what it calls its clients in protected mode. */
 const reservedSubjects = new Set(['system', 'local']);
 
@@ -58,7 +61,7 @@ export const createTokens = (
     ...(config.jwtAudience === null ? {} : { audience: config.jwtAudience }),
   };
   const nowSec = (): number => Math.floor(clock() / 1_000);
-  const knownTokens = new Map<string, TokenSubject>();
+  const knownTokens = new BoundedMap<string, TokenSubject>(maxKnownTokens);
 
   const known = (token: string): TokenSubject | undefined => {
     const subject = knownTokens.get(token);
@@ -70,15 +73,7 @@ export const createTokens = (
 
   const take = (token: string, claims: unknown): Result<TokenSubject> => {
     const result = subjectOf(claims, clock());
-    if (result.ok && token.length <= maxKnownLength) {
-      if (knownTokens.size >= maxKnownTokens) {
-        for (const oldest of knownTokens.keys()) {
-          knownTokens.delete(oldest);
-          break;
-        }
-      }
-      knownTokens.set(token, result.value);
-    }
+    if (result.ok && token.length <= maxKnownLength) knownTokens.set(token, result.value);
     return result;
   };
 
@@ -100,7 +95,7 @@ export const createTokens = (
 const subjectOf = (claims: unknown, nowMs: number): Result<TokenSubject> => {
   if (typeof claims !== 'object' || claims === null) return refuse('The token carries no claims');
   const { exp, iat, sub, scope } = claims as Readonly<Record<string, unknown>>;
-  if (typeof exp !== 'number' || !Number.isFinite(exp)) return refuse('The token has no exp');
+  if (typeof exp !== 'number' || !(exp < maxTimeSec)) return refuse('The token has no exp that is a time');
   if (typeof iat !== 'number' || !Number.isFinite(iat)) return refuse('The token has no iat');
   if (iat * 1_000 > nowMs + leewaySec * 1_000) return refuse('The token was issued in the future');
   if (typeof sub !== 'string' || sub === '') return refuse('The token has no sub');

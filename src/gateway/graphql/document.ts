@@ -9,6 +9,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
+import { BoundedMap } from '../../bounded-map.ts';
 import { costOf, documentLimits, exceedsShape } from './limits.ts';
 
 export type Prepared =
@@ -48,7 +49,7 @@ const isDocument = (value: DocumentNode | readonly GraphQLError[]): value is Doc
 /** Parses, bounds and validates documents before anything of them is executed; what was valid is remembered. */
 export const createDocuments = (schema: GraphQLSchema, introspection: boolean) => {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-  const cache = new Map<string, DocumentNode>();
+  const cache = new BoundedMap<string, DocumentNode>(maxCached);
 
   const understand = (query: string): DocumentNode | readonly GraphQLError[] => {
     const known = cache.get(query);
@@ -59,15 +60,7 @@ export const createDocuments = (schema: GraphQLSchema, introspection: boolean) =
     if (exceeded !== undefined) return [exceeded];
     const errors = validate(schema, document, rules, { maxErrors: 10 });
     if (errors.length > 0) return errors;
-    if (query.length <= maxCachedLength) {
-      if (cache.size >= maxCached) {
-        for (const oldest of cache.keys()) {
-          cache.delete(oldest);
-          break;
-        }
-      }
-      cache.set(query, document);
-    }
+    if (query.length <= maxCachedLength) cache.set(query, document);
     return document;
   };
 

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import type { FormattedExecutionResult } from 'graphql';
-import { watchExpiry } from '../ws/expiry.ts';
+import { watchExpiry } from '../auth/expiry.ts';
 import type { HelixAnswer } from './helix.ts';
 
 /** Open streams of results by server-sent events (graphql-sse, distinct connections). */

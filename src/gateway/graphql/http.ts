@@ -85,6 +85,9 @@ export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHt
       logger,
       stream,
       ready,
+    }).catch((error: unknown) => {
+      opened?.body.destroy();
+      throw error;
     });
     if (done.type === 'result') {
       const failed = done.result.data === undefined && media === graphqlJson;
