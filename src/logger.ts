@@ -20,23 +20,29 @@ const secretNames = [
   'zmqCurveSecretKey',
 ];
 
+/** No longer text is looked through or written. */
+const maxText = 16_384;
+
+const clean = (text: string): string =>
+  withoutCredentials(text.length > maxText ? `${text.slice(0, maxText)}…` : text);
+
 const cleanError = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error;
   const { type, message, stack, ...rest } = pino.stdSerializers.err(error);
-  return { type, message: withoutCredentials(message), stack: withoutCredentials(stack), ...rest };
+  return { type, message: clean(message), stack: clean(stack), ...rest };
 };
 
 const cleanText = (facts: Record<string, unknown>): Record<string, unknown> => {
-  const clean: Record<string, unknown> = {};
+  const cleaned: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(facts)) {
-    clean[name] =
+    cleaned[name] =
       typeof value === 'string'
-        ? withoutCredentials(value)
+        ? clean(value)
         : Array.isArray(value)
-          ? value.map((item) => (typeof item === 'string' ? withoutCredentials(item) : item))
+          ? value.map((item) => (typeof item === 'string' ? clean(item) : item))
           : value;
   }
-  return clean;
+  return cleaned;
 };
 
 /**

@@ -23,6 +23,14 @@ test('lines below the level are not written', (t) => {
   );
 });
 
+test('a text without end is cut, not searched through and written whole', (t) => {
+  const endless = '//'.repeat(500_000);
+  const text = lines('debug', (logger) => {
+    logger.warn({ endless, list: [endless], err: new Error(endless) }, 'm');
+  }).join('');
+  t.true(text.length < 100_000, `${text.length} characters`);
+});
+
 test('no secret is written: named ones, those in URLs, and those in errors', (t) => {
   const secret = 'S3CRET';
   const error = new Error(`cannot reach redis://user:${secret}@host:6379`);

@@ -56,6 +56,10 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     if (isDraining() && !res.headersSent) res.setHeader('Connection', 'close');
   };
 
+  /** The budget of a client's requests. */
+  const requestsOf = ({ req, state }: RequestContext): string =>
+    access.mode === 'jwt' ? `s ${state.subject.id}` : `a ${clientAddress(req)}`;
+
   const admission: Middleware<RequestState> = async (ctx, next) => {
     const { req, res, state } = ctx;
     const wrong = req.headers.host === undefined ? noHost : urlFault(req.url ?? '');
@@ -80,7 +84,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
       throw new ProblemError(admitted.problem);
     }
     state.subject = admitted.value;
-    state.budget = access.mode === 'jwt' ? `s ${admitted.value.id}` : `a ${clientAddress(req)}`;
+    state.budget = requestsOf(ctx);
     const service = req.method === 'POST' ? heartbeatOf(ctx.path) : undefined;
     if (service !== undefined) {
       state.heartbeat = true;
@@ -89,7 +93,19 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     return next();
   };
 
-  return [faults, admission, rateLimit.middleware];
+  /** A heartbeat that is none, of a service that nobody knows for one, counts as any other request. */
+  const strayHeartbeats: Middleware<RequestState> = async (ctx, next) => {
+    if (!ctx.state.heartbeat) return next();
+    try {
+      return await next();
+    } catch (error) {
+      ctx.state.heartbeat = false;
+      ctx.state.budget = requestsOf(ctx);
+      await rateLimit.middleware(ctx, () => Promise.reject(error));
+    }
+  };
+
+  return [faults, admission, rateLimit.middleware, strayHeartbeats];
 };
 
 const demand = (admitted: Result<unknown>): void => {

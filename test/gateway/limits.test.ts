@@ -44,6 +44,15 @@ test('the probes and heartbeats › do not share the budget of requests', async 
   t.true(refused(await call(hub.url, 'POST', '/services/s/invoke', { json: {} })));
 });
 
+test('heartbeats of services that nobody knows › spend the budget of requests', async (t) => {
+  const hub = await openHub({ rateLimitMax: 3 });
+  t.teardown(() => hub.close());
+  const beat = (id: string) => call(hub.url, 'POST', `/services/${id}/heartbeat`, { json: {} });
+  for (const id of ['a', 'b', 'c']) t.is((await beat(id)).status, 404);
+  t.true(refused(await beat('d')));
+  t.true(refused(await call(hub.url, 'GET', '/topics')));
+});
+
 test('with tokens › each subject has its own budget, whatever token it comes with', async (t) => {
   const hub = await openHub({ rateLimitMax: 2, jwtSecret: secret });
   t.teardown(() => hub.close());
