@@ -100,18 +100,29 @@ export const createCommitter = (options: CommitterOptions): Committer => {
       afterTurn(half, () => {
         scheduled = false;
         pump();
-        settle(waiters, half, told);
+        onceStarted(() => settle(waiters, half, told));
       });
       return;
     }
     if (pipelined || queued.length > 0) pump();
-    settle(waiters, 0, told);
-    scheduled = running === undefined;
-    afterTurn(told, () => {
-      if (!scheduled) return;
-      scheduled = false;
-      pump();
+    onceStarted(() => {
+      settle(waiters, 0, told);
+      scheduled = running === undefined;
+      afterTurn(told, () => {
+        if (!scheduled) return;
+        scheduled = false;
+        pump();
+      });
     });
+  };
+
+  /**
+   * lmdb begins to write in the turn behind the one that asked for it: whoever is told before then does its next work
+   * first, and the disk waits for this thread.
+   */
+  const onceStarted = (then: () => void): void => {
+    if (running === undefined) then();
+    else setImmediate(then);
   };
 
   const write = async (group: Group): Promise<void> => {
