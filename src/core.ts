@@ -18,7 +18,6 @@ import { createWatches } from './core/watches.ts';
 import { type ErrorCode, ProblemError } from './errors.ts';
 import { newId } from './ids.ts';
 import { lockDirectory } from './log/directory-lock.ts';
-import type { LogError } from './log/event-log.ts';
 import { openLog } from './log/open.ts';
 import type { Logger } from './logger.ts';
 import type { NexusCore } from './nexus-core.ts';
@@ -35,8 +34,11 @@ export type CoreOptions = {
   readonly logger: Logger;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
-  /** The embedded log failed for good: nothing is acknowledged any more, and the process must end. */
-  readonly onFailure?: (error: LogError) => void;
+  /**
+   * A write of the embedded log or of the read models failed, or hangs: nothing is acknowledged any more, and the process
+   * must end. The next start goes on from what is on the disk.
+   */
+  readonly onFailure?: (error: Error) => void;
   /** Ends the wait for a log that this node must find before it can open. */
   readonly signal?: AbortSignal;
 };
@@ -90,7 +92,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   held.defer(() => hub.close());
   await hub.start();
   const directory = join(config.dataDir, 'read-models');
-  const runner = await openRunner({ hub, log, logId, directory, projections, logger });
+  const runner = await openRunner({ hub, log, logId, directory, projections, logger, onFailure });
   held.defer(() => runner.close());
 
   const authenticated = config.jwtSecret !== null;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { openZeroMq } from './bus/zeromq.ts';
 import { parseConfig } from './config.ts';
 import { openCore } from './core.ts';
+import { endProcess } from './end-process.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createLogger, type Logger } from './logger.ts';
 
@@ -23,6 +24,12 @@ const fail = (line: string, code: number): never => {
   process.exit(code);
 };
 
+/** The message, and that of what caused it. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+};
+
 const start = async (argv: readonly string[]): Promise<void> => {
   const parsed = parseConfig(argv, process.env, readText);
   if (!parsed.ok) return fail(`nexus: ${parsed.message}`, 2);
@@ -39,7 +46,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping.signal.aborted) return;
-      setTimeout(() => fail('nexus: the drain took too long', 1), drainMs).unref();
+      setTimeout(() => endProcess('nexus: the drain took too long', 1), drainMs).unref();
       asked.resolve(signal);
       stopping.abort();
     });
@@ -49,8 +56,8 @@ const start = async (argv: readonly string[]): Promise<void> => {
     logger,
     signal: stopping.signal,
     onFailure: (error) => {
-      logger.error({ error }, 'the event log failed: nothing is acknowledged any more');
-      fail(`nexus: the event log failed and this process ends: ${error.message}`, 1);
+      logger.error({ error }, 'a disk failed: nothing is acknowledged any more');
+      endProcess(`nexus: a disk failed and this process ends: ${reasonOf(error)}`, 1);
     },
   }).catch((error: unknown) => {
     if (!stopping.signal.aborted) throw error;
@@ -77,7 +84,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
   };
   asked.promise.then(drain).catch((error: unknown) => {
     logger.error({ error }, 'the drain failed');
-    fail('nexus: the drain failed', 1);
+    endProcess('nexus: the drain failed', 1);
   });
 };
 
@@ -85,7 +92,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
 const endOnFault = (logger: Logger): void => {
   const end = (error: unknown) => {
     logger.error({ error }, 'a fault that nothing caught');
-    fail(`nexus: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 1);
+    endProcess(`nexus: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 1);
   };
   process.on('uncaughtException', end);
   process.on('unhandledRejection', end);
@@ -99,9 +106,7 @@ Starts the hub: registry, message bus, versioned state and gateway over one even
 
 const [command, ...argv] = process.argv.slice(2);
 if (command === 'start') {
-  start(argv).catch((error: unknown) => {
-    fail(`nexus: ${error instanceof Error ? error.message : String(error)}`, 1);
-  });
+  start(argv).catch((error: unknown) => endProcess(`nexus: ${reasonOf(error)}`, 1));
 } else if (command === 'help' || command === '--help' || command === '-h') {
   process.stdout.write(usage);
 } else {

@@ -29,14 +29,22 @@ import {
   ReadModelDamaged,
   type ReadStore,
 } from './read-store.ts';
+import { checkRoom, defaultReserveBytes } from './room.ts';
 
 export type LmdbReadStoreOptions = {
   /** Made when it is missing; holds one store. */
   readonly directory: string;
   /** Told of each read that met a damaged entry, before the read throws. */
   readonly onDamaged?: (error: ReadModelDamaged) => void;
-  /** A write that takes longer fails (the store is of no use then); 30,000 unless given. */
+  /**
+   * Told once of a write that failed for another reason than damage or want of room, or that hangs. lmdb may have
+   * damaged the memory of the process when it worded the reason, so the process must end.
+   */
+  readonly onFailure?: (error: Error) => void;
+  /** A write that takes longer fails; 30,000 unless given. */
   readonly writeTimeoutMs?: number;
+  /** Room that stays free on the disk; 16 MiB unless given. */
+  readonly reserveBytes?: number;
 };
 
 export type LmdbReadStore = ReadStore & {
@@ -49,11 +57,6 @@ export type LmdbReadStore = ReadStore & {
 
 /** Models of the runner's own; no part of the content. */
 export const isInternalModel = (model: string): boolean => model.startsWith('$');
-
-/** A write did not end in its time: the store is of no use any more, though reads may still be served. */
-export class ReadStoreStalled extends Error {
-  override readonly name = 'ReadStoreStalled';
-}
 
 const closeTimeoutMs = 5_000;
 const causeWithinMs = 100;
@@ -86,14 +89,17 @@ const openDatabase = async (path: string): Promise<RootDatabase<Buffer, StoreKey
  * Opens the read store in `directory`.
  *
  * A write is visible once resolved; losing power costs the newest writes together with their checkpoint, never the
- * integrity. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
+ * integrity. One for which the disk has no room is refused with `ReadStoreFull` before it is begun, and can be tried again;
+ * after one that failed, each fails. Keys are at most 1,200 bytes of UTF-8, model names a few dozen.
  *
  * @throws {ReadModelDamaged} when the file is no sound store; what the system says when it cannot be opened.
  */
 export const openLmdbReadStore = async ({
   directory,
   onDamaged,
+  onFailure,
   writeTimeoutMs = 30_000,
+  reserveBytes = defaultReserveBytes,
 }: LmdbReadStoreOptions): Promise<LmdbReadStore> => {
   await mkdir(directory, { recursive: true });
   const path = join(directory, 'read-models.mdb');
@@ -153,6 +159,7 @@ export const openLmdbReadStore = async ({
   let lastSampleMs = Number.NEGATIVE_INFINITY;
   let changesSinceSample = 0;
   let writing = false;
+  let failure: unknown;
   let closed: Promise<void> | undefined;
 
   const put = (batch: ReadBatch): Promise<boolean> => {
@@ -160,6 +167,8 @@ export const openLmdbReadStore = async ({
     for (const { key } of changes) checkKey(key);
     const values = changes.map((change) => encode(change.document));
     const mark = encode({ position: batch.checkpoint } satisfies Checkpoint);
+    const bytes = values.reduce((sum, { length }) => sum + length, mark.length);
+    checkRoom(directory, changes.length, bytes, reserveBytes);
     changesSinceSample += changes.length;
     const sample =
       recordedAtMs > 0 &&
@@ -198,7 +207,7 @@ export const openLmdbReadStore = async ({
   const settled = (commit: Promise<boolean>): Promise<void> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new ReadStoreStalled(`a write to ${path} took longer than ${writeTimeoutMs} ms`)),
+        () => reject(new Error(`a write to ${path} took longer than ${writeTimeoutMs} ms`)),
         writeTimeoutMs,
       );
       commit
@@ -261,10 +270,17 @@ export const openLmdbReadStore = async ({
     async write(batch) {
       if (writing) throw new Error('one write of a read store at a time');
       if (closed !== undefined) throw new Error(`${path} is closed`);
+      // lmdb would take a lock and keep it.
+      if (failure !== undefined) throw failure;
+      const commit = put(batch);
       writing = true;
       try {
-        await settled(put(batch));
+        await settled(commit);
         checkpoint = batch.checkpoint;
+      } catch (error) {
+        failure = error;
+        if (error instanceof Error && !(error instanceof ReadModelDamaged)) onFailure?.(error);
+        throw error;
       } finally {
         writing = false;
       }

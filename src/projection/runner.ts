@@ -7,8 +7,9 @@ import type { Hub } from '../watch/hub.ts';
 import { listParked, type Parked } from './fold.ts';
 import { createGeneration, type Generation, manifestOf, writeManifest } from './generation.ts';
 import { findGeneration, generationDirectory, markDamaged, removeGeneration } from './generations.ts';
-import { type LmdbReadStore, openLmdbReadStore, ReadStoreStalled } from './lmdb.ts';
+import { type LmdbReadStore, openLmdbReadStore } from './lmdb.ts';
 import type { ReadChange, ReadStore } from './read-store.ts';
+import { ReadStoreFull } from './room.ts';
 import { createWaiters } from './waiters.ts';
 import { createWriteBehind, type WriteBehind } from './write-behind.ts';
 
@@ -23,6 +24,8 @@ export type RunnerOptions = {
   readonly directory: string;
   readonly projections: readonly AnyProjection[];
   readonly logger: Logger;
+  /** A write of the read models failed, or hangs: nothing more is folded, and the process must end. */
+  readonly onFailure?: (error: Error) => void;
 };
 
 /**
@@ -66,7 +69,7 @@ const maxRetryMs = 60_000;
 
 /** Opens the read models in `directory` and begins to fold; does not wait for the log. */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { hub, log, logId, directory, projections, logger } = options;
+  const { hub, log, logId, directory, projections, logger, onFailure = () => {} } = options;
   const begun = manifestOf(logId, projections, false);
   const waiters = createWaiters();
   const listeners = new Set<(changes: readonly ReadChange[], position: Position) => void>();
@@ -82,9 +85,9 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   let nextNumber = 1;
 
   const openStore = (folder: string): Promise<LmdbReadStore> =>
-    openLmdbReadStore({ directory: folder, onDamaged: (error) => unusable(folder, error) });
+    openLmdbReadStore({ directory: folder, onDamaged: (error) => unusable(folder, error), onFailure });
 
-  /** A generation met damage, or its writes hang: it is replaced, and serves what it can meanwhile. */
+  /** A generation met damage: it is replaced, and serves what it can meanwhile. */
   const unusable = (folder: string, error: Error): void => {
     if (closing.signal.aborted) return;
     if (building?.generation.directory === folder) {
@@ -105,8 +108,9 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const inFront = (folder: string, store: LmdbReadStore): WriteBehind => {
     const front = createWriteBehind(store, {
       onFailed: (error, failures) => {
-        logger.error({ error, failures, folder }, 'writing the read models failed; trying again');
-        if (error instanceof ReadStoreStalled) unusable(folder, error);
+        if (error instanceof ReadStoreFull) {
+          logger.warn({ reason: error.message, failures, folder }, 'the read models wait for room');
+        } else logger.error({ error, folder }, 'the read models cannot be written');
       },
     });
     lower.set(front, store);
@@ -132,7 +136,12 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const folder = generationDirectory(directory, number);
     await removeGeneration(folder);
     const store = await openStore(folder);
-    await writeManifest(store, begun, log.start);
+    try {
+      await writeManifest(store, begun, log.start);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
     return generationOf(number, folder, store);
   };
 

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Position } from '../../domain/event.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import type { Past, RangeOptions, ReadBatch, ReadChange, ReadStore } from './read-store.ts';
+import { ReadStoreFull } from './room.ts';
 
 export type WriteBehindOptions = {
   /** Greatest time that a batch waits before it is handed to the store below; 25 unless given. */
@@ -11,7 +13,10 @@ export type WriteBehindOptions = {
   /** Changes and bytes that may wait: `write` resolves later then. 8,192 and 16 MiB unless given. */
   readonly maxChanges?: number;
   readonly maxBytes?: number;
-  /** Told of each failed write below; it is tried again after `retryMs`. */
+  /**
+   * Told of each write below that failed. One for which there was no room is tried again a little later; after any other,
+   * nothing is written until `close`.
+   */
   readonly onFailed?: (error: unknown, failures: number) => void;
 };
 
@@ -140,6 +145,11 @@ export const createWriteBehind = (
       } catch (error) {
         onFailed?.(error, failures);
         if (closing.signal.aborted) throw error;
+        if (!(error instanceof ReadStoreFull)) {
+          // Memory serves what it holds until whoever was told closes this store.
+          await once(closing.signal, 'abort');
+          throw error;
+        }
       }
       await delay(waitMs, undefined, { signal: closing.signal }).catch(() => undefined);
       waitMs = Math.min(maxRetryMs, waitMs * 2);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { openLmdbReadStore } from '../../src/projection/lmdb.ts';
 import { type ReadChange, ReadModelDamaged } from '../../src/projection/read-store.ts';
+import { ReadStoreFull } from '../../src/projection/room.ts';
 import { createWriteBehind } from '../../src/projection/write-behind.ts';
 import { positionAt } from '../support/recorded.ts';
 import { temporaryFolder } from './folder.ts';
@@ -179,14 +180,14 @@ test('memory in front › holds no more than its bound while the store below is 
   await store.close();
 });
 
-test('memory in front › a write that fails below is tried again, and nothing is lost or seen twice', async (t) => {
+test('memory in front › a write for which there is no room is tried again, and nothing is lost or seen twice', async (t) => {
   const directory = temporaryFolder(t);
   const below = await openLmdbReadStore({ directory });
   let failures = 0;
   const failing: typeof below = {
     ...below,
     write: async (batch) => {
-      if (failures < 2) throw new Error('no space');
+      if (failures < 2) throw new ReadStoreFull('no space');
       await below.write(batch);
     },
   };
@@ -204,4 +205,42 @@ test('memory in front › a write that fails below is tried again, and nothing i
   t.deepEqual(told, [1, 2]);
   t.is(below.read('state', 'a'), 1);
   await store.close();
+});
+
+test('memory in front › after a write that failed none is begun, what was folded can be read, and it can be closed', async (t) => {
+  const below = await openLmdbReadStore({ directory: temporaryFolder(t) });
+  let begun = 0;
+  const failing: typeof below = {
+    ...below,
+    write: async () => {
+      begun++;
+      throw new Error('the disk failed');
+    },
+  };
+  const told = Promise.withResolvers<unknown>();
+  const store = createWriteBehind(failing, { flushAtChanges: 1, onFailed: told.resolve });
+  await store.write(batchAt(1, put('a', 1, 1)));
+  t.regex(String(await told.promise), /the disk failed/);
+  await store.write(batchAt(2, put('b', 2, 2)));
+  t.deepEqual([store.read('state', 'a'), store.read('state', 'b')], [1, 2]);
+  await store.close();
+  t.is(begun, 1);
+  t.is(below.checkpoint, undefined);
+});
+
+test('a write that would touch the reserve of the disk is refused before it is begun, and can be tried again', async (t) => {
+  const directory = temporaryFolder(t);
+  const failures: Error[] = [];
+  const onFailure = (error: Error) => failures.push(error);
+  const full = await openLmdbReadStore({ directory, onFailure, reserveBytes: Number.MAX_SAFE_INTEGER });
+  for (let tries = 0; tries < 2; tries++) {
+    await t.throwsAsync(full.write(batchAt(1, put('a', 1, 1))), { instanceOf: ReadStoreFull });
+  }
+  t.is(full.read('state', 'a'), undefined);
+  t.deepEqual(failures, []);
+  await full.close();
+  const roomy = await openLmdbReadStore({ directory });
+  t.teardown(() => roomy.close());
+  await roomy.write(batchAt(1, put('a', 1, 1)));
+  t.is(roomy.read('state', 'a'), 1);
 });

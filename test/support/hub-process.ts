@@ -18,7 +18,8 @@ export type HubProcess = {
 const main = join(import.meta.dirname, '../../src/main.ts');
 
 /**
- * Starts the real program on a free port in `folder` (data there too) and resolves at its ready line.
+ * Starts the real program on a free port in `folder` (data there too) and resolves at its ready line. `prefix` is a
+ * program to run it under, which must become it.
  *
  * @throws {Error} with its stderr when it ends before.
  */
@@ -26,9 +27,12 @@ export const startHubProcess = async (
   folder: string,
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  prefix: readonly string[] = [],
 ): Promise<HubProcess> => {
   const { PATH, HOME } = process.env;
-  const child = spawn(process.execPath, [main, 'start', '--api-port', '0', '--log-level', 'warn', ...args], {
+  const own = [main, 'start', '--api-port', '0', '--log-level', 'warn', ...args];
+  const [program = process.execPath, ...words] = [...prefix, process.execPath, ...own];
+  const child = spawn(program, words, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
