@@ -20,9 +20,11 @@ export type Handled<State, Command, Event, Rejection> = {
   decode(event: LogEvent): Event | undefined;
 };
 
-export type Outcome<Event, Rejection> =
+export type Outcome<State, Event, Rejection> =
   | {
       readonly outcome: 'done';
+      /** What the command was decided on. */
+      readonly before: State;
       readonly appended: Appended;
       readonly events: readonly (Event & { readonly id: string })[];
     }
@@ -239,7 +241,7 @@ export const createHandler = (log: EventLog) => {
     stream: StreamId,
     command: Command,
     options: HandleOptions,
-  ): Promise<Outcome<Event, Rejection>> => {
+  ): Promise<Outcome<State, Event, Rejection>> => {
     const ids: string[] = [];
     const idAt = (index: number): string => {
       ids[index] ??= options.eventId?.(index) ?? newId();
@@ -279,7 +281,7 @@ export const createHandler = (log: EventLog) => {
       }
       const events = decision.events.map((event, index) => ({ ...event, id: idAt(index) }));
       const appended = await append(handled, stream, known, events, options);
-      if (appended !== undefined) return { outcome: 'done', appended, events };
+      if (appended !== undefined) return { outcome: 'done', before: known.state, appended, events };
       await refresh(handled, stream);
     }
     return { outcome: 'busy', attempts: maxAttempts };
@@ -296,7 +298,7 @@ export const createHandler = (log: EventLog) => {
       stream: StreamId,
       command: Command,
       options: HandleOptions,
-    ): Promise<Outcome<Event, Rejection>> => {
+    ): Promise<Outcome<State, Event, Rejection>> => {
       const work = () => decideAndAppend(handled, stream, command, options);
       if (options.eventId === undefined) return work();
       return alone(isShared ? stream : options.eventId(0), work);

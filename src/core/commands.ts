@@ -147,7 +147,11 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       position: last.position,
       result,
       // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
-      created: command.type === 'SetState' && (version === 1 || wasDeleted(key, last.position)),
+      created:
+        command.type === 'SetState' &&
+        (outcome.outcome === 'done'
+          ? !outcome.before.exists
+          : version === 1 || wasDeleted(key, last.position)),
       duplicate: outcome.outcome === 'repeated' || outcome.appended.duplicate,
     });
   };
@@ -196,7 +200,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     const appended = await handler.appendAny(stream, event, options.metadata, expected);
     if (!appended.ok) {
       const actual = appended.actual === 'none' ? -1 : appended.actual;
-      return refusalOf<never, never>(
+      return refusalOf<never, never, never>(
         { outcome: 'conflict', expected: expectedRevision ?? -1, actual },
         stream,
         (never) => never,

@@ -6,8 +6,8 @@ import { fault, type Problem, problem } from '../errors.ts';
 import type { EventReceipt } from '../nexus-core.ts';
 
 /** Turns each outcome that is a refusal into the problem that clients see. */
-export const refusalOf = <Event, Rejection>(
-  outcome: Exclude<Outcome<Event, Rejection>, { readonly outcome: 'done' | 'unchanged' | 'repeated' }>,
+export const refusalOf = <State, Event, Rejection>(
+  outcome: Exclude<Outcome<State, Event, Rejection>, { readonly outcome: 'done' | 'unchanged' | 'repeated' }>,
   stream: StreamId,
   explain: (rejection: Rejection) => Problem,
 ): { readonly ok: false; readonly problem: Problem } => {
