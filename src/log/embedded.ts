@@ -165,6 +165,9 @@ const assemble = async (
     indexer.stop();
     if (committer.failure === undefined) {
       await atMost(indexer.flush(), closeWithinMs);
+    }
+    // After a failed write lmdb may never answer again, not even a close.
+    if (committer.failure === undefined) {
       await atMost(Promise.all([indexer.close(), records.close()]), closeWithinMs);
     }
     await unlock();

@@ -3,128 +3,46 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { asPosition, asRevision, type LogEvent, streamId } from '../../domain/event.ts';
-import { type HubProcess, startHubProcess } from '../support/hub-process.ts';
-import { type Answer, readWholeLog, request, whenReady } from '../support/rest.ts';
-import { type Acknowledged, faultsOf, statesOf } from './acknowledged.ts';
+import { startHubProcess } from '../support/hub-process.ts';
+import { isLong } from '../support/skip.ts';
+import { type Acknowledged, faultsOf } from './acknowledged.ts';
+import { checkSound, headOf, nothingTold, random, writeAll } from './hub-rounds.ts';
 
 /** 3 rounds in the suite; NEXUS_LONG=1 makes it 50. */
-const rounds = process.env.NEXUS_LONG === '1' ? 50 : 3;
+const rounds = isLong ? 50 : 3;
 const writers = 64;
-const places = 50;
 const seed = Number(process.env.NEXUS_TEST_SEED ?? 7);
-
-/** Numbers from 0 to below 1, the same ones for the same seed. */
-const random = (own: number) => {
-  let state = Math.imul(own + 1, 0x9e3779b1) >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-};
-
-type Round = {
-  readonly hub: HubProcess;
-  killed: boolean;
-  readonly acknowledged: Acknowledged[];
-  /** What a hub that was not killed must never answer. */
-  readonly faults: string[];
-};
-
-/** Writes until the hub is gone, one request after the other. */
-const write = async (round: Round, writer: string, next: () => number): Promise<void> => {
-  for (let index = 0; ; index++) {
-    const mark = `${writer}-${index}`;
-    const place = Math.floor(next() * places);
-    const [method, path, stream, body] =
-      next() < 0.5
-        ? ['PUT', `/state/key-${place}`, `state-key-${place}`, { value: mark }]
-        : ['POST', `/events/topic-${place}`, `topic-topic-${place}`, { payload: mark }];
-    let answer: Answer;
-    try {
-      answer = await request(round.hub.url, method, path, { body });
-    } catch (error) {
-      if (!round.killed) round.faults.push(`${mark}: ${String(error)}`);
-      return;
-    }
-    if (answer.status !== 200 && answer.status !== 201) {
-      round.faults.push(`${mark}: ${answer.status} ${JSON.stringify(answer.body)}`);
-      return;
-    }
-    round.acknowledged.push({ writer, stream, position: String(answer.body.position), mark });
-  }
-};
-
-/** Position of the log as a number; the embedded log counts events. */
-const headOf = async (hub: HubProcess): Promise<number> => {
-  const { body } = await request(hub.url, 'GET', '/health');
-  return Number.parseInt((body.log as { readonly position: string }).position, 16);
-};
-
-/** All that the read models show at `position`. */
-const shown = async (hub: HubProcess, position: string): Promise<unknown> => {
-  await whenReady(hub.url);
-  const headers = { 'x-nexus-min-position': position };
-  const answers: unknown[] = [];
-  const paths = Array.from({ length: places }, (_, place) => `/state/key-${place}/history?limit=1000`);
-  for (const path of ['/state?limit=1000', '/services', ...paths]) {
-    const { status, body } = await request(hub.url, 'GET', path, { headers });
-    const { position: _, ...rest } = body;
-    answers.push({ path, status, ...rest });
-  }
-  return answers;
-};
 
 test('kill -9 of the hub under 64 writers › every acknowledged event is there, once, in order, and shown', async (t) => {
   t.timeout(20 * 60_000);
   const startedMs = performance.now();
   const folder = await mkdtemp(join(tmpdir(), 'nexus-kill-'));
+  t.teardown(() => rm(folder, { recursive: true }));
   const draw = random(seed);
-  const acknowledged: Acknowledged[] = [];
-  let hub = await startHubProcess(folder);
-  try {
-    for (let number = 0; number < rounds; number++) {
-      const round: Round = { hub, killed: false, acknowledged, faults: [] };
+  const told = nothingTold();
+  for (let number = 0; number < rounds; number++) {
+    const hub = await startHubProcess(folder);
+    try {
       const before = await headOf(hub);
-      const writing = Array.from({ length: writers }, (_, index) =>
-        write(round, `${number}-${index}`, random(seed + number * writers + index)),
-      );
+      const writing = writeAll(hub, told, { writers, name: String(number), seed: seed + number });
       // The moment is drawn by how much is in the log, not by a clock: any place in the work may be hit.
       const killAt = before + Math.floor(draw() * 1_500);
-      while ((await headOf(hub)) < killAt && round.faults.length === 0);
-      round.killed = true;
+      while ((await headOf(hub)) < killAt && told.refused.length + told.broken.length === number * writers);
+      t.is(told.broken.length, number * writers, `round ${number}: a hub that lives keeps its connections`);
       await hub.kill('SIGKILL');
-      await Promise.all(writing);
-      t.deepEqual(round.faults, [], `round ${number}: a hub that lives takes each write`);
-      hub = await startHubProcess(folder);
+      await writing;
+    } finally {
+      await hub.kill('SIGKILL');
     }
-    t.true(acknowledged.length > rounds * 10, 'the rounds did write');
-
-    const events = await readWholeLog(hub.url);
-    t.deepEqual(faultsOf(acknowledged, events), []);
-    const starts = events.filter(({ type }) => type === 'NodeStarted').length;
-    t.true(starts >= rounds, 'the hub was started again for each round');
-
-    const position = String(events.at(-1)?.position);
-    const live = await shown(hub, position);
-    const { body } = await request(hub.url, 'GET', '/state?limit=1000');
-    const entries = body.entries as readonly { key: string; value: unknown; version: number }[];
-    t.deepEqual(
-      Object.fromEntries(entries.map(({ key, value, version }) => [key, { value, version }])),
-      Object.fromEntries(statesOf(events)),
-    );
-
-    await hub.kill('SIGTERM');
-    await rm(join(folder, 'nexus-data/read-models'), { recursive: true });
-    hub = await startHubProcess(folder);
-    t.deepEqual(await shown(hub, position), live, 'the read models equal those of a rebuild');
-    const seconds = Math.round((performance.now() - startedMs) / 1_000);
-    t.log(
-      `seed ${seed}: ${rounds} rounds, ${acknowledged.length} acknowledged, ${events.length} events, ${seconds} s`,
-    );
-  } finally {
-    await hub.kill('SIGKILL');
-    await rm(folder, { recursive: true });
+    t.deepEqual([told.refused, told.pending], [[], []], `round ${number}: a hub that lives takes each write`);
   }
+  const { acknowledged } = told;
+  t.true(acknowledged.length > rounds * 10, 'the rounds did write');
+  const events = await checkSound(t, folder, acknowledged);
+  const seconds = Math.round((performance.now() - startedMs) / 1_000);
+  t.log(
+    `seed ${seed}: ${rounds} rounds, ${acknowledged.length} acknowledged, ${events} events, ${seconds} s`,
+  );
 });
 
 test('control › the same check finds an acknowledged event that is missing, twice, or out of order', (t) => {

@@ -172,7 +172,12 @@ export const openIndexer = async (options: IndexerOptions): Promise<Indexer> => 
     room: () => (tail.ids.size < flushEvents * waitFactor ? undefined : flushing?.catch(() => undefined)),
     async flush() {
       while (flushing !== undefined) await flushing;
-      await start(options.durable());
+      try {
+        await start(options.durable());
+      } catch (error) {
+        failed(error);
+        throw error;
+      }
     },
     condemn() {
       writeFileSync(join(directory, condemnedFile), '');

@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { LogError } from '../event-log.ts';
 import type { Records } from './records.ts';
 
@@ -13,14 +14,16 @@ export type SpaceOptions = {
   readonly reserveBytes: number;
 };
 
-/** Bytes accepted between two looks at the disk. */
+/** Bytes accepted, and time, between two looks at the disk: others fill it too. */
 const checkEveryBytes = 256 * 1_024;
+const checkEveryMs = 500;
 /** A transaction copies pages before it frees the old ones. */
 const growth = 2;
 
 export const createSpace = ({ records, reserveBytes }: SpaceOptions): Space => {
   const { directory } = records.source;
-  let sinceCheck = Number.POSITIVE_INFINITY;
+  let sinceCheck = 0;
+  let nextCheckMs = Number.NEGATIVE_INFINITY;
   let full = false;
 
   const look = (bytes: number): LogError | undefined => {
@@ -48,10 +51,12 @@ export const createSpace = ({ records, reserveBytes }: SpaceOptions): Space => {
   return {
     refuse(bytes, pendingBytes) {
       sinceCheck += bytes;
-      if (!full && sinceCheck < checkEveryBytes) return undefined;
+      const nowMs = performance.now();
+      if (!full && sinceCheck < checkEveryBytes && nowMs < nextCheckMs) return undefined;
       const refusal = look(pendingBytes + bytes + checkEveryBytes);
       full = refusal !== undefined;
       sinceCheck = 0;
+      nextCheckMs = nowMs + checkEveryMs;
       return refusal;
     },
   };
