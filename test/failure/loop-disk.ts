@@ -40,7 +40,8 @@ export const mountLoopDisk = (megabytes: number): LoopDisk => {
   mkdirSync(mountPoint);
   try {
     run('truncate', '-s', `${megabytes}M`, image);
-    run('mkfs.ext4', '-q', '-F', image);
+    // Nothing is kept back for root: full is full.
+    run('mkfs.ext4', '-q', '-F', '-m', '0', image);
     mount();
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
