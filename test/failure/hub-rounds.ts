@@ -29,7 +29,8 @@ export type Told = {
   readonly broken: string[];
   /** Requests that nobody answered and no connection's end settled. */
   readonly pending: string[];
-  /** When the last request was settled, by performance.now(). */
+  /** When the last request was acknowledged, and when the last was settled in any way, by performance.now(). */
+  acknowledgedAtMs: number;
   settledAtMs: number;
 };
 
@@ -38,6 +39,7 @@ export const nothingTold = (): Told => ({
   refused: [],
   broken: [],
   pending: [],
+  acknowledgedAtMs: 0,
   settledAtMs: 0,
 });
 
@@ -64,6 +66,7 @@ const write = async (hub: HubProcess, told: Told, writer: string, next: () => nu
       told.refused.push(`${writer}-${index}: ${answer.status} ${String(answer.body.code)}`);
       return;
     }
+    told.acknowledgedAtMs = performance.now();
     told.acknowledged.push({ writer, stream, position: String(answer.body.position), mark });
   }
 };
