@@ -10,7 +10,7 @@ import { state } from '../projections/state.ts';
 import { openEmbeddedLog } from '../src/log/embedded.ts';
 import type { EventLog } from '../src/log/event-log.ts';
 import { openRedisLog } from '../src/log/redis.ts';
-import { openBareGroup } from './support/bare-group.ts';
+import { openBareGroup, recordSettings } from './support/bare-group.ts';
 import { stateEvent, streamOf } from './support/events.ts';
 import { benchHttp } from './support/http.ts';
 import { inTurns, type Load, latency, load, machine, perSec, print, ratio } from './support/measure.ts';
@@ -51,14 +51,7 @@ const bytesPerEvent = 430;
 
 /** One lmdb record per commit of all that is in flight: no index, no checks, the next commit after the last. */
 const rawLmdb = async (directory: string, n: number, inFlight: number): Promise<Load> => {
-  // As the log opens it; `safeRestore` is missing from lmdb's types.
-  const settings = {
-    path: directory,
-    overlappingSync: false,
-    safeRestore: true,
-    encoding: 'binary',
-  } as const;
-  const database = open<Buffer, number>(settings);
+  const database = open<Buffer, number>(recordSettings(directory));
   let key = 0;
   const commits = Math.ceil(n / inFlight);
   const record = Buffer.alloc(bytesPerEvent * inFlight, 'nexus');

@@ -68,7 +68,7 @@ export type StateHistory = {
   readonly more: boolean;
 };
 
-/** Text of a position, an RFC 3339 time, or undefined for now. Anything else is `invalid`. */
+/** Text of a position or an RFC 3339 time; undefined is the newest state. Anything else is `invalid`. */
 export type AsOf = string | undefined;
 
 export type ServiceFilter = {

@@ -1,18 +1,16 @@
 import { open } from 'lmdb';
 import type { NewEvent, StreamId } from '../../domain/event.ts';
 
+/** As the embedded log opens its records; `safeRestore` is missing from lmdb's types. */
+export const recordSettings = (path: string) =>
+  ({ path, overlappingSync: false, safeRestore: true, encoding: 'binary' }) as const;
+
 /**
  * The least that answers each append for itself: its JSON is copied behind that of the others into one lmdb record per
  * commit, and its promise resolves after the fsync. No expected revision, no revisions, no index, no checksum, no limit.
  */
 export const openBareGroup = (directory: string) => {
-  const settings = {
-    path: directory,
-    overlappingSync: false,
-    safeRestore: true,
-    encoding: 'binary',
-  } as const;
-  const database = open<Buffer, number>(settings);
+  const database = open<Buffer, number>(recordSettings(directory));
   // One is filled while the other is written.
   let record = Buffer.allocUnsafe(4 * 2 ** 20);
   let other = Buffer.allocUnsafe(4 * 2 ** 20);

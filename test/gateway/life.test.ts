@@ -48,8 +48,8 @@ test('close › ends idle connections at once, and may be called twice', async (
   const ended = new Promise<void>((resolve) => idle.once('close', () => resolve()));
   await Promise.all([hub.gateway.close(), hub.gateway.close()]);
   await ended;
+  t.true(idle.destroyed);
   await hub.close();
-  t.pass();
 });
 
 test('openGateway › on a port that is taken fails, and names it', async (t) => {
@@ -87,8 +87,10 @@ test('TLS › serves the certificate, and another one once the files were replac
   while (!hub.logged.some(({ msg }) => msg.includes('cannot be used'))) await certificateOf(hub.port);
   t.is(await certificateOf(hub.port), 'first', 'a pair that does not fit together is not used');
   await install('second');
-  while ((await certificateOf(hub.port)) !== 'second') t.pass();
-  t.pass();
+  let served: string;
+  do served = await certificateOf(hub.port);
+  while (served === 'first');
+  t.is(served, 'second');
 });
 
 test('TLS › with a key that is not the certificate’s does not start', async (t) => {

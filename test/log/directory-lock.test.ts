@@ -52,9 +52,9 @@ test('folders do not hold each other', async (t) => {
   await mkdir(join(folder, 'inner'));
   const outer = await lockDirectory(folder, 'the folder');
   const inner = await lockDirectory(join(folder, 'inner'), 'the folder');
+  await t.throwsAsync(lockDirectory(folder, 'the folder'), undefined, 'the outer one is still held');
   await outer.release();
   await inner.release();
-  t.pass();
 });
 
 test('a folder whose holder was killed is free', async (t) => {

@@ -1,7 +1,7 @@
-import { appendFileSync } from 'node:fs';
 import test from 'ava';
 import { openEventStoreDbLog } from '../../src/log/eventstoredb.ts';
 import { type EsdbServer, startEsdbServer } from '../support/esdb-server.ts';
+import { skippedUnasked } from '../support/skip.ts';
 import { contractSuite, type OpenedLog, type OpenLog } from './contract.ts';
 
 // What the contract says holds without a fault; how busy the machine is must not look like one.
@@ -53,11 +53,7 @@ contractSuite(
 const realUrl = process.env.NEXUS_TEST_ESDB_URL ?? '';
 if (realUrl === '') {
   test('EventStoreDB (real server) › runs the contract when NEXUS_TEST_ESDB_URL names one', (t) => {
-    const line = `SKIPPED EventStoreDB (real server): NEXUS_TEST_ESDB_URL is not set`;
-    t.log(line);
-    const file = process.env.NEXUS_SKIPS ?? '';
-    if (file !== '') appendFileSync(file, `${line}\n`);
-    t.pass();
+    skippedUnasked(t, 'EventStoreDB (real server)', 'NEXUS_TEST_ESDB_URL is not set');
   });
 } else {
   contractSuite('EventStoreDB (real server)', () => openedAt(realUrl, () => undefined), {
