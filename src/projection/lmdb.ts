@@ -118,7 +118,12 @@ export const openLmdbReadStore = async ({
     try {
       return read();
     } catch (error) {
-      throw isCorruption(error) ? damaged(key, error) : error;
+      if (isCorruption(error)) throw damaged(key, error);
+      // lmdb itself refuses, as it does between a write that failed and the end of the process: nothing to rebuild.
+      if (error instanceof Error && 'code' in error && typeof error.code === 'number') {
+        throw new ReadModelDamaged(`the entry ${JSON.stringify(key)} cannot be read`, { cause: error });
+      }
+      throw error;
     }
   };
 

@@ -72,7 +72,10 @@ const writeIntoFault = async (
   await writeAll(hub, told, { writers: 64, name: `${fault.file}-${fault.calls}-${fault.when}`, seed });
   assertEnded(t, await hub.exited, hub.stderr(), what);
   t.deepEqual(told.pending, [], `${what}: every request is settled`);
-  t.deepEqual(told.refused, [], `${what}: the connection's end is the answer`);
+  // Between the failed write of the read models and the end, lmdb refuses reads too: that is told as it is.
+  const ofReads = (line: string) => fault.file.includes('read-models') && line.endsWith(': 503 not_ready');
+  const refused = told.refused.filter((line) => !ofReads(line));
+  t.deepEqual(refused, [], `${what}: the connection's end is the answer`);
   return told.settledAtMs - told.acknowledgedAtMs;
 };
 
