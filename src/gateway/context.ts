@@ -23,6 +23,10 @@ const id = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
 // W3C Trace Context, level 1: version, trace id, parent id, flags.
 const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** What a body or a frame may name as a cause or a correlation: header fields that are none of it are passed over. */
+export const isTraceId = (given: unknown): given is string => typeof given === 'string' && id.test(given);
+export const traceRule = 'must be 1 to 128 characters of [A-Za-z0-9._:@/+=-]';
+
 /** The client's own id where it has a sane one (1 to 128 visible characters), else a new one. */
 export const requestIdOf = (given: string | string[] | undefined): string =>
   typeof given === 'string' && id.test(given) ? given : newId();

@@ -1,7 +1,9 @@
 import type { Json } from '../../../domain/event.ts';
 import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../../domain/names.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { CommandInput } from '../../nexus-core.ts';
+import { isTraceId, traceRule } from '../context.ts';
 
 /** What a client may send to have its answer told from others: at most `maxIdLength` characters, or a finite number. */
 export type FrameId = string | number;
@@ -27,10 +29,14 @@ export type FollowFrame = {
   readonly subscription: string | undefined;
 };
 
+/** What a change is traced by, as REST's X-Causation-Id and X-Correlation-Id say it. */
+export type Trace = { readonly causationId?: string; readonly correlationId?: string };
+
 /** `publish` and `command`: the frames that change something, on WebSocket and ZeroMQ alike. */
 export type MutationFrame = {
   readonly type: 'publish' | 'command';
   readonly command: CommandInput;
+  readonly trace: Trace;
 };
 
 export type Frame =
@@ -73,7 +79,7 @@ const understand = (fields: Fields): Result<Frame> => {
     case 'publish':
       return publishFrame(fields);
     case 'command':
-      return commandFrame(fields.command);
+      return commandFrame(fields);
     case 'subscribe':
       return subscribeFrame(fields);
     case 'watch':
@@ -106,11 +112,29 @@ const understand = (fields: Fields): Result<Frame> => {
   }
 };
 
-const publishFrame = ({ type: _type, id: _id, ...data }: Fields): Result<Frame> =>
-  ok({ type: 'publish', command: { type: 'PublishMessage', data } });
+const publishFrame = ({
+  type: _type,
+  id: _id,
+  causationId,
+  correlationId,
+  ...data
+}: Fields): Result<Frame> => {
+  const trace = traceOf(causationId, correlationId);
+  return trace.ok
+    ? ok({ type: 'publish', command: { type: 'PublishMessage', data }, trace: trace.value })
+    : trace;
+};
 
-/** The body of POST /commands. */
-const commandFrame = (command: Json | undefined): Result<Frame> => {
+const traceOf = (causationId: Json | undefined, correlationId: Json | undefined): Result<Trace> => {
+  if (causationId !== undefined && !isTraceId(causationId)) return invalid('/causationId', traceRule);
+  if (correlationId !== undefined && !isTraceId(correlationId)) return invalid('/correlationId', traceRule);
+  return ok(given({ causationId, correlationId }));
+};
+
+/** `command` is the body of POST /commands. */
+const commandFrame = ({ command, causationId, correlationId }: Fields): Result<Frame> => {
+  const trace = traceOf(causationId, correlationId);
+  if (!trace.ok) return trace;
   if (!isFields(command)) return invalid('/command', 'must be a JSON object');
   const { type, data, commandId, expectedRevision } = command;
   for (const key of Object.keys(command)) {
@@ -140,6 +164,7 @@ const commandFrame = (command: Json | undefined): Result<Frame> => {
       ...(commandId === undefined ? {} : { commandId }),
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
     },
+    trace: trace.value,
   });
 };
 

@@ -50,7 +50,7 @@ export const mutate = (
   id: FrameId | undefined,
   tell: (error: unknown) => Problem,
 ): Promise<string> =>
-  core.execute(frame.command, { subject, correlationId: newId() }).then(
+  core.execute(frame.command, { subject, correlationId: newId(), ...frame.trace }).then(
     (result) =>
       result.ok ? doneFrame(frame, id, result.value) : errorFrame(faultOf(frame, result.problem), id),
     (error: unknown) => errorFrame(tell(error), id),
