@@ -1,33 +1,61 @@
 import type { IncomingMessage } from 'node:http';
 import type { Json } from '../../domain/event.ts';
 import { ProblemError, problem } from '../errors.ts';
+import { isUtf8Type, mediaTypeOf } from '../media-type.ts';
 import { parseJson } from './json.ts';
 
 export const maxBodyBytes = 1_048_576;
 
+const jsonTypes = ['application/json'];
+
 /**
  * The JSON body of a request; undefined when it has none.
  *
- * @throws {ProblemError} `unsupported_media_type` (another type than application/json, a charset that is not UTF-8, an
- *   encoding), `too_large` (counted while it arrives), `bad_json`, `bad_request` (it broke off).
+ * @param types Media types that are taken, in lower case.
+ * @throws {ProblemError} `unsupported_media_type` (another type, a charset that is not UTF-8, an encoding), `too_large`
+ *   (counted while it arrives), `bad_json`, `bad_request` (it broke off).
  */
-export const readJson = async (request: IncomingMessage): Promise<Json | undefined> => {
-  const { headers } = request;
-  const length = headers['content-length'];
-  if (length === '0' || (length === undefined && headers['transfer-encoding'] === undefined))
-    return undefined;
-  if (headers['content-type'] !== 'application/json') requireJson(headers['content-type']);
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    throw unsupported('The body must not be encoded', { contentEncoding: encoding });
-  }
-  if (length !== undefined && Number(length) > maxBodyBytes) throw tooLarge();
-  const body = await readBody(request);
+export const readJson = async (
+  request: IncomingMessage,
+  types: readonly string[] = jsonTypes,
+): Promise<Json | undefined> => {
+  if (!hasBody(request)) return undefined;
+  const contentType = request.headers['content-type'];
+  if (contentType === undefined || contentType !== types[0]) requireType(contentType, types);
+  const body = await readPlain(request, types);
   // A chunked body may turn out to be none.
   if (body.length === 0) return undefined;
   const parsed = parseJson(body);
   if (!parsed.ok) throw new ProblemError(parsed.problem);
   return parsed.value;
+};
+
+/**
+ * The bytes of a body whose media type is the caller's to judge; undefined when it has none.
+ *
+ * @throws {ProblemError} As `readJson`, but for the media type and what is no JSON.
+ */
+export const readBytes = async (request: IncomingMessage): Promise<Buffer | undefined> => {
+  if (!hasBody(request)) return undefined;
+  const body = await readPlain(request);
+  return body.length === 0 ? undefined : body;
+};
+
+const hasBody = ({ headers }: IncomingMessage): boolean => {
+  const length = headers['content-length'];
+  return length === undefined ? headers['transfer-encoding'] !== undefined : length !== '0';
+};
+
+/** A body that is not encoded. @param supported Media types that a refusal names. */
+const readPlain = (request: IncomingMessage, supported?: readonly string[]): Promise<Buffer> => {
+  const { headers } = request;
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw unsupported('The body must not be encoded', { contentEncoding: encoding }, supported);
+  }
+  const length = headers['content-length'];
+  if (length !== undefined && Number(length) > maxBodyBytes) throw tooLarge();
+  return readBody(request);
 };
 
 /** The whole body, `maxBodyBytes` at most. How long it may take is the server's requestTimeout. */
@@ -71,24 +99,24 @@ const readBody = (request: IncomingMessage): Promise<Buffer> =>
 
 const ignore = (): void => {};
 
-const requireJson = (contentType: string | undefined): void => {
-  if (contentType === undefined) throw unsupported('The body needs a Content-Type', {});
-  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
-  if (type.trim() !== 'application/json') {
-    throw unsupported('The body must be application/json', { contentType });
+const requireType = (contentType: string | undefined, types: readonly string[]): void => {
+  if (contentType === undefined) throw unsupported('The body needs a Content-Type', {}, types);
+  const media = mediaTypeOf(contentType);
+  if (!types.includes(media.type)) {
+    throw unsupported(`The body must be ${types.join(' or ')}`, { contentType }, types);
   }
-  for (const parameter of parameters) {
-    const [name = '', value = ''] = parameter.split('=', 2);
-    if (name.trim() !== 'charset') continue;
-    const charset = value.trim().replaceAll('"', '');
-    if (charset !== 'utf-8' && charset !== 'utf8') {
-      throw unsupported('The body must be UTF-8', { contentType });
-    }
-  }
+  if (!isUtf8Type(media)) throw unsupported('The body must be UTF-8', { contentType }, types);
 };
 
-const unsupported = (detail: string, facts: Record<string, unknown>): ProblemError =>
-  new ProblemError(problem('unsupported_media_type', detail, { ...facts, supported: ['application/json'] }));
+/** @param supported Media types that would do; none are named when that is not what is wrong. */
+export const unsupported = (
+  detail: string,
+  facts: Record<string, unknown>,
+  supported?: readonly string[],
+): ProblemError =>
+  new ProblemError(
+    problem('unsupported_media_type', detail, supported === undefined ? facts : { ...facts, supported }),
+  );
 
 const tooLarge = (): ProblemError =>
   new ProblemError(
