@@ -10,6 +10,7 @@ import { createDeciders } from './core/deciders.ts';
 import { healthOf } from './core/health.ts';
 import { createInvocations } from './core/invocations.ts';
 import { createLogQueries } from './core/logs.ts';
+import { createMessageQuery } from './core/message-at.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
 import { createServiceQueries } from './core/services.ts';
@@ -179,6 +180,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createStateQueries(reads, parts),
     ...createServiceQueries(reads, registry),
     ...queries,
+    ...createMessageQuery(parts),
     ...createWatches(parts),
     health: () => healthOf(parts, version, startedAtMs),
     listensOn: (own) => {

@@ -216,6 +216,8 @@ export type NexusCore = {
     },
     context: Context,
   ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>>;
+  /** The message at `position`; `not_found` when none stands there. */
+  message(position: string, context: Context): Promise<Result<Message>>;
   stream(
     stream: string,
     options: {

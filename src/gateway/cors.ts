@@ -17,6 +17,7 @@ const allowedHeaders = [
 const exposedHeaders = [
   'ETag',
   'Idempotent-Replayed',
+  'Link',
   'Location',
   'RateLimit-Limit',
   'RateLimit-Remaining',

@@ -13,7 +13,11 @@ export type Tails = {
    *
    * @throws {ProblemError} while nothing was answered yet.
    */
-  serve(ctx: RequestContext, begin: (signal: AbortSignal) => Promise<Result<Watch<Message>>>): Promise<void>;
+  serve(
+    ctx: RequestContext,
+    begin: (signal: AbortSignal) => Promise<Result<Watch<Message>>>,
+    frames?: Frames,
+  ): Promise<void>;
   /** Ends every tail; their clients come back to wherever the hub is then. */
   close(): void;
 };
@@ -31,7 +35,7 @@ export const createTails = (options: TailOptions): Tails => {
   const { logger, maxTails = 1_024, heartbeatMs = 15_000 } = options;
   const open = new Set<AbortController>();
 
-  const serve: Tails['serve'] = async (ctx, begin) => {
+  const serve: Tails['serve'] = async (ctx, begin, frames = messageFrames) => {
     if (open.size >= maxTails) {
       throw new ProblemError(problem('overloaded', `The hub has its ${maxTails} live tails`));
     }
@@ -58,7 +62,7 @@ export const createTails = (options: TailOptions): Tails => {
       heartbeat = setInterval(() => {
         if (!res.writableNeedDrain) res.write(':\n\n');
       }, heartbeatMs).unref();
-      await pump(watch.value.items, sink);
+      await pump(watch.value.items, sink, frames);
     } catch (error) {
       if (!res.headersSent) throw error;
       logger.warn({ err: error }, 'a live tail broke off');
@@ -80,18 +84,28 @@ export const createTails = (options: TailOptions): Tails => {
   };
 };
 
-/** The core hands the same object to all watchers of a message: they share its text. */
-const frames = new WeakMap<Message, string>();
+/** The events of a tail by the messages that they tell. */
+export type Frames = (message: Message) => string;
 
-const frameOf = (message: Message): string => {
-  const made = frames.get(message);
-  if (made !== undefined) return made;
-  const frame = `id: ${message.position}\ndata: ${JSON.stringify(message)}\n\n`;
-  frames.set(message, frame);
-  return frame;
+/**
+ * The core hands the same object to all watchers of a message: they share its text.
+ *
+ * @param dataOf Any JSON value.
+ */
+export const createFrames = (dataOf: (message: Message) => unknown): Frames => {
+  const frames = new WeakMap<Message, string>();
+  return (message) => {
+    const made = frames.get(message);
+    if (made !== undefined) return made;
+    const frame = `id: ${message.position}\ndata: ${JSON.stringify(dataOf(message))}\n\n`;
+    frames.set(message, frame);
+    return frame;
+  };
 };
 
-const pump = async (items: AsyncIterable<Watched<Message>>, sink: Sink): Promise<void> => {
+const messageFrames = createFrames((message) => message);
+
+const pump = async (items: AsyncIterable<Watched<Message>>, sink: Sink, frameOf: Frames): Promise<void> => {
   for await (const part of items) {
     switch (part.type) {
       case 'items':

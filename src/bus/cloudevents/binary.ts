@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Json } from '../../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import { parseJson } from '../../gateway/json.ts';
-import { isJsonType, isUtf8Type, type MediaType, mediaTypeOf } from '../../media-type.ts';
+import { isJsonType, isMediaType, isUtf8Type, type MediaType, mediaTypeOf } from '../../media-type.ts';
 import { type Attributes, checkAttributes, notAnEvent, required } from './attributes.ts';
 import { type CloudEvent, type EventData, holdsJson, noData } from './event.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './header-value.ts';
@@ -13,7 +13,7 @@ export const fieldPrefix = 'ce-';
 export type Fields = { readonly [name: string]: readonly string[] | undefined };
 
 /** True when the fields say that the message is a CloudEvent, a whole one or not. */
-export const isBinaryMode = (fields: Fields): boolean =>
+export const isBinaryMode = (fields: Readonly<Record<string, unknown>>): boolean =>
   required.some((name) => fields[fieldPrefix + name] !== undefined);
 
 /**
@@ -43,8 +43,10 @@ export const parseBinary = (
       faults.push({ pointer: `/${name.slice(0, 64)}`, detail });
     }
   }
+  if (contentType !== undefined && isMediaType(contentType)) entries.push(['datacontenttype', contentType]);
+  else if (contentType !== undefined)
+    faults.push({ pointer: '/Content-Type', detail: 'must be a media type' });
   if (faults.length > 0) return fault(notAnEvent(faults.slice(0, 20)));
-  if (contentType !== undefined) entries.push(['datacontenttype', contentType]);
   const attributes = checkAttributes(entries, fieldPrefix);
   if (!attributes.ok) return attributes;
   const data = body === undefined ? ok(noData) : dataOf(mediaTypeOf(contentType ?? ''), body);

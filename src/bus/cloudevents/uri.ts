@@ -1,5 +1,5 @@
 /** RFC 3986 by its grammar: ASCII only, percent-encoding whole. Each class excludes what may stand behind it, so that a text is walked once. */
-const unreserved = 'A-Za-z0-9._~-';
+const unreserved = 'A-Za-z0-9._~\\-';
 const subDelims = "!$&'()*+,;=";
 const encoded = '%[0-9A-Fa-f]{2}';
 const pchar = `(?:[${unreserved}${subDelims}:@]|${encoded})`;

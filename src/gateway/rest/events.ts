@@ -1,27 +1,43 @@
+import { batchType, structuredType } from '../../bus/cloudevents/structured.ts';
 import { given } from '../../given.ts';
 import { contextOf } from '../context.ts';
 import { commandData, markPosition, negotiate, pathText, sendJson, unwrap } from './answer.ts';
+import {
+  cloudEventFrames,
+  contentModeOf,
+  publishBatch,
+  readCloudEvent,
+  sendBatch,
+  sendCloudEvent,
+} from './cloudevents.ts';
 import { executeOnce } from './idempotency.ts';
 import { invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
 export const eventStreamType = 'text/event-stream';
 
-/** /events and /topics: publishing, pages of what was published, the live tail. */
-export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
+/** /events, /messages and /topics: publishing, pages of what was published, one message, the live tail. */
+export const eventRoutes = ({ core, tails, logger }: RestOptions): RestRouter => {
   const router = createRouter();
 
   router.post('/events/:topic', async (ctx) => {
     negotiate(ctx);
-    const data = await commandData(ctx, { topic: pathText(ctx, 'topic') });
-    const done = unwrap(await executeOnce(ctx, core, { type: 'PublishMessage', data }));
+    const topic = pathText(ctx, 'topic');
+    const mode = contentModeOf(ctx);
+    if (mode === 'batched') return publishBatch(ctx, core, topic, logger);
+    const command =
+      mode === undefined
+        ? { type: 'PublishMessage', data: await commandData(ctx, { topic }) }
+        : await readCloudEvent(ctx, mode, topic);
+    const done = unwrap(await executeOnce(ctx, core, command));
     markPosition(ctx, done);
     sendJson(ctx, done.created ? 201 : 200, done.result);
   });
 
   router.get('/events', async (ctx) => {
-    const type = negotiate(ctx, ['application/json', eventStreamType]);
-    const query = readQuery(ctx.url, ['topic', 'after', 'from', 'limit']);
+    const type = negotiate(ctx, ['application/json', eventStreamType, batchType]);
+    const query = readQuery(ctx.url, ['topic', 'after', 'from', 'limit', 'format']);
+    const format = formatOf(query.text('format'), type);
     if (type === eventStreamType) {
       for (const name of ['from', 'limit']) {
         if (query.text(name) !== undefined) {
@@ -31,7 +47,11 @@ export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
       // A client that reconnects asks with the URL that it began with: what it has seen counts.
       const after = lastEventId(ctx.req.headers['last-event-id']) ?? query.text('after');
       const topic = query.text('topic') ?? '>';
-      await tails.serve(ctx, (signal) => core.watchMessages(topic, { after, signal }, contextOf(ctx)));
+      await tails.serve(
+        ctx,
+        (signal) => core.watchMessages(topic, { after, signal }, contextOf(ctx)),
+        format === 'cloudevents' ? cloudEventFrames : undefined,
+      );
       return;
     }
     const options = given({
@@ -40,7 +60,18 @@ export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
       from: query.text('from'),
       limit: query.limit(),
     });
-    sendJson(ctx, 200, unwrap(await core.messages(options, contextOf(ctx))));
+    const page = unwrap(await core.messages(options, contextOf(ctx)));
+    if (type === batchType) sendBatch(ctx, page, options);
+    else sendJson(ctx, 200, page);
+  });
+
+  router.get('/messages/:position', async (ctx) => {
+    const query = readQuery(ctx.url, ['mode']);
+    const mode =
+      modeOf(query.text('mode')) ?? modeByType[negotiate(ctx, ['application/json', structuredType])];
+    const message = unwrap(await core.message(pathText(ctx, 'position'), contextOf(ctx)));
+    if (mode === undefined) sendJson(ctx, 200, message);
+    else sendCloudEvent(ctx, message, mode);
   });
 
   router.get('/topics', async (ctx) => {
@@ -55,3 +86,24 @@ export const eventRoutes = ({ core, tails }: RestOptions): RestRouter => {
 /** An empty one is what a client sends that has seen nothing. */
 const lastEventId = (given: string | string[] | undefined): string | undefined =>
   typeof given === 'string' && given !== '' ? given : undefined;
+
+/** A page says by its media type what its items are; a browser's tail can say it by the URL alone. */
+const formatOf = (text: string | undefined, type: string): 'cloudevents' | undefined => {
+  if (text === undefined) return undefined;
+  if (type !== eventStreamType) {
+    throw invalidQuery([
+      { pointer: '/format', detail: `is for a live tail; a page is asked for as ${batchType}` },
+    ]);
+  }
+  if (text === 'cloudevents') return text;
+  throw invalidQuery([{ pointer: '/format', detail: 'must be cloudevents' }]);
+};
+
+type Mode = 'structured' | 'binary';
+
+const modeByType: Readonly<Record<string, Mode | undefined>> = { [structuredType]: 'structured' };
+
+const modeOf = (text: string | undefined): Mode | undefined => {
+  if (text === undefined || text === 'structured' || text === 'binary') return text;
+  throw invalidQuery([{ pointer: '/mode', detail: 'must be structured or binary' }]);
+};

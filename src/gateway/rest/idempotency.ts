@@ -15,6 +15,16 @@ const keyOf = (ctx: RestContext): string | undefined => {
 };
 
 /**
+ * The id of the command that an Idempotency-Key stands for; undefined without one.
+ *
+ * @param part Of a request that makes several commands: each has an id of its own.
+ */
+export const commandIdOf = (ctx: RestContext, ...part: readonly number[]): string | undefined => {
+  const key = keyOf(ctx);
+  return key === undefined ? undefined : digestOf(JSON.stringify([ctx.method, ctx.path, key, ...part]));
+};
+
+/**
  * Runs a command, once for each Idempotency-Key of a subject, method and path: the key becomes the command's id, and the
  * log knows what that has done. A command with an id of its own keeps it.
  */
@@ -23,9 +33,8 @@ export const executeOnce = async (
   core: NexusCore,
   input: CommandInput,
 ): Promise<Result<CommandDone>> => {
-  const key = keyOf(ctx);
-  if (key === undefined || input.commandId !== undefined) return core.execute(input, contextOf(ctx));
-  const commandId = digestOf(JSON.stringify([ctx.method, ctx.path, key]));
+  const commandId = commandIdOf(ctx);
+  if (commandId === undefined || input.commandId !== undefined) return core.execute(input, contextOf(ctx));
   const result = await core.execute({ ...input, commandId }, contextOf(ctx));
   if (!result.ok) return result;
   if (!result.value.duplicate) return result;

@@ -38,6 +38,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['state', stateRoutes(options).routes()],
     ['events', events],
     ['topics', events],
+    ['messages', events],
     ['streams', log],
     ['log', log],
     ['commands', log],
