@@ -11,7 +11,8 @@ export const createMessageQuery = ({ log }: Pick<Parts, 'log'>) => {
   /** A position is compared, never computed with: its event is the first behind the last one before it. */
   const eventAt = async (position: Position) => {
     const before = await log.readAll({ after: position, direction: 'backwards', limit: 1 });
-    let after = before.events[0]?.position ?? log.start;
+    // A read may end early over what was truncated: up to where it has looked there is nothing.
+    let after = before.events[0]?.position ?? (before.more ? before.position : log.start);
     for (;;) {
       const page = await log.readAll({ after, limit: 1 });
       const [event] = page.events;
