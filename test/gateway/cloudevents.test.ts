@@ -1,5 +1,6 @@
 import test from 'ava';
 import { CloudEvent, type Message as ForeignMessage, HTTP } from 'cloudevents';
+import { LogError } from '../../src/log/event-log.ts';
 import { specified } from '../support/cloudevents.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { jwtSecret, signToken } from '../support/token.ts';
@@ -253,6 +254,38 @@ test('a batch › may repeat an event, may be empty, and is replayed under its k
   t.deepEqual(
     entriesOf(other).map(({ status, code }) => code ?? status),
     [201, 'idempotency_mismatch'],
+  );
+});
+
+test('a batch of which the log takes a part only › is answered as unavailable, and the rest is there when it is sent again', async (t) => {
+  let failing = true;
+  const half = await openHub({
+    wrap: (core) => ({
+      ...core,
+      execute: async (command, context) => {
+        if (failing && JSON.stringify(command.data).includes('"ce-id":"2"'))
+          throw new LogError('log_unavailable', 'the log is away');
+        return core.execute(command, context);
+      },
+    }),
+  });
+  t.teardown(() => half.close());
+  const request = {
+    raw: JSON.stringify(['1', '2', '3'].map((id) => ({ ...least, id }))),
+    headers: { 'content-type': batch },
+  };
+  const answer = await call(half.url, 'POST', '/events/half', request);
+  t.is(answer.status, 503);
+  t.truthy(answer.headers['retry-after']);
+  t.deepEqual(
+    entriesOf(answer).map(({ status, code }) => code ?? status),
+    [201, 'log_unavailable', 201],
+  );
+  failing = false;
+  const again = await call(half.url, 'POST', '/events/half', request);
+  t.deepEqual(
+    entriesOf(again).map(({ status }) => status),
+    [200, 201, 200],
   );
 });
 

@@ -12,9 +12,11 @@ export const fieldPrefix = 'ce-';
 /** Header fields by lower-case name, each with all its values as they came. */
 export type Fields = { readonly [name: string]: readonly string[] | undefined };
 
+const requiredFields = required.map((name) => fieldPrefix + name);
+
 /** True when the fields say that the message is a CloudEvent, a whole one or not. */
 export const isBinaryMode = (fields: Readonly<Record<string, unknown>>): boolean =>
-  required.some((name) => fields[fieldPrefix + name] !== undefined);
+  requiredFields.some((name) => fields[name] !== undefined);
 
 /**
  * Reads an event whose attributes are header fields and whose data is the body. JSON becomes its value, text in UTF-8 a
