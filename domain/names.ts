@@ -47,8 +47,22 @@ const segmentEnd = (text: string, start: number): number => {
   return end < 0 ? text.length : end;
 };
 
-/** True when every topic that matches `inner` matches `outer` too; both are patterns. */
+/** First segment of the topics that replies are published on. */
+export const replySegment = '_reply';
+
+const isUnderReply = (pattern: string): boolean =>
+  pattern.startsWith(replySegment) &&
+  (pattern.length === replySegment.length || pattern.charCodeAt(replySegment.length) === dot);
+
+/**
+ * True when every topic that matches `inner` matches `outer` too; both are patterns.
+ *
+ * A wildcard in the first place does not stand for `_reply` (docs/adr/0021-request-and-reply.md): what is told to one
+ * requester reaches those alone who name it.
+ */
 export const patternContains = (outer: string, inner: string): boolean => {
+  const first = outer.charCodeAt(0);
+  if ((first === rest || first === star) && isUnderReply(inner)) return false;
   let [wide, narrow] = [0, 0];
   for (;;) {
     if (outer.charCodeAt(wide) === rest) return true;

@@ -1,3 +1,5 @@
+import { replySegment } from '../../domain/names.ts';
+
 /** Values of one pattern when there is more than one; private, so that no value of a caller can be one. */
 class Many<T> extends Set<T> {}
 type Values<T> = T | Many<T> | undefined;
@@ -181,7 +183,11 @@ export const createTopicTrie = <T extends object>(): TopicTrie<T> => {
     },
 
     match(topic, visit) {
-      matchFrom(root, topic.split('.'), 0, visit);
+      const segments = topic.split('.');
+      if (segments[0] !== replySegment) return matchFrom(root, segments, 0, visit);
+      // No wildcard stands for it (domain/names.ts).
+      const child = childOf(root, replySegment);
+      if (child !== undefined) matchFrom(child, segments, 1, visit);
     },
   };
 };

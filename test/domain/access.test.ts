@@ -35,6 +35,7 @@ const granted: readonly (readonly [scope: string, requirement: Requirement])[] =
   ['events:publish:orders.*', publish('orders.created')],
   ['events:read:orders.>', hear('orders.*')],
   ['events:read:>', hear('>')],
+  ['events:read:_reply.>', hear('_reply.node')],
   ['state:read:app/x', read('app/x')],
   ['state:read:app/*', read('app/x')],
   ['state:read:*', read('nexus/nodes')],
@@ -53,6 +54,9 @@ for (const [scope, requirement] of granted) {
 }
 
 const refused: readonly (readonly [scope: string, requirement: Requirement])[] = [
+  ['events:read:>', hear('_reply.node')],
+  ['events:read:*.*', hear('_reply.*')],
+  ['events:publish:>', publish('_reply.node')],
   ['services:invoke:memory', invoke('memory2')],
   ['services:invoke:memory*', invoke('mem')],
   ['services:invoke:m*y', invoke('m*y')],

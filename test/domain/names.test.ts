@@ -72,6 +72,21 @@ for (const [pattern, topic, matches] of examples) {
   });
 }
 
+test('a wildcard in the first place does not stand for _reply', (t) => {
+  for (const pattern of ['>', '*', '*.*', '*.>', '*.node']) {
+    t.false(topicMatches(pattern, '_reply.node'), pattern);
+    t.false(topicMatches(pattern, '_reply'), pattern);
+    t.false(patternContains(pattern, '_reply.>'), pattern);
+  }
+  for (const pattern of ['_reply.>', '_reply.*', '_reply.node']) {
+    t.true(topicMatches(pattern, '_reply.node'), pattern);
+    t.true(patternContains('_reply.>', pattern), pattern);
+  }
+  t.true(topicMatches('>', '_replying.node'));
+  t.true(topicMatches('>', 'a._reply'));
+  t.true(patternContains('>', '>'));
+});
+
 test('a wildcard subscription is contained in a wider one only', (t) => {
   t.true(patternContains('orders.>', 'orders.*'));
   t.true(patternContains('orders.*', 'orders.*'));
@@ -83,13 +98,18 @@ test('a wildcard subscription is contained in a wider one only', (t) => {
 
 /** Matching as the contract puts it, segment by segment, without the code under test. */
 const matchesByHand = (pattern: readonly string[], topic: readonly string[]): boolean => {
+  const [head] = pattern;
+  if ((head === '>' || head === '*') && topic[0] === '_reply') return false;
+  return restMatchesByHand(pattern, topic);
+};
+const restMatchesByHand = (pattern: readonly string[], topic: readonly string[]): boolean => {
   const [head, ...tail] = pattern;
   if (head === undefined) return topic.length === 0;
   if (head === '>') return topic.length > 0;
   const [first, ...others] = topic;
-  return first !== undefined && (head === '*' || head === first) && matchesByHand(tail, others);
+  return first !== undefined && (head === '*' || head === first) && restMatchesByHand(tail, others);
 };
-const alphabet = ['a', 'b', 'ab'];
+const alphabet = ['a', 'b', 'ab', '_reply'];
 const anyTopic = fc.array(fc.constantFrom(...alphabet), { minLength: 1, maxLength: 5 });
 const anyPattern = fc
   .tuple(
@@ -106,13 +126,17 @@ test('a topic matches a pattern exactly as the contract puts it', (t) => {
 });
 
 /** All topics of up to 4 segments; `c` stands for every segment that no pattern names. */
+const named = ['a', 'b', '_reply', 'c'];
 const allTopics: readonly (readonly string[])[] = [1, 2, 3, 4].flatMap((length) =>
-  Array.from({ length: 3 ** length }, (_, code) =>
-    Array.from({ length }, (__, place) => ['a', 'b', 'c'][Math.floor(code / 3 ** place) % 3] ?? 'c'),
+  Array.from({ length: 4 ** length }, (_, code) =>
+    Array.from({ length }, (__, place) => named[Math.floor(code / 4 ** place) % 4] ?? 'c'),
   ),
 );
 const shortPattern = fc
-  .tuple(fc.array(fc.constantFrom('a', 'b', '*'), { maxLength: 2 }), fc.constantFrom('a', 'b', '*', '>'))
+  .tuple(
+    fc.array(fc.constantFrom('a', 'b', '_reply', '*'), { maxLength: 2 }),
+    fc.constantFrom('a', 'b', '*', '>'),
+  )
   .map(([front, last]) => [...front, last]);
 
 test('a pattern contains another exactly when every topic that matches the inner matches the outer', (t) => {

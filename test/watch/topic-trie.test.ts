@@ -28,6 +28,13 @@ test('match › visits exact patterns, single wildcards and open ends', (t) => {
   t.deepEqual(namesFor(trie, 'other.thing.else'), ['>']);
 });
 
+test('match › of a reply topic visits those alone who name its first segment', (t) => {
+  const trie = trieOf('>', '*', '*.>', '*.n1', '_reply.>', '_reply.*', '_reply.n1', '_reply');
+  t.deepEqual(namesFor(trie, '_reply.n1'), ['_reply.*', '_reply.>', '_reply.n1']);
+  t.deepEqual(namesFor(trie, '_reply'), ['_reply']);
+  t.deepEqual(namesFor(trieOf('>'), '_reply.n1'), []);
+});
+
 test('match › visits every value of a pattern, and a value once per pattern that matches', (t) => {
   const trie = createTopicTrie<Watcher>();
   const [ann, bob] = [{ name: 'ann' }, { name: 'bob' }];
@@ -75,7 +82,7 @@ const pattern = fc
   .tuple(fc.array(fc.constantFrom('a', 'b', 'c', '*'), { maxLength: 3 }), fc.constantFrom('a', 'b', '*', '>'))
   .map(([front, last]) => [...front, last].join('.'));
 const topic = fc
-  .array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 5 })
+  .array(fc.constantFrom('a', 'b', 'c', 'd', '_reply'), { minLength: 1, maxLength: 5 })
   .map((parts) => parts.join('.'));
 
 test('after any adds and deletes, a match visits exactly the patterns that match', (t) => {
