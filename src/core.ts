@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
 import type { ServiceDocument } from '../projections/documents.ts';
 import { projections } from '../projections/index.ts';
+import { createRequests } from './bus/requests.ts';
 import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
@@ -117,6 +118,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const parts: Parts = { config, node, log, hub, runner, registry, targets, logger, clock };
   const handler = createHandler(log);
   const commands = createCommands(parts, handler, createDeciders(runner));
+  const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);
   const queries = createLogQueries(parts, reads);
 
@@ -165,6 +167,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
 
   const close = async (): Promise<void> => {
     unfollow();
+    requests.close();
     await registry.close();
     await snapshots?.close();
     if (log.reachable) await record('NodeStopped');
@@ -177,6 +180,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     parts,
     execute: commands.execute,
     ...createInvocations(parts),
+    request: requests.request,
+    reply: requests.reply,
     ...createStateQueries(reads, parts),
     ...createServiceQueries(reads, registry),
     ...queries,

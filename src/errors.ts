@@ -15,6 +15,7 @@ export const errorTable = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   version_conflict: { status: 409, title: 'The version is not the expected one' },
   id_taken: { status: 409, title: 'The id belongs to another subject' },
+  already_replied: { status: 409, title: 'The request has been replied to' },
   revision_conflict: { status: 409, title: 'The stream is not at the expected revision' },
   precondition_failed: { status: 412, title: 'The precondition does not hold' },
   too_large: { status: 413, title: 'The body or the events are too large' },
@@ -35,6 +36,7 @@ export const errorTable = {
   busy: { status: 503, title: 'Too many writers on one stream; try again' },
   overloaded: { status: 503, title: 'The hub is overloaded' },
   not_caught_up: { status: 504, title: 'The read model has not reached the position' },
+  no_reply: { status: 504, title: 'Nobody replied to the request in time' },
   upstream_timeout: { status: 504, title: 'The service did not answer in time' },
   log_full: { status: 507, title: 'The event log or its disk is full' },
 } as const;

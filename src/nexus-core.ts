@@ -111,6 +111,34 @@ export type Invoked = {
   readonly durationMs: number;
 };
 
+export type RequestOptions = {
+  /** Ends the wait: with the problem of a `ProblemError` that it aborts with, else with `no_reply`. */
+  readonly signal?: AbortSignal;
+  /** Called once the request is durable, before its reply is waited for; never for one that is refused. */
+  readonly onPublished?: () => void;
+};
+
+/** The reply to a request, without the headers that are the hub's own. */
+export type Replied = {
+  /** The request's messageId. */
+  readonly requestId: string;
+  readonly payload: Json;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Who replied. */
+  readonly publisher: string;
+  /** Of the reply. */
+  readonly position: Position;
+  readonly durationMs: number;
+};
+
+export type ReplyReceipt = {
+  readonly messageId: string;
+  readonly requestId: string;
+  readonly position: Position;
+  /** True when this very reply stood in the log already. */
+  readonly duplicate: boolean;
+};
+
 export type Health = {
   readonly status: 'ok' | 'degraded' | 'down';
   readonly version: string;
@@ -181,6 +209,19 @@ export type NexusCore = {
     context: Context,
   ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
   invoke(service: string, data: unknown, context: Context, signal?: AbortSignal): Promise<Result<Invoked>>;
+  /**
+   * Publishes a message and waits for the reply to it (`no_reply` when none comes in time, `upstream_failed` when the
+   * reply says that the request failed). It is handed to the log before this returns for the first time.
+   *
+   * @param data the body of `POST /requests/{topic}`.
+   */
+  request(topic: string, data: unknown, context: Context, options?: RequestOptions): Promise<Result<Replied>>;
+  /**
+   * Replies to a request, once for each: whoever holds its address may, whatever their scopes are.
+   *
+   * @param data the body of `POST /replies`.
+   */
+  reply(data: unknown, context: Context): Promise<Result<ReplyReceipt>>;
 
   state(
     key: string,
