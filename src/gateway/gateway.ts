@@ -2,6 +2,7 @@ import Koa from 'koa';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
+import { createAskers } from './askers.ts';
 import { createAccess } from './auth/access.ts';
 import { createCors } from './cors.ts';
 import { createGate } from './gate.ts';
@@ -42,6 +43,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   const access = createAccess(config);
   const clientAddress = createClientAddress(config.trustedProxies);
   const tails = createTails({ logger });
+  const askers = createAskers();
   let draining = false;
   const isDraining = (): boolean => draining;
 
@@ -56,9 +58,9 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     isDraining,
   });
   for (const middleware of gate) app.use(middleware);
-  const graphql = createGraphql({ core, config, access, logger });
+  const graphql = createGraphql({ core, config, access, logger, askers });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
-  app.use(createRest({ core, config, logger, tails, isDraining }));
+  app.use(createRest({ core, config, logger, tails, askers, isDraining }));
 
   const web = createWebServer(config, app.callback(), logger, { ...defaultTimeouts, ...options.timeouts });
   const sockets = attachWebSockets({
@@ -76,6 +78,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     draining = true;
     const drained = web.drain(drainLimitMs);
     tails.close();
+    askers.drain();
     graphql.close();
     await Promise.all([sockets.close(), drained]);
   };

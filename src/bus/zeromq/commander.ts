@@ -3,8 +3,10 @@ import { Router } from 'zeromq';
 import type { Subject } from '../../../domain/access.ts';
 import { steadyNow } from '../../clock.ts';
 import { problem } from '../../errors.ts';
+import { drainReason } from '../../gateway/askers.ts';
 import { parseJson } from '../../gateway/json.ts';
 import { problemOf } from '../../gateway/problem.ts';
+import { ask, answer as reply } from '../../gateway/ws/exchange.ts';
 import { parseFrame } from '../../gateway/ws/frame.ts';
 import { createIntake, type Intake, type Sized, type Taken } from '../../gateway/ws/intake.ts';
 import { errorFrame, mutate } from '../../gateway/ws/mutate.ts';
@@ -36,8 +38,9 @@ type Frames = (Buffer | string)[];
 type Peer = { readonly identity: string; readonly intake: Intake<Received>; unanswered: number };
 
 /**
- * Takes `publish` and `command` frames of the WebSocket protocol from DEALER and REQ sockets and answers each with one
- * frame once durable. Frames of one peer take effect in order.
+ * Takes `publish`, `command`, `request` and `reply` frames of the WebSocket protocol from DEALER and REQ sockets and
+ * answers each with one frame: a request when it has its reply, the others once durable. Frames of one peer take
+ * effect in order.
  *
  * @throws {Error} `EADDRINUSE` and the like, in `code`.
  */
@@ -66,6 +69,9 @@ export const openCommander = async (
   let inFlight = 0;
   let inFlightBytes = 0;
   let closing = false;
+  /** Requests that wait for their reply: they are bounded by the hub, and keep no other frame waiting. */
+  const asking = new Set<Promise<void>>();
+  const stopped = new AbortController();
   let wake: (() => void) | undefined;
 
   const send = async (): Promise<void> => {
@@ -83,9 +89,13 @@ export const openCommander = async (
       });
   };
 
-  /** Counted from its arrival to its answer. */
   const answered = (peer: Peer, frame: Received, text: string): void => {
     answer(frame, text);
+    release(peer, frame);
+  };
+
+  /** A frame counts from its arrival to its answer, a request until it is published. */
+  const release = (peer: Peer, frame: Received): void => {
     inFlight--;
     inFlightBytes -= frame.bytes;
     if (--peer.unanswered === 0) peers.delete(peer.identity);
@@ -104,16 +114,26 @@ export const openCommander = async (
       return undefined;
     }
     const understood = parsed.value;
-    if (understood.type !== 'publish' && understood.type !== 'command') {
-      const why = problem('not_supported', 'This socket takes publish and command');
-      answered(peer, frame, errorFrame(why, id));
-      return undefined;
+    const tellPeer = (text: string): void => answered(peer, frame, text);
+    switch (understood.type) {
+      case 'publish':
+        return { settled: mutate(core, subject, understood, id, tell).then(tellPeer), next: 'at once' };
+      case 'command':
+        return { work: () => mutate(core, subject, understood, id, tell).then(tellPeer), next: 'settled' };
+      case 'reply':
+        return { settled: reply(core, subject, understood, id, tell).then(tellPeer), next: 'at once' };
+      case 'request': {
+        const asked = ask(core, subject, understood, id, tell, stopped.signal);
+        const told = asked.answered.then((text) => answer(frame, text)).finally(() => asking.delete(told));
+        asking.add(told);
+        return { settled: asked.published.then(() => release(peer, frame)), next: 'at once' };
+      }
+      default: {
+        const why = problem('not_supported', 'This socket takes publish, command, request and reply');
+        answered(peer, frame, errorFrame(why, id));
+        return undefined;
+      }
     }
-    const run = (): Promise<void> =>
-      mutate(core, subject, understood, id, tell).then((text) => answered(peer, frame, text));
-    return understood.type === 'publish'
-      ? { settled: run(), next: 'at once' }
-      : { work: run, next: 'settled' };
   };
   const tell = (error: unknown) => problemOf(error, logger);
 
@@ -161,6 +181,8 @@ export const openCommander = async (
 
   const settled = async (): Promise<void> => {
     await Promise.all([...peers.values()].map((peer) => peer.intake.idle()));
+    stopped.abort(drainReason());
+    await Promise.all(asking);
     await sending;
   };
 

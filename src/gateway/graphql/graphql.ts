@@ -3,6 +3,7 @@ import type { ParameterizedContext as KoaContext } from 'koa';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
+import type { Askers } from '../askers.ts';
 import type { Access } from '../auth/access.ts';
 import type { SocketHost } from '../ws/attach.ts';
 import { createDocuments } from './document.ts';
@@ -15,6 +16,7 @@ export type GraphqlOptions = {
   readonly config: Pick<Config, 'wsFramesPerSec'>;
   readonly access: Access;
   readonly logger: Logger;
+  readonly askers: Askers;
   /** True unless given. */
   readonly introspection?: boolean;
 };
@@ -39,11 +41,12 @@ export const createGraphql = ({
   config,
   access,
   logger,
+  askers,
   introspection = true,
 }: GraphqlOptions): Graphql => {
   const schema = createSchema();
   const documents = createDocuments(schema, introspection);
-  const http = createGraphqlHttp({ schema, documents, core, logger });
+  const http = createGraphqlHttp({ schema, documents, core, logger, askers });
   const sockets = createGraphqlSockets({
     schema,
     documents,

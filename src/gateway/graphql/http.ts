@@ -3,6 +3,7 @@ import type { ParameterizedContext as KoaContext } from 'koa';
 import { type Problem, ProblemError, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
+import type { Askers } from '../askers.ts';
 import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';
 import { respondProblem } from '../problem.ts';
@@ -21,13 +22,14 @@ export type GraphqlHttpOptions = {
   readonly documents: Documents;
   readonly core: NexusCore;
   readonly logger: Logger;
+  readonly askers: Askers;
 };
 
 /**
  * GraphQL over HTTP, and subscriptions by server-sent events. `handle` answers a request whose subject the gateway has
  * put into the context's state.
  */
-export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHttpOptions) => {
+export const createGraphqlHttp = ({ schema, documents, core, logger, askers }: GraphqlHttpOptions) => {
   const streams = createEventStreams();
 
   const respond = (
@@ -81,7 +83,7 @@ export const createGraphqlHttp = ({ schema, documents, core, logger }: GraphqlHt
       schema,
       prepared,
       request,
-      context: { core, context },
+      context: { core, context, whileAsked: (ask) => askers.whileOpen(ctx.res, ask) },
       logger,
       stream,
       ready,

@@ -19,7 +19,12 @@ import { raise } from './faults.ts';
 import { itemsOf } from './watch-source.ts';
 
 /** What resolvers get: the hub, and who asks. */
-export type ResolverContext = { readonly core: NexusCore; readonly context: Context };
+export type ResolverContext = {
+  readonly core: NexusCore;
+  readonly context: Context;
+  /** Runs what waits for somebody else, with a signal that aborts when the asker is gone. */
+  readonly whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => Promise<Value>;
+};
 
 /** Arguments as graphql-js hands them over: an absent one is undefined, and null may stand for it. */
 type Args<Shape> = { readonly [Key in keyof Shape]?: Shape[Key] | null };
@@ -183,12 +188,33 @@ const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, o
 const deleteState: Resolve<{ key: string; expectedVersion: number }, object> = async (_, args, at) =>
   command('DeleteState', given(args), at);
 
+const payloadOf = (text: string): Json => {
+  const parsed = parseJson(text);
+  return parsed.ok
+    ? parsed.value
+    : raise(problem('bad_json', `payload must be JSON text: ${parsed.problem.detail}`));
+};
+
 type PublishArgs = { topic: string; payload: string; priority: string; key: string };
 const publishEvent: Resolve<PublishArgs, object> = async (_, args, at) => {
   const { payload = '', ...data } = given(args);
-  const parsed = parseJson(payload);
-  if (!parsed.ok) return raise(problem('bad_json', `payload must be JSON text: ${parsed.problem.detail}`));
-  return command('PublishMessage', { ...data, payload: parsed.value }, at);
+  return command('PublishMessage', { ...data, payload: payloadOf(payload) }, at);
+};
+
+const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (
+  _,
+  args,
+  { core, context, whileAsked },
+) => {
+  const { topic = '', payload = '', ...rest } = given(args);
+  const data = { ...rest, payload: payloadOf(payload) };
+  const replied = await whileAsked((signal) => core.request(topic, data, context, { signal }));
+  return { ...got(replied), success: true };
+};
+
+const reply: Resolve<{ replyTo: string; payload: string }, object> = async (_, args, { core, context }) => {
+  const { replyTo = '', payload = '' } = given(args);
+  return { ...got(await core.reply({ replyTo, payload: payloadOf(payload) }, context)), success: true };
 };
 
 type InvokeArgs = { name: string; method: string; data: Json };
@@ -249,6 +275,15 @@ const asField =
 
 export const resolvers = {
   Query: { service, services, state, states, stateHistory, events, topics, health },
-  Mutation: { registerService, deregisterService, setState, deleteState, publishEvent, invokeService },
+  Mutation: {
+    registerService,
+    deregisterService,
+    setState,
+    deleteState,
+    publishEvent,
+    invokeService,
+    request,
+    reply,
+  },
   Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
 } as const;

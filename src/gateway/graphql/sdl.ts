@@ -204,6 +204,26 @@ type InvokeServiceResult {
   durationMs: Float!
 }
 
+type RequestResult {
+  success: Boolean!
+  "The request's messageId."
+  requestId: ID!
+  payload: JSON
+  headers: JSON!
+  "Who replied."
+  publisher: String!
+  "Of the reply."
+  position: String!
+  durationMs: Float!
+}
+
+type ReplyResult {
+  success: Boolean!
+  messageId: ID!
+  requestId: ID!
+  position: String!
+}
+
 type Mutation {
   registerService(input: RegisterServiceInput!): RegisterServiceResult!
   deregisterService(id: ID!): DeregisterServiceResult!
@@ -213,6 +233,10 @@ type Mutation {
   "payload: JSON text."
   publishEvent(topic: String!, payload: String!, priority: Priority, key: String): PublishEventResult!
   invokeService(name: String!, method: String!, data: JSON): InvokeServiceResult!
+  "Publishes and waits for the reply. payload: JSON text. timeoutMs: 30,000 unless given, at most 300,000."
+  request(topic: String!, payload: String!, timeoutMs: Int, priority: Priority, key: String): RequestResult!
+  "replyTo: the header nexus-reply-to of a request. payload: JSON text."
+  reply(replyTo: String!, payload: String!): ReplyResult!
 }
 
 type Subscription {

@@ -17,6 +17,7 @@ import { closeCodes, sessionLimits } from '../ws/session.ts';
 import type { Documents } from './document.ts';
 import { formatError } from './faults.ts';
 import { formatResult } from './helix.ts';
+import type { ResolverContext } from './resolvers.ts';
 
 export type GraphqlSocketOptions = {
   readonly schema: GraphQLSchema;
@@ -31,6 +32,8 @@ export type GraphqlSocketOptions = {
 type Extra = {
   subject: Admitted | undefined;
   readonly close: (code: number, reason: string) => void;
+  /** Aborts when the socket is closed. */
+  readonly gone: AbortSignal;
   readonly admitted: () => void;
 };
 
@@ -71,12 +74,18 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       if (!prepared.ok) return prepared.errors;
       const subject = extra.subject;
       if (subject === undefined) return [refusal(problem('unauthorized', 'A token is needed'))];
+      const { gone } = extra;
+      const at: ResolverContext = {
+        core,
+        context: { subject, correlationId: newId() },
+        whileAsked: (ask) => ask(gone),
+      };
       return {
         schema,
         document: prepared.document,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: { core, context: { subject, correlationId: newId() } },
+        contextValue: at,
       };
     },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result, logger),
@@ -112,8 +121,10 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
         return undefined;
       },
     });
+    const gone = new AbortController();
     const extra: Extra = {
       subject,
+      gone: gone.signal,
       close: (code, reason) => socket.close(code, reason),
       admitted: () => expire(),
     };
@@ -145,6 +156,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     socket.once('close', (code, reason) => {
       stopExpiry();
       intake.stop();
+      gone.abort();
       closed(code, reason.toString()).catch((error: unknown) =>
         logger.debug({ err: error }, 'a subscription did not end well'),
       );

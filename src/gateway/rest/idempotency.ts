@@ -51,8 +51,5 @@ export const refuseKey = (ctx: RestContext): Result<undefined> =>
   keyOf(ctx) === undefined
     ? { ok: true, value: undefined }
     : fault(
-        problem(
-          'not_supported',
-          'an Idempotency-Key is kept for commands; a call of a service is not recorded',
-        ),
+        problem('not_supported', 'an Idempotency-Key is kept for commands; what a service answers is not'),
       );

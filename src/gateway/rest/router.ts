@@ -3,12 +3,14 @@ import type { Config } from '../../config.ts';
 import { ProblemError, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
+import type { Askers } from '../askers.ts';
 import type { RequestState } from '../context.ts';
 import type { Tails } from '../tails.ts';
 import type { RestContext } from './answer.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './log.ts';
+import { requestRoutes } from './requests.ts';
 import { serviceRoutes } from './services.ts';
 import { stateRoutes } from './state.ts';
 
@@ -19,6 +21,7 @@ export type RestOptions = {
   readonly config: Config;
   readonly logger: Logger;
   readonly tails: Tails;
+  readonly askers: Askers;
   /** True once the hub is shutting down. */
   readonly isDraining: () => boolean;
 };
@@ -33,12 +36,15 @@ export const createRouter = (): RestRouter => new Router<RequestState>({ strict:
 export const createRest = (options: RestOptions): RouterMiddleware<RequestState> => {
   const log = logRoutes(options).routes();
   const events = eventRoutes(options).routes();
+  const requests = requestRoutes(options).routes();
   const sections = new Map<string, ReturnType<RestRouter['routes']>>([
     ['services', serviceRoutes(options).routes()],
     ['state', stateRoutes(options).routes()],
     ['events', events],
     ['topics', events],
     ['messages', events],
+    ['requests', requests],
+    ['replies', requests],
     ['streams', log],
     ['log', log],
     ['commands', log],

@@ -39,9 +39,22 @@ export type MutationFrame = {
   readonly trace: Trace;
 };
 
+/** `data` is the body of POST /requests/{topic}. */
+export type RequestFrame = {
+  readonly type: 'request';
+  readonly topic: string;
+  readonly data: Json;
+  readonly trace: Trace;
+};
+
+/** `data` is the body of POST /replies. */
+export type ReplyFrame = { readonly type: 'reply'; readonly data: Json };
+
 export type Frame =
   | FollowFrame
   | MutationFrame
+  | RequestFrame
+  | ReplyFrame
   | { readonly type: 'unsubscribe'; readonly subscription: string }
   | { readonly type: 'auth'; readonly token: string }
   | { readonly type: 'ping' };
@@ -80,6 +93,10 @@ const understand = (fields: Fields): Result<Frame> => {
       return publishFrame(fields);
     case 'command':
       return commandFrame(fields);
+    case 'request':
+      return requestFrame(fields);
+    case 'reply':
+      return replyFrame(fields);
     case 'subscribe':
       return subscribeFrame(fields);
     case 'watch':
@@ -124,6 +141,15 @@ const publishFrame = ({
     ? ok({ type: 'publish', command: { type: 'PublishMessage', data }, trace: trace.value })
     : trace;
 };
+
+const requestFrame = (fields: Fields): Result<Frame> => {
+  const { type: _type, id: _id, causationId, correlationId, topic, ...data } = fields;
+  if (typeof topic !== 'string') return invalid('/topic', 'must be a string');
+  const trace = traceOf(causationId, correlationId);
+  return trace.ok ? ok({ type: 'request', topic, data, trace: trace.value }) : trace;
+};
+
+const replyFrame = ({ type: _type, id: _id, ...data }: Fields): Result<Frame> => ok({ type: 'reply', data });
 
 const traceOf = (causationId: Json | undefined, correlationId: Json | undefined): Result<Trace> => {
   if (causationId !== undefined && !isTraceId(causationId)) return invalid('/causationId', traceRule);

@@ -8,6 +8,7 @@ import type { Access, Admitted } from '../auth/access.ts';
 import { watchExpiry } from '../auth/expiry.ts';
 import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
+import { answer, createAsking } from './exchange.ts';
 import { type FrameId, parseFrame } from './frame.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mutate } from './mutate.ts';
@@ -69,6 +70,7 @@ export const openSession = (options: SessionOptions): Session => {
   });
   const tell = (error: unknown): Problem => problemOf(error, logger);
   const subscriptions = createSubscriptions({ core, outbox, tell, max: limits.maxSubscriptions });
+  const asking = createAsking({ core, outbox, tell, maxHeld: limits.maxInFlightBytes });
   const intake = createIntake<Incoming>({
     ...limits,
     socket,
@@ -88,6 +90,10 @@ export const openSession = (options: SessionOptions): Session => {
     switch (understood.type) {
       case 'publish':
         return { settled: mutate(core, subject, understood, id, tell).then(outbox.send), next: 'at once' };
+      case 'request':
+        return { settled: asking.request(understood, id, subject), next: 'at once' };
+      case 'reply':
+        return { settled: answer(core, subject, understood, id, tell).then(outbox.send), next: 'at once' };
       case 'command':
         return inTurn(() => mutate(core, subject, understood, id, tell).then(outbox.send));
       case 'follow':
@@ -102,7 +108,7 @@ export const openSession = (options: SessionOptions): Session => {
     }
   };
 
-  /** Publishing is pipelined, as each is handed to the log in turn; everything else starts when the frames before it are done. */
+  /** Publishing is pipelined (and so are requests and replies), as each is handed to the log in turn; everything else starts when the frames before it are done. */
   const inTurn = (work: () => Promise<void>): Taken => ({
     work,
     next: 'settled',
@@ -160,6 +166,7 @@ export const openSession = (options: SessionOptions): Session => {
   socket.once('close', () => {
     stopExpiry();
     subscriptions.close();
+    asking.close();
   });
   expire();
 
@@ -170,6 +177,7 @@ export const openSession = (options: SessionOptions): Session => {
     drain: async () => {
       intake.stop();
       await intake.idle();
+      await asking.drain();
     },
   };
 };
