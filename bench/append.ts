@@ -178,8 +178,8 @@ const benchReplay = async (): Promise<void> => {
 const fold = (documents: Map<string, AnyDocument>, event: LogEvent): void => {
   const decoded = decodeEvent(event);
   if (!decoded.ok || !decoded.known || decoded.event.type !== 'StateSet') return;
-  const folded = foldEvent(state, documents.get(event.stream), decoded.event);
-  if (folded.ok && folded.document !== undefined) documents.set(event.stream, folded.document);
+  const folded = foldEvent(state, documents.get(event.stream), decoded.event, event.stream);
+  if (folded.ok && folded.document) documents.set(event.stream, folded.document);
 };
 
 print(`${machine()}; medians of ${rounds} rounds in turns`);

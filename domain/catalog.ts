@@ -2,12 +2,20 @@ import type { Category, LogEvent, RecordedEvent } from './event.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import { type ServiceEvent, type ServiceFields, serviceStatuses } from './service/service.ts';
 import type { StateEvent } from './state/state.ts';
+import { subscriptionShapes } from './subscription/shapes.ts';
+import type { CheckpointEvent, SubscriptionEvent } from './subscription/subscription.ts';
 
 /** The first event of the log, in the stream `nexus-log`: the log's identity. */
 export type LogCreatedEvent = { readonly type: 'LogCreated'; readonly data: { readonly logId: string } };
 
 /** Every event that this version knows. */
-export type AnyEvent = ServiceEvent | StateEvent | MessageEvent | LogCreatedEvent;
+export type AnyEvent =
+  | ServiceEvent
+  | StateEvent
+  | MessageEvent
+  | SubscriptionEvent
+  | CheckpointEvent
+  | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
 /**
@@ -112,6 +120,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   StateSet: { category: 'state', fault: stateSetFault },
   StateDeleted: { category: 'state', fault: () => undefined },
   MessagePublished: { category: 'topic', fault: publishedFault },
+  ...subscriptionShapes,
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

@@ -117,6 +117,8 @@ export const isReservedKey = (key: string): boolean => key.startsWith('nexus/') 
 
 export const isServiceName = (text: string): boolean => serviceName.test(text);
 export const isServiceId = (text: string): boolean => serviceId.test(text);
+/** `[A-Za-z0-9._-]{1,128}`, as the id of a service. */
+export const isSubscriptionName = (text: string): boolean => serviceId.test(text);
 
 /** 1 to 8 segments of `[A-Za-z0-9_-]{1,64}` joined by `/`. */
 export const isMethod = (text: string): boolean => {

@@ -1,5 +1,7 @@
 import type { Json, Position, Revision } from '../domain/event.ts';
+import type { Priority } from '../domain/message/message.ts';
 import type { ServiceFields, ServiceStatus } from '../domain/service/service.ts';
+import type { DeadLetter, Owner, SubscriptionSettings } from '../domain/subscription/subscription.ts';
 
 /** One state key, deleted ones included: versions go on counting when the key is put again. */
 export type StateDocument = {
@@ -33,5 +35,47 @@ export type TopicDocument = {
   readonly firstAt: string;
   readonly lastAt: string;
   readonly revision: Revision;
+  readonly position: Position;
+};
+
+/** One durable subscription; a deleted one stays, so that the decider's state can be told from it. */
+export type SubscriptionDocument = SubscriptionSettings & {
+  readonly name: string;
+  readonly status: 'active' | 'paused' | 'deleted';
+  /** Position behind which it delivers: of its creation, or of its last reset. */
+  readonly from: string;
+  readonly resets: number;
+  /** Revision of its SubscriptionCreated. */
+  readonly created: Revision;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly owner: Owner | null;
+  /** Dead letters that stand there now. */
+  readonly deadLetters: number;
+  /** Redrives and discards there ever were. */
+  readonly removals: number;
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+/** A dead letter that was neither redriven nor discarded. */
+export type DeadLetterDocument = Omit<DeadLetter, 'position'> & {
+  readonly subscription: string;
+  /** Of the message that died. */
+  readonly messagePosition: string;
+  readonly deadLetteredAt: string;
+  /** Revision of its MessageDeadLettered. */
+  readonly letter: Revision;
+  readonly position: Position;
+};
+
+/** Leads from a message's id to its dead letter. */
+export type DeadLetterIdDocument = { readonly messagePosition: string; readonly position: Position };
+
+/** A message that was published to be delivered later. */
+export type ScheduledDocument = {
+  readonly topic: string;
+  readonly revision: Revision;
+  readonly priority: Priority;
   readonly position: Position;
 };

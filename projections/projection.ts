@@ -5,14 +5,16 @@ export type Handlers<Document, Event extends DomainEvent> = {
   readonly [Type in Event['type']]: (
     document: Document | undefined,
     event: RecordedEvent<Extract<Event, { readonly type: Type }>>,
-  ) => Document | undefined;
+    key: string,
+  ) => Document | undefined | null;
 };
 
 /**
- * A read model as a pure fold: one document per key, made of the events of one category.
+ * A read model as a pure fold: documents by key, made of the events of one category.
  *
- * Handlers get the document as it is (undefined: none yet) and return the next one (undefined: leave it alone); they
- * never mutate it, and know no clock and no I/O. Raising `version` rebuilds the model from the log.
+ * Handlers get the document as it is (undefined: none yet) and return the next one (undefined: leave it alone; null:
+ * remove it, in a model that keeps no history); they never mutate it, and know no clock and no I/O. Raising `version`
+ * rebuilds the model from the log.
  */
 export type Projection<Document, Event extends DomainEvent = DomainEvent> = {
   readonly name: string;
@@ -20,6 +22,7 @@ export type Projection<Document, Event extends DomainEvent = DomainEvent> = {
   readonly category: Category;
   /** Former documents stay readable by position (`asOf`). */
   readonly keepsHistory: boolean;
-  key(event: RecordedEvent<Event>): string;
+  /** Keys of the documents that the event concerns, each once. */
+  keys(event: RecordedEvent<Event>): readonly string[];
   readonly on: Handlers<Document, Event>;
 };

@@ -30,7 +30,7 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
   version: 1,
   category: 'service',
   keepsHistory: true,
-  key: (event) => streamKey(event.stream),
+  keys: (event) => [streamKey(event.stream)],
   on: {
     ServiceRegistered: (_document, { data, metadata, revision, position }) => ({
       ...fieldsOf(data),

@@ -19,7 +19,7 @@ export const state: Projection<StateDocument, StateEvent> = {
   version: 1,
   category: 'state',
   keepsHistory: true,
-  key: (event) => streamKey(event.stream),
+  keys: (event) => [streamKey(event.stream)],
   on: {
     StateSet: (_document, event) => documentOf(event, event.data.value, false),
     StateDeleted: (_document, event) => documentOf(event, null, true),

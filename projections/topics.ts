@@ -12,7 +12,7 @@ export const topics: Projection<TopicDocument, MessageEvent> = {
   version: 1,
   category: 'topic',
   keepsHistory: false,
-  key: (event) => streamKey(event.stream),
+  keys: (event) => [streamKey(event.stream)],
   on: {
     MessagePublished: (document, { data, metadata, revision, position }) => ({
       topic: data.topic,

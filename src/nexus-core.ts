@@ -6,6 +6,7 @@ import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
+import type { SubscriptionApi } from './nexus-subscriptions.ts';
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -198,7 +199,7 @@ export type ServiceChange = {
  * program embeds. Each operation checks the subject's scopes first (`forbidden` names the missing one), then its
  * input, and answers a `Problem` as a value. Only broken infrastructure throws (`LogError`).
  */
-export type NexusCore = {
+export type NexusCore = SubscriptionApi & {
   readonly config: Config;
   readonly node: string;
 

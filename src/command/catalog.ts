@@ -3,9 +3,16 @@ import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
-import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
+import {
+  isMethod,
+  isServiceId,
+  isServiceName,
+  isStateKey,
+  isTopic,
+} from '../../domain/names.ts';
 import { isTargetHost } from '../registry/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
+import { subscriptionSchemas } from './subscription-schemas.ts';
 
 /**
  * Every command: one schema of its input, used by REST, GraphQL, WebSocket, ZeroMQ and /commands, and the scope that it
@@ -94,6 +101,7 @@ const schemas = {
     ttlMs: z.number().int().min(1).max(31_536_000_000).optional(),
     messageId: text(128).optional(),
   }),
+  ...subscriptionSchemas,
 } as const;
 
 export type CommandType = keyof typeof schemas;
@@ -107,8 +115,8 @@ export const commandSchemas = schemas;
 export const commandTypes = Object.keys(schemas) as readonly CommandType[];
 export const isCommandType = (text: string): text is CommandType => Object.hasOwn(schemas, text);
 
-/** The scope that a command needs, told from its checked data. */
-export const requirementOf = (command: Command): Requirement => {
+/** The scope that a command needs, told from its checked data; undefined where what it names tells (its subscription). */
+export const requirementOf = (command: Command): Requirement | undefined => {
   switch (command.type) {
     case 'RegisterService':
     case 'UpdateService':
@@ -119,6 +127,10 @@ export const requirementOf = (command: Command): Requirement => {
       return { scope: 'state:write', key: command.data.key };
     case 'PublishMessage':
       return { scope: 'events:publish', topic: command.data.topic };
+    case 'CreateSubscription':
+      return { scope: 'events:read', topic: command.data.topic };
+    default:
+      return undefined;
   }
 };
 

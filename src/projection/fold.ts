@@ -6,7 +6,7 @@ import {
   type RecordedEvent,
   type StreamId,
 } from '../../domain/event.ts';
-import { type AnyDocument, type AnyProjection, foldEvent, keyOf } from '../../projections/index.ts';
+import { type AnyDocument, type AnyProjection, foldEvent, keysOf } from '../../projections/index.ts';
 import type { ReadChange, ReadStore } from './read-store.ts';
 
 /** A stream that a projection could not fold on, and stands still at since. */
@@ -76,7 +76,7 @@ export const createFolder = (
     const changes: ReadChange[] = [];
     const parked = new Map<string, Parked>();
     /** What this batch has made of the documents so far. */
-    const newest = new Map<string, Map<string, AnyDocument>>();
+    const newest = new Map<string, Map<string, AnyDocument | null>>();
     for (const { name } of projections) newest.set(name, new Map());
 
     const park = ({ name }: AnyProjection, event: LogEvent, reason: string): void => {
@@ -100,21 +100,34 @@ export const createFolder = (
       return parked.has(key) || store.read(parkedModel, key) !== undefined;
     };
 
-    /** The reason why the event cannot be folded, or undefined when it was. */
-    const fold = (projection: AnyProjection, event: RecordedEvent<AnyEvent>): string | undefined => {
+    const foldInto = (
+      projection: AnyProjection,
+      event: RecordedEvent<AnyEvent>,
+      key: string,
+    ): string | undefined => {
       const { name, keepsHistory } = projection;
-      const key = attempt(() => keyOf(projection, event));
-      if (!key.ok) return key.reason;
       const documents = newest.get(name);
-      const current = documents?.get(key.value) ?? store.read<AnyDocument>(name, key.value);
-      const folded = attempt(() => foldEvent(projection, current, event));
+      const made = documents?.get(key);
+      const current = made === undefined ? store.read<AnyDocument>(name, key) : (made ?? undefined);
+      const folded = attempt(() => foldEvent(projection, current, event, key));
       if (!folded.ok) return folded.reason;
       if (!folded.value.ok) return folded.value.reason;
       const { document } = folded.value;
       if (document === undefined) return undefined;
-      documents?.set(key.value, document);
-      const change = { model: name, key: key.value, document };
+      documents?.set(key, document);
+      const change = { model: name, key, document };
       changes.push(keepsHistory ? { ...change, historyAt: event.position } : change);
+      return undefined;
+    };
+
+    /** The reason why the event cannot be folded, or undefined when it was. */
+    const fold = (projection: AnyProjection, event: RecordedEvent<AnyEvent>): string | undefined => {
+      const keys = attempt(() => keysOf(projection, event));
+      if (!keys.ok) return keys.reason;
+      for (const key of keys.value) {
+        const reason = foldInto(projection, event, key);
+        if (reason !== undefined) return reason;
+      }
       return undefined;
     };
 

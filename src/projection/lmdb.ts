@@ -193,7 +193,8 @@ export const openLmdbReadStore = async ({
         const where = documentKey(model, key);
         if (!current.has(where)) {
           current.add(where);
-          database.put(where, value);
+          if (change.document === null) database.remove(where);
+          else database.put(where, value);
         }
         if (historyAt !== undefined) database.put(`${historyPrefix(model, key)}${historyAt}`, value);
       }

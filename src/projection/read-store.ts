@@ -1,9 +1,10 @@
 import type { Position } from '../../domain/event.ts';
 
-/** One change to a read model: a document put, with what its history keeps. */
+/** One change to a read model: a document put, with what its history keeps, or removed. */
 export type ReadChange = {
   readonly model: string;
   readonly key: string;
+  /** Null removes the document; a model that keeps history never does. */
   readonly document: unknown;
   /** Position of the event that made it; the history entry stands under it. Absent: no history is kept. */
   readonly historyAt?: Position;

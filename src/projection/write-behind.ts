@@ -94,6 +94,7 @@ const batchOf = (layer: Layer): ReadBatch => {
   return { changes, checkpoint: layer.checkpoint, recordedAtMs: layer.recordedAtMs };
 };
 
+/** Null for a document that was removed, undefined for one that the layer knows nothing of. */
 const inLayer = (layer: Layer, model: string, key: string): unknown =>
   layer.pasts.get(model)?.get(key)?.at(-1)?.document ?? layer.plain.get(model)?.get(key);
 
@@ -212,28 +213,30 @@ export const createWriteBehind = (
     },
     // What stands under a model's name is what its projection has put there.
     read<Document>(model: string, key: string) {
-      const newest = fresh === undefined ? undefined : inLayer(fresh, model, key);
-      if (newest !== undefined) return newest as Document;
-      const next = leaving === undefined ? undefined : inLayer(leaving, model, key);
-      return next === undefined ? store.read<Document>(model, key) : (next as Document);
+      for (const layer of layers()) {
+        const document = inLayer(layer, model, key);
+        if (document === null) return undefined;
+        if (document !== undefined) return document as Document;
+      }
+      return store.read<Document>(model, key);
     },
     *range<Document>(model: string, options: RangeOptions = {}) {
       const front = keysOf(model, options.prefix ?? '', options.after);
       const keys = [...front.keys()].sort(byBytes);
       let next = 0;
-      for (const entry of store.range<Document>(model, options)) {
-        for (let key = keys[next]; key !== undefined && byBytes(key, entry[0]) < 0; key = keys[++next]) {
-          yield [key, front.get(key) as Document] as const;
+      /** What stands in front before `end`, with `end` itself; to the last one when it is undefined. */
+      function* inFrontTo(end: string | undefined): Generator<readonly [key: string, document: Document]> {
+        for (let key = keys[next]; key !== undefined; key = keys[++next]) {
+          if (end !== undefined && byBytes(key, end) > 0) return;
+          const document = front.get(key);
+          if (document !== null) yield [key, document as Document] as const;
         }
-        if (keys[next] === entry[0]) {
-          yield [entry[0], front.get(entry[0]) as Document] as const;
-          next++;
-        } else yield entry;
       }
-      for (; next < keys.length; next++) {
-        const key = keys[next];
-        if (key !== undefined) yield [key, front.get(key) as Document] as const;
+      for (const entry of store.range<Document>(model, options)) {
+        yield* inFrontTo(entry[0]);
+        if (!front.has(entry[0])) yield entry;
       }
+      yield* inFrontTo(undefined);
     },
     *history<Document>(model: string, key: string, before?: Position) {
       let oldest = before;
