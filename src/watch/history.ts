@@ -6,7 +6,7 @@ import {
   type StreamId,
 } from '../../domain/event.ts';
 import type { EventLog } from '../log/event-log.ts';
-import { categoryOfSelection, type Selection, selects } from './filter.ts';
+import { categoryOfSelection, ofPriority, type Selection, selects } from './filter.ts';
 
 export type HistoryPage = {
   readonly events: readonly LogEvent[];
@@ -81,7 +81,11 @@ const findPlace = async (log: EventLog, stream: StreamId, after: Position): Prom
   return { after, from: asRevision(low), exact };
 };
 
-const historyOfStream = (log: EventLog, stream: StreamId): History => {
+const historyOfStream = (
+  log: EventLog,
+  selection: Extract<Selection, { readonly type: 'stream' }>,
+): History => {
+  const { stream } = selection;
   let place: Place | undefined;
   return {
     async read(after, known, limit) {
@@ -99,10 +103,14 @@ const historyOfStream = (log: EventLog, stream: StreamId): History => {
         from: last === undefined ? from : asRevision(last.revision + 1),
         exact: exact || last !== undefined,
       };
-      return { events, position, gap: exact && first !== undefined && first.revision > from };
+      return {
+        events: events.filter((event) => ofPriority(selection, event)),
+        position,
+        gap: exact && first !== undefined && first.revision > from,
+      };
     },
   };
 };
 
 export const createHistory = (log: EventLog, selection: Selection): History =>
-  selection.type === 'stream' ? historyOfStream(log, selection.stream) : historyOfAll(log, selection);
+  selection.type === 'stream' ? historyOfStream(log, selection) : historyOfAll(log, selection);

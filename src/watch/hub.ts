@@ -4,7 +4,7 @@ import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Watched } from '../nexus-core.ts';
 import { roughBytes } from '../rough-bytes.ts';
-import { selectionOf, type WatchFilter } from './filter.ts';
+import { ofPriority, selectionOf, type WatchFilter } from './filter.ts';
 import { createWatcherIndex } from './index-of-watchers.ts';
 import { createRing } from './ring.ts';
 import { createTurns } from './turns.ts';
@@ -24,6 +24,11 @@ export type HubOptions = {
   readonly maxBufferedBytes?: number;
   /** Reads of the log at a time for all watchers that are catching up; 8 unless given. */
   readonly maxReads?: number;
+};
+
+export type WatchIterator = AsyncIterator<Watched<LogEvent>, undefined, undefined> & {
+  /** While a `next()` is pending: all that is selected at or before it has been handed out. */
+  readonly position: Position;
 };
 
 export type HubStats = {
@@ -72,9 +77,9 @@ export type Hub = {
    *
    * @throws {LogError} from `next()`: `log_corrupt`, `log_failed`. An unreachable log is waited for.
    */
-  watch(
-    options: WatchOptions & { readonly filter: WatchFilter },
-  ): AsyncIterable<Watched<LogEvent>, undefined, undefined>;
+  watch(options: WatchOptions & { readonly filter: WatchFilter }): {
+    [Symbol.asyncIterator](): WatchIterator;
+  };
   /** Events that were dispatched behind `position`: exact while they are in memory, else at least so many. */
   countAfter(position: Position): number;
   stats(): HubStats;
@@ -141,6 +146,7 @@ export const createHub = ({
       if (position !== undefined && event.position <= position) continue;
       const bytes = weigh(event);
       index.match(event, (watcher) => {
+        if (!ofPriority(watcher.selection, event)) return;
         watcher.push(event, bytes);
         touched.add(watcher);
       });
@@ -205,14 +211,18 @@ export const createHub = ({
     endWatchers();
   };
 
-  const iterate = (options: WatchOptions & { readonly filter: WatchFilter }) => {
+  const iterate = (options: WatchOptions & { readonly filter: WatchFilter }): WatchIterator => {
     const finished: IteratorResult<Watched<LogEvent>, undefined> = { done: true, value: undefined };
     if (options.signal.aborted || closing.signal.aborted) {
-      return { next: () => Promise.resolve(finished), return: () => Promise.resolve(finished) };
+      const end = () => Promise.resolve(finished);
+      return { next: end, return: end, position: options.after };
     }
     const watcher = createWatcher(host, selectionOf(options.filter), options, weigh);
     watchers.add(watcher);
     return {
+      get position() {
+        return watcher.position;
+      },
       next: () => watcher.next(),
       return: () => {
         watcher.end();

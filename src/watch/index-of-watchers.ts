@@ -6,7 +6,7 @@ import { createTopicTrie } from './topic-trie.ts';
 export type WatcherIndex<Watcher extends object> = {
   add(selection: Selection, watcher: Watcher): void;
   delete(selection: Selection, watcher: Watcher): void;
-  /** Calls `visit` once for each watcher whose selection holds `event`. */
+  /** Calls `visit` once for each watcher whose selection holds `event`, but for its priority. */
   match(event: LogEvent, visit: (watcher: Watcher) => void): void;
   /** How many watchers stand in it. */
   readonly size: number;

@@ -35,6 +35,8 @@ export type WatcherHost = {
 export type Watcher = {
   readonly selection: Selection;
   readonly synced: boolean;
+  /** While a `next()` is pending: all that is selected at or before it has been handed out. */
+  readonly position: Position;
   readonly queuedEvents: number;
   readonly queuedBytes: number;
   /** Takes one dispatched event of its selection, or falls behind when its queue is full. */
@@ -42,7 +44,7 @@ export type Watcher = {
   /** Hands to a waiting consumer what has come: once behind each dispatched batch. */
   wake(): void;
   end(): void;
-  next(): Promise<IteratorResult<Watched<LogEvent>>>;
+  next(): Promise<IteratorResult<Watched<LogEvent>, undefined>>;
 };
 
 export const defaultBufferedEvents = 1_024;
@@ -82,7 +84,7 @@ export const createWatcher = (
   let target: Position | undefined;
   let saidCaughtUp = false;
   let pageEvents = Math.min(firstPageEvents, maxBatch);
-  let pending: PromiseWithResolvers<IteratorResult<Item>> | undefined;
+  let pending: PromiseWithResolvers<IteratorResult<Item, undefined>> | undefined;
   let held: Item | undefined;
   let feeding = false;
 
@@ -198,9 +200,8 @@ export const createWatcher = (
     if (page.position > cursor) cursor = page.position;
     sizeNextPage(page.events);
     const first = page.events[0];
-    if (first === undefined) return;
-    if (page.gap) deliver({ type: 'gap', from: before, to: first.position });
-    deliver({ type: 'items', items: page.events, position: cursor });
+    if (page.gap) deliver({ type: 'gap', from: before, to: first?.position ?? cursor });
+    if (first !== undefined) deliver({ type: 'items', items: page.events, position: cursor });
   };
 
   /** Feeds a consumer that waits, until it has something or the watcher is synced. */
@@ -238,6 +239,10 @@ export const createWatcher = (
     selection,
     get synced() {
       return state === 'synced';
+    },
+    get position() {
+      const head = host.position;
+      return state === 'synced' && queue.length === 0 && head !== undefined && head > cursor ? head : cursor;
     },
     get queuedEvents() {
       return queue.length;

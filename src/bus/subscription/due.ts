@@ -1,0 +1,66 @@
+/** Items by the time at which each is due: a binary heap. */
+export type Due<Item> = {
+  readonly size: number;
+  /** Of the earliest. */
+  readonly nextMs: number | undefined;
+  add(item: Item, dueMs: number): void;
+  /** The earliest that is due at `nowMs`. */
+  take(nowMs: number): Item | undefined;
+  items(): Iterable<Item>;
+};
+
+type Node<Item> = { readonly item: Item; readonly dueMs: number };
+
+export const createDue = <Item>(): Due<Item> => {
+  const heap: Node<Item>[] = [];
+
+  const swap = (left: number, right: number): void => {
+    const [a, b] = [heap[left], heap[right]];
+    if (a === undefined || b === undefined) return;
+    heap[left] = b;
+    heap[right] = a;
+  };
+  const dueAt = (index: number): number => heap[index]?.dueMs ?? Number.POSITIVE_INFINITY;
+
+  const rise = (from: number): void => {
+    for (let index = from; index > 0; ) {
+      const parent = (index - 1) >> 1;
+      if (dueAt(parent) <= dueAt(index)) return;
+      swap(parent, index);
+      index = parent;
+    }
+  };
+  const sink = (): void => {
+    for (let index = 0; ; ) {
+      const [left, right] = [2 * index + 1, 2 * index + 2];
+      const least = dueAt(right) < dueAt(left) ? right : left;
+      if (dueAt(index) <= dueAt(least)) return;
+      swap(index, least);
+      index = least;
+    }
+  };
+
+  return {
+    get size() {
+      return heap.length;
+    },
+    get nextMs() {
+      return heap[0]?.dueMs;
+    },
+    add(item, dueMs) {
+      heap.push({ item, dueMs });
+      rise(heap.length - 1);
+    },
+    take(nowMs) {
+      const [first] = heap;
+      if (first === undefined || first.dueMs > nowMs) return undefined;
+      swap(0, heap.length - 1);
+      heap.pop();
+      sink();
+      return first.item;
+    },
+    *items() {
+      for (const { item } of heap) yield item;
+    },
+  };
+};
