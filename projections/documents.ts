@@ -44,6 +44,8 @@ export type SubscriptionDocument = SubscriptionSettings & {
   readonly status: 'active' | 'paused' | 'deleted';
   /** Position behind which it delivers: of its creation, or of its last reset. */
   readonly from: string;
+  /** Of the event that set `from`. */
+  readonly fromAt: Position;
   readonly resets: number;
   /** Revision of its SubscriptionCreated. */
   readonly created: Revision;

@@ -30,6 +30,7 @@ export const subscriptions: Projection<SubscriptionDocument, SubscriptionEvent> 
       name: data.name,
       status: 'active',
       from: data.from,
+      fromAt: position,
       resets: 0,
       created: revision,
       createdAt: metadata.recordedAt,
@@ -48,11 +49,17 @@ export const subscriptions: Projection<SubscriptionDocument, SubscriptionEvent> 
     SubscriptionPaused: (document, event) => changed(document, event, () => ({ status: 'paused' })),
     SubscriptionResumed: (document, event) => changed(document, event, () => ({ status: 'active' })),
     SubscriptionReset: (document, event) =>
-      changed(document, event, ({ resets }) => ({ from: event.data.to, resets: resets + 1 })),
+      changed(document, event, ({ resets }) => ({
+        from: event.data.to,
+        fromAt: event.position,
+        resets: resets + 1,
+      })),
     SubscriptionDeleted: (document, event) =>
       changed(document, event, () => ({ status: 'deleted', deadLetters: 0 })),
     MessageDeadLettered: (document, event) =>
-      changed(document, event, ({ deadLetters }) => ({ deadLetters: deadLetters + 1 })),
+      changed(document, event, ({ deadLetters }) => ({
+        deadLetters: event.data.replaces === true ? deadLetters : deadLetters + 1,
+      })),
     DeadLettersRedriven: (document, event) =>
       changed(document, event, ({ deadLetters, removals }) => ({
         deadLetters: deadLetters - event.data.letters.length,

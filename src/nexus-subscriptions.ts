@@ -80,9 +80,9 @@ export type DeadLetterQuery = {
 export type SubscriptionApi = {
   subscription(name: string, context: Context): Promise<Result<Subscription>>;
   /** Those whose topics the subject may read. */
-  subscriptions(context: Context): Promise<
-    Result<{ readonly subscriptions: readonly Subscription[]; readonly position: Position }>
-  >;
+  subscriptions(
+    context: Context,
+  ): Promise<Result<{ readonly subscriptions: readonly Subscription[]; readonly position: Position }>>;
   /**
    * Answers as soon as one delivery is ready, with all that are ready up to `max`; with none after `waitMs`.
    *

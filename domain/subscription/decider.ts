@@ -48,6 +48,8 @@ const decideOnLive = (command: Exclude<SubscriptionCommand, Create>, state: Live
     case 'DeadLetterMessages':
       if (!sameOwner(state.owner, command.owner)) return reject({ code: 'not_owner', owner: state.owner });
       if (state.created !== command.created) return reject({ code: 'not_found' });
+      if (state.removals !== command.removals)
+        return reject({ code: 'stale_list', removals: state.removals });
       return accept(
         ...command.letters.map((data): SubscriptionEvent => ({ type: 'MessageDeadLettered', data })),
       );

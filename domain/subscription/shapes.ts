@@ -36,7 +36,8 @@ const settingChecks: { readonly [Name in keyof SubscriptionSettings]: Check } = 
 const faultOf = (data: Data, checks: Readonly<Record<string, Check>>): string | undefined =>
   Object.keys(checks).find((name) => checks[name]?.(data[name]) !== true);
 
-const isOwner: Check = (value) => value === null || (isData(value) && isText(value.node) && isText(value.epoch));
+const isOwner: Check = (value) =>
+  value === null || (isData(value) && isText(value.node) && isText(value.epoch));
 const isFailure: Check = (value) => isData(value) && isText(value.at) && isText(value.reason);
 const isLetterRef: Check = (value) =>
   isData(value) && isText(value.messageId) && isText(value.position) && isCount(value.letter);
@@ -62,6 +63,7 @@ const letterChecks = {
   error: isText,
   errors: isListOf(isFailure),
   redrives: isCount,
+  replaces: (replaces: unknown) => replaces === undefined || replaces === true,
   message: isMessageCopy,
 };
 const refsChecks = { letters: isListOf(isLetterRef), through: isText };

@@ -52,6 +52,8 @@ export type DeadLetter = {
   readonly errors: readonly Failure[];
   /** How often it was redriven before. */
   readonly redrives: number;
+  /** A letter of the same message stands there already, from before a reset. */
+  readonly replaces?: true;
   readonly message: MessageCopy;
 };
 
@@ -139,6 +141,8 @@ export type SubscriptionCommand =
       /** Revision of the SubscriptionCreated under which they were delivered. */
       readonly created: number;
       readonly letters: readonly DeadLetter[];
+      /** As many redrives and discards the letters' `replaces` rests on. */
+      readonly removals: number;
     }
   /** `removals`: as many redrives and discards the list rests on that the letters were picked from. */
   | {

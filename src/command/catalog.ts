@@ -3,13 +3,7 @@ import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
-import {
-  isMethod,
-  isServiceId,
-  isServiceName,
-  isStateKey,
-  isTopic,
-} from '../../domain/names.ts';
+import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
 import { isTargetHost } from '../registry/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';

@@ -60,10 +60,7 @@ export const categoryOfSelection = (selection: Selection): string | undefined =>
 export const ofPriority = (selection: Selection, { data }: LogEvent): boolean => {
   if (!('priority' in selection)) return true;
   return (
-    typeof data === 'object' &&
-    data !== null &&
-    'priority' in data &&
-    data.priority === selection.priority
+    typeof data === 'object' && data !== null && 'priority' in data && data.priority === selection.priority
   );
 };
 

@@ -40,6 +40,8 @@ export type Entry = {
   /** Of the steady clock: when that attempt has failed by silence. */
   deadlineMs: number;
   holder: Holder | undefined;
+  /** Counts among what is in flight: delivered, and not settled or ready again since. */
+  inFlight: boolean;
 };
 
 /** A consumer, as far as its entries know it. */
@@ -90,6 +92,7 @@ export const createEntry = (input: EntryInput): Entry => ({
   token: undefined,
   deadlineMs: 0,
   holder: undefined,
+  inFlight: false,
 });
 
 /** When a message is to be delivered, and until when: of its event, which the message that clients see does not tell. */

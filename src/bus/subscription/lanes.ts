@@ -9,6 +9,8 @@ export type Lanes = {
   readonly ready: number;
   /** Takes an entry that is new: it is ready, or waits for those of its key that came before. */
   offer(entry: Entry): void;
+  /** Takes an entry that waits for its next attempt elsewhere: it holds its key. `again` follows. */
+  rest(entry: Entry): void;
   /** Takes an entry back for its next attempt, in front of those that had none. */
   again(entry: Entry): void;
   /** The entry is settled: the next of its key is ready. */
@@ -91,6 +93,10 @@ export const createLanes = (order: DeliveryOrder): Lanes => {
       }
       lane.fresh.push(entry);
       ready++;
+    },
+    rest(entry) {
+      const key = keyOf(entry);
+      if (key !== undefined) laneOf(entry)?.keys.set(key, createFifo());
     },
     again(entry) {
       laneOf(entry)?.again.push(entry);

@@ -1,0 +1,277 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { decodeEvent } from '../../../domain/catalog.ts';
+import {
+  asPosition,
+  type LogEvent,
+  type Position,
+  type Revision,
+  streamId,
+} from '../../../domain/event.ts';
+import { type Priority, priorities } from '../../../domain/message/message.ts';
+import { settingsOf } from '../../../domain/subscription/settings.ts';
+import type { DeadLetter, Owner } from '../../../domain/subscription/subscription.ts';
+import { letterKey } from '../../../projections/dead-letters.ts';
+import type { DeadLetterDocument, SubscriptionDocument } from '../../../projections/documents.ts';
+import type { Clock } from '../../clock.ts';
+import { newId } from '../../ids.ts';
+import type { EventLog } from '../../log/event-log.ts';
+import type { Message } from '../../nexus-core.ts';
+import type { Runner } from '../../projection/runner.ts';
+import type { Hub } from '../../watch/hub.ts';
+import { decodeState, encodeState, freshState, resetState, type SavedState } from './checkpoint.ts';
+import { createDispatcher, type Dispatcher } from './dispatcher.ts';
+import { createLag } from './lag.ts';
+import { createLaneSource, type LaneSource } from './lane-source.ts';
+import { createRedriveSource } from './redrive-source.ts';
+import { createScheduledSource } from './scheduled-source.ts';
+
+export type LocalOptions = {
+  readonly document: SubscriptionDocument;
+  /** As whom this node serves it; null on a log that no other node writes to. */
+  readonly owner: Owner | null;
+  readonly isOwner: () => boolean;
+  readonly node: string;
+  readonly log: EventLog;
+  readonly hub: Pick<Hub, 'watch' | 'position'>;
+  readonly runner: Pick<Runner, 'store' | 'reached'>;
+  readonly messageFrom: (event: LogEvent) => Message | undefined;
+  readonly bury: (document: SubscriptionDocument, letters: readonly DeadLetter[]) => Promise<'done' | 'lost'>;
+  readonly clock: Clock;
+  readonly wallMs: () => number;
+  readonly random?: () => number;
+  readonly lost: () => void;
+  readonly troubled: (error: unknown) => void;
+  readonly onGap: (from: Position, to: Position) => void;
+  /** In place of the newest checkpoint. */
+  readonly state?: SavedState;
+};
+
+export type Live = {
+  readonly position: Position;
+  readonly lagEvents: number;
+  readonly inFlight: number;
+};
+
+/** A subscription that this node serves. */
+export type Local = {
+  readonly document: SubscriptionDocument;
+  readonly dispatcher: Dispatcher;
+  /** Everything that matches at or before it is settled. */
+  readonly position: Position;
+  live(): Promise<Live>;
+  /** The document as it stands now: settings and pause are taken over, and redrives are looked for. */
+  update(document: SubscriptionDocument): void;
+  /** Scheduled messages came. */
+  poke(): void;
+  /** What it would save now. */
+  state(): Promise<SavedState>;
+  close(): void;
+  drain(): Promise<void>;
+};
+
+const maxFences = 16;
+const readModelsMs = 5_000;
+
+type Checkpoint = { readonly revision: Revision | undefined; readonly state: SavedState | undefined };
+
+const readCheckpoint = async (
+  log: Pick<EventLog, 'readStream'>,
+  { name, created }: SubscriptionDocument,
+): Promise<Checkpoint> => {
+  const [newest] = await log.readStream(streamId('checkpoint', name), { direction: 'backwards', limit: 1 });
+  if (newest === undefined) return { revision: undefined, state: undefined };
+  const decoded = decodeEvent(newest);
+  const data =
+    decoded.ok && decoded.known && decoded.event.type === 'SubscriptionCheckpointed'
+      ? decoded.event.data
+      : undefined;
+  const own = data !== undefined && data.created === created;
+  return { revision: newest.revision, state: own ? decodeState(data.state) : undefined };
+};
+
+/**
+ * Takes up the subscription where its newest checkpoint left it. On a shared log it writes one of its own first, which no
+ * former owner's can follow.
+ *
+ * @throws {LogError} while the log cannot be read or written; may be tried again.
+ */
+export const openLocal = async (options: LocalOptions): Promise<Local> => {
+  const { log, hub, runner, owner, clock, wallMs, node, troubled } = options;
+  const { name, created } = options.document;
+  let { document } = options;
+  const stream = streamId('checkpoint', name);
+  const nowIso = (): string => new Date(wallMs()).toISOString();
+
+  const append = async (state: SavedState, expected: Revision | undefined): Promise<Revision | undefined> => {
+    const metadata = { actor: 'system', correlationId: newId(), causationId: null, node, schema: 1 };
+    const data = { created, owner, state: encodeState(state) };
+    const event = { id: newId(), type: 'SubscriptionCheckpointed', data, metadata };
+    const appended = await log.append(stream, [event], expected ?? 'none');
+    if (!appended.ok) return undefined;
+    const revision = appended.events[0]?.revision;
+    // Only the newest is kept; one that stays behind for a while does no harm.
+    if (revision !== undefined) log.truncate(stream, revision).catch(troubled);
+    return revision;
+  };
+
+  const begin = (saved: SavedState | undefined): SavedState => {
+    const from = asPosition(document.from);
+    if (saved === undefined) return freshState(from, document.resets, nowIso(), Number(created));
+    return saved.resets === document.resets ? saved : resetState(saved, from, document.resets, nowIso());
+  };
+
+  let { revision, state: found } = await readCheckpoint(log, document);
+  let state = begin(options.state ?? found);
+  for (let attempt = 1; owner !== null; attempt++) {
+    const fence: Revision | undefined = await append(state, revision);
+    if (fence !== undefined) {
+      revision = fence;
+      break;
+    }
+    if (attempt === maxFences) throw new Error(`the checkpoint of ${name} cannot be taken over`);
+    ({ revision, state: found } = await readCheckpoint(log, document));
+    state = begin(options.state ?? found);
+  }
+
+  const openedAt = await log.position();
+  /** Dead letters that a checkpoint may not know of are in the read models once these have reached the log's end. */
+  const settledBefore = (position: Position): boolean => {
+    if (position > openedAt) return false;
+    const letter = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, position));
+    return letter !== undefined && letter.position > document.fromAt;
+  };
+
+  let saving: SavedState = state;
+  const collect = (): SavedState => ({
+    resets: document.resets,
+    lanes: {
+      LOW: lanes.LOW.save(),
+      NORMAL: lanes.NORMAL.save(),
+      HIGH: lanes.HIGH.save(),
+      CRITICAL: lanes.CRITICAL.save(),
+    },
+    scheduled: scheduled.save(),
+    redrive: redrive.save(),
+    replay: saving.replay,
+  });
+
+  const dispatcher = createDispatcher({
+    settings: settingsOf(document),
+    paused: true,
+    clock,
+    wallMs,
+    ...(options.random === undefined ? {} : { random: options.random }),
+    isOwner: options.isOwner,
+    bury: (letters) => options.bury(document, letters),
+    save: async () => {
+      saving = collect();
+      const next = await append(saving, revision);
+      if (next === undefined) return 'lost';
+      revision = next;
+      return 'done';
+    },
+    lost: () => {
+      close();
+      options.lost();
+    },
+    troubled,
+  });
+  const { sink } = dispatcher;
+
+  const scheduled = createScheduledSource({
+    runner,
+    log,
+    clock,
+    wallMs,
+    topic: document.topic,
+    from: asPosition(document.from),
+    saved: state.scheduled,
+    sink,
+    messageFrom: options.messageFrom,
+    accepted: (priority) => lanes[priority].accepted,
+  });
+  const laneOf = (priority: Priority): LaneSource =>
+    createLaneSource({
+      hub,
+      log,
+      topic: document.topic,
+      priority,
+      saved: state.lanes[priority],
+      sink,
+      messageFrom: options.messageFrom,
+      isLater: (event, deliverAt) =>
+        deliverAt > event.metadata.recordedAt && `${deliverAt}/${event.position}` > scheduled.cursor,
+      isSettled: settledBefore,
+      onGap: options.onGap,
+    });
+  const lanes: Readonly<Record<Priority, LaneSource>> = {
+    LOW: laneOf('LOW'),
+    NORMAL: laneOf('NORMAL'),
+    HIGH: laneOf('HIGH'),
+    CRITICAL: laneOf('CRITICAL'),
+  };
+  const redrive = createRedriveSource({
+    log,
+    stream: streamId('subscription', name),
+    saved: state.redrive,
+    sink,
+  });
+  const sources = [...priorities.map((priority) => lanes[priority]), scheduled, redrive];
+  const lag = createLag({ hub, topic: document.topic, lanes });
+
+  const close = (): void => {
+    lag.stop();
+    for (const source of sources) source.stop();
+    dispatcher.close();
+  };
+
+  try {
+    // Behind the end of the log as it was, so that dead letters and scheduled messages are all known.
+    if (!(await runner.reached(openedAt, readModelsMs)))
+      throw new Error('the read models are behind the log');
+    for (const source of sources) await source.restore();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const position = (): Position =>
+    priorities
+      .map((priority) => lanes[priority].floor)
+      .reduce((left, right) => (left < right ? left : right));
+  dispatcher.update(settingsOf(document), document.status === 'paused');
+  for (const source of sources) source.start();
+
+  return {
+    get document() {
+      return document;
+    },
+    dispatcher,
+    get position() {
+      return position();
+    },
+    async live() {
+      const behind = await lag.behind();
+      await nextTurn();
+      return {
+        position: position(),
+        lagEvents: behind + dispatcher.unsettled + scheduled.later,
+        inFlight: dispatcher.inFlight,
+      };
+    },
+    update(next) {
+      document = next;
+      dispatcher.update(settingsOf(next), next.status === 'paused');
+      redrive.poke();
+    },
+    poke: scheduled.poke,
+    async state() {
+      await nextTurn();
+      return collect();
+    },
+    close,
+    async drain() {
+      await dispatcher.drain();
+      close();
+    },
+  };
+};
