@@ -3,19 +3,23 @@ import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
 import type { ServiceDocument } from '../projections/documents.ts';
 import { projections } from '../projections/index.ts';
+import { soleOwnership } from './bus/ownership.ts';
 import { createRequests } from './bus/requests.ts';
+import { openSubscriptions } from './bus/subscriptions.ts';
 import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
 import { createDeciders } from './core/deciders.ts';
 import { healthOf } from './core/health.ts';
 import { createInvocations } from './core/invocations.ts';
-import { createLogQueries } from './core/logs.ts';
+import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createStateQueries } from './core/states.ts';
+import { createSubscriptionWrites } from './core/subscription-writes.ts';
+import { createSubscriptionApi } from './core/subscriptions.ts';
 import { createWatches } from './core/watches.ts';
 import { type ErrorCode, ProblemError } from './errors.ts';
 import { newId } from './ids.ts';
@@ -115,9 +119,21 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
       if (againLater.has(changed.problem.code)) throw new ProblemError(changed.problem);
     },
   });
-  const parts: Parts = { config, node, log, hub, runner, registry, targets, logger, clock };
   const handler = createHandler(log);
-  const commands = createCommands(parts, handler, createDeciders(runner));
+  const deciders = createDeciders(runner);
+  const subscriptions = openSubscriptions({
+    log,
+    hub,
+    runner,
+    node,
+    logger,
+    ownership: soleOwnership,
+    wallMs: clock,
+    messageFrom,
+    ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
+  });
+  const parts: Parts = { config, node, log, hub, runner, registry, subscriptions, targets, logger, clock };
+  const commands = createCommands(parts, handler, deciders);
   const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);
   const queries = createLogQueries(parts, reads);
@@ -168,6 +184,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const close = async (): Promise<void> => {
     unfollow();
     requests.close();
+    await subscriptions.close();
     await registry.close();
     await snapshots?.close();
     if (log.reachable) await record('NodeStopped');
@@ -187,6 +204,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...queries,
     ...createMessageQuery(parts),
     ...createWatches(parts),
+    ...createSubscriptionApi(parts, reads),
+    quiesce: subscriptions.quiesce,
     health: () => healthOf(parts, version, startedAtMs),
     listensOn: (own) => {
       ports = own;

@@ -296,6 +296,8 @@ export type NexusCore = SubscriptionApi & {
   health(): Promise<Health>;
   /** Tells the core which ports its hosts listen on: they are never the target of a call or a probe. */
   listensOn(ports: readonly number[]): void;
+  /** Consumers of durable subscriptions that leave from now on do so because the hub goes away: nothing has failed. */
+  quiesce(): void;
   /** True once the read models serve. */
   readonly ready: boolean;
   close(): Promise<void>;

@@ -63,8 +63,9 @@ export type Consumption = {
   readonly position: Position;
   /**
    * Batches of deliveries, as many as the consumer may hold unsettled; pull-based. Ends when `signal` aborts or the
-   * iterator returns: what is unsettled is then given back at once. Also ends when the subscription is deleted or this
-   * node no longer serves it.
+   * iterator returns: what is unsettled is then delivered again at once, and each is a failed attempt unless the
+   * signal's reason is `released`, or the hub is going away. Goes on across changes of the node that serves; ends when
+   * the subscription is deleted.
    */
   readonly deliveries: AsyncIterable<readonly Delivery[]>;
 };

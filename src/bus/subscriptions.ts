@@ -14,7 +14,7 @@ import type { Hub } from '../watch/hub.ts';
 import type { Ownership } from './ownership.ts';
 import { type Local, openLocal } from './subscription/local.ts';
 import { retrying } from './subscription/retrying.ts';
-import { notServed, serverOf, type SubscriptionServer } from './subscription/server.ts';
+import { notServed, type SubscriptionServer, serverOf } from './subscription/server.ts';
 
 export type SubscriptionsOptions = {
   readonly log: EventLog;
@@ -37,7 +37,7 @@ export type SubscriptionsOptions = {
   /** Makes this node the owner instead of one that is gone; what comes of it is folded. */
   readonly take: (name: string, owner: Owner | null, instead: Owner | null) => Promise<void>;
   /** What serves at another node. */
-  readonly peer: (url: string, name: string) => SubscriptionServer;
+  readonly peer?: (url: string, name: string) => SubscriptionServer;
 };
 
 /** The durable subscriptions: serves those that are this node's, and leads to those that are not. */
@@ -69,6 +69,9 @@ const model = 'subscriptions';
 const waitForOwnerMs = 5_000;
 const lookMs = 25;
 const steadyClock: Clock = { ...systemClock, now: steadyNow };
+
+/** Reason of the signal of a consumer that leaves of its own accord: what it holds has not failed. */
+export const released = 'released';
 
 const isLive = (document: SubscriptionDocument | undefined): document is SubscriptionDocument =>
   document !== undefined && document.status !== 'deleted';
@@ -129,7 +132,10 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
         },
         troubled: (error) => troubled(name, error),
         onGap: (gapFrom, to) =>
-          logger.warn({ subscription: name, from: gapFrom, to }, 'messages were removed before they were delivered'),
+          logger.warn(
+            { subscription: name, from: gapFrom, to },
+            'messages were removed before they were delivered',
+          ),
         ...(saved === undefined ? {} : { state: saved }),
       });
     });
@@ -163,7 +169,8 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
 
   const takeOver = async ({ name, owner }: SubscriptionDocument): Promise<void> => {
     const { self } = ownership;
-    if (self === undefined || (owner !== null && ownership.isLiving(owner)) || !ownership.isChosen(name)) return;
+    if (self === undefined || (owner !== null && ownership.isLiving(owner)) || !ownership.isChosen(name))
+      return;
     await options.take(name, self, owner);
   };
 
@@ -223,7 +230,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     const owner = documentOf(name)?.owner ?? null;
     if (owner === null || isSelf(owner) || !ownership.isLiving(owner)) return undefined;
     const url = ownership.urlOf(owner);
-    return url === undefined ? undefined : options.peer(url, name);
+    return url === undefined ? undefined : options.peer?.(url, name);
   };
 
   const server = async (name: string): Promise<Result<SubscriptionServer>> => {
@@ -253,7 +260,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       const joined = await serving?.join(max);
       if (joined?.ok === true) {
         const member = joined.value;
-        const leave = (): void => member.leave(quiescing);
+        const leave = (): void => member.leave(quiescing || signal.reason === released);
         signal.addEventListener('abort', leave, { once: true });
         try {
           for (let batch = await member.next(); batch !== undefined; batch = await member.next()) yield batch;

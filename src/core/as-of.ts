@@ -40,6 +40,28 @@ export const positionOf = (log: EventLog, name: string, text: string): Result<Po
   return invalid(`/${name}`, `must be a position of this log: ${log.start.length} lower-case hex digits`);
 };
 
+/**
+ * The position behind which deliveries begin: `start`, `now`, a position, or a time (what was recorded at it or later).
+ * Anything else is `invalid` under `/{name}`.
+ */
+export const resolvePlace = async (
+  log: EventLog,
+  store: ReadStore,
+  name: string,
+  text: string,
+): Promise<Result<Position>> => {
+  if (text === 'start') return ok(log.start);
+  if (text === 'now') return ok(await log.position());
+  const timeMs = parseTime(text);
+  if (timeMs !== undefined) return ok(await positionAt(log, store, timeMs - 1));
+  const position = positionOf(log, name, text);
+  if (position.ok) return position;
+  return invalid(
+    `/${name}`,
+    `must be start, now, a position (${log.start.length} hex digits) or an RFC 3339 time`,
+  );
+};
+
 /** What `asOf` names: a position, or the position at a time. */
 export const resolveAsOf = async (
   log: EventLog,

@@ -4,7 +4,6 @@ import {
   type Json,
   type NewMetadata,
   type Position,
-  type StreamId,
   streamId,
 } from '../../domain/event.ts';
 import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
@@ -18,11 +17,12 @@ import {
   requirementOf,
 } from '../command/catalog.ts';
 import { createCommandIds } from '../command/command-ids.ts';
-import type { HandleOptions, Handler } from '../command/handle.ts';
+import type { Handler } from '../command/handle.ts';
 import { fault, invalid, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
+import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
@@ -36,38 +36,14 @@ import {
   refusalOf,
 } from './refusals.ts';
 import { serviceView } from './services.ts';
+import { createSubscriptionCommands } from './subscription-commands.ts';
 import { targetFault } from './target-faults.ts';
 import { validate } from './validate.ts';
-
-/** How long a command waits for this node's own read models to show its effect. */
-const ownReadModelsMs = 5_000;
-
-type Done = Omit<CommandDone, 'commandId' | 'type'>;
-
-type Call = {
-  readonly context: Context;
-  readonly metadata: NewMetadata;
-  readonly expectedRevision?: number;
-  readonly commandId?: string;
-};
-
-/** The same command again makes events of the same ids on a stream, and finds those that are there. */
-const optionsOf = (
-  { context, metadata, expectedRevision, commandId }: Call,
-  stream: StreamId,
-): HandleOptions => ({
-  metadata,
-  ...given({ expectedRevision }),
-  ...(commandId === undefined
-    ? {}
-    : {
-        eventId: (index: number) => idOf('command', context.subject.id, commandId, stream, String(index)),
-      }),
-});
 
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
   const { log, runner, registry, targets, node, clock } = parts;
+  const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
 
   const metadataOf = (
@@ -267,6 +243,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       }
       case 'PublishMessage':
         return publish(command.data, call);
+      default:
+        return subscription(command, call);
     }
   };
 
@@ -295,7 +273,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     if (!data.ok) return data;
     // The schema that `type` names has made the data; the pair is the union's member.
     const command = { type, data: data.value } as Command;
-    const denied = demand(context, requirementOf(command));
+    const requirement = requirementOf(command);
+    const denied = requirement === undefined ? undefined : demand(context, requirement);
     if (denied !== undefined) return denied;
     const done = await runOnce(command, input, context);
     if (!done.ok) return done;

@@ -9,9 +9,17 @@ import type {
 } from '../../domain/service/service.ts';
 import { stateDecider } from '../../domain/state/decider.ts';
 import type { StateCommand, StateEvent, StateRejection, StateState } from '../../domain/state/state.ts';
-import type { ServiceDocument, StateDocument } from '../../projections/documents.ts';
+import { subscriptionDecider } from '../../domain/subscription/decider.ts';
+import type {
+  SubscriptionCommand,
+  SubscriptionEvent,
+  SubscriptionRejection,
+  SubscriptionState,
+} from '../../domain/subscription/subscription.ts';
+import type { ServiceDocument, StateDocument, SubscriptionDocument } from '../../projections/documents.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
+import { restoreSubscription } from '../../projections/subscriptions.ts';
 import type { Handled } from '../command/handle.ts';
 import { LogError } from '../log/event-log.ts';
 import type { Runner } from '../projection/runner.ts';
@@ -43,6 +51,25 @@ const stateEvent = (event: LogEvent): StateEvent | undefined => {
   return known?.type === 'StateSet' || known?.type === 'StateDeleted' ? known : undefined;
 };
 
+const subscriptionEvent = (event: LogEvent): SubscriptionEvent | undefined => {
+  const known = knownEvent(event);
+  switch (known?.type) {
+    case 'SubscriptionCreated':
+    case 'SubscriptionUpdated':
+    case 'SubscriptionPaused':
+    case 'SubscriptionResumed':
+    case 'SubscriptionReset':
+    case 'SubscriptionDeleted':
+    case 'MessageDeadLettered':
+    case 'DeadLettersRedriven':
+    case 'DeadLettersDiscarded':
+    case 'ReplayRequested':
+      return known;
+    default:
+      return undefined;
+  }
+};
+
 /** The deciders, each with the read model that spares it folding a whole stream. */
 export const createDeciders = (runner: Runner) => {
   const service: Handled<ServiceState, ServiceCommand, ServiceEvent, ServiceRejection> = {
@@ -61,7 +88,20 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreState(document), revision: document.version - 1 };
     },
   };
-  return { service, state };
+  const subscription: Handled<
+    SubscriptionState,
+    SubscriptionCommand,
+    SubscriptionEvent,
+    SubscriptionRejection
+  > = {
+    decider: subscriptionDecider,
+    decode: subscriptionEvent,
+    restore: (stream: StreamId) => {
+      const document = runner.store.read<SubscriptionDocument>('subscriptions', streamKey(stream));
+      return document && { state: restoreSubscription(document), revision: document.revision };
+    },
+  };
+  return { service, state, subscription };
 };
 
 export type Deciders = ReturnType<typeof createDeciders>;

@@ -1,3 +1,4 @@
+import type { Subscriptions } from '../bus/subscriptions.ts';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
@@ -14,6 +15,7 @@ export type Parts = {
   readonly hub: Hub;
   readonly runner: Runner;
   readonly registry: Registry;
+  readonly subscriptions: Subscriptions;
   readonly targets: Targets;
   readonly logger: Logger;
   readonly clock: () => number;

@@ -26,6 +26,8 @@ export type ReadFrom = {
 export type Reads = {
   /** Authorises a read of the log itself, and waits for the context's `minPosition` as other reads do. */
   allow(context: Context, requirement: Requirement): Promise<Result<undefined>>;
+  /** For reads whose scope depends on what they find: waits for the context's `minPosition`, and gives what to read from. */
+  ready(context: Context): Promise<Result<ReadFrom>>;
   /** Authorises, waits for the context's `minPosition` and for `asOf`, and gives what to read from. */
   begin(context: Context, requirement: Requirement, asOf?: string): Promise<Result<ReadFrom>>;
 };
@@ -47,14 +49,20 @@ export const createReads = ({ log, runner }: Pick<Parts, 'log' | 'runner'>): Rea
     return wanted.ok ? wait(wanted.value) : wanted;
   };
 
+  const ready = async (context: Context): Promise<Result<ReadFrom>> => {
+    if (!runner.ready) return fault(problem('not_ready', 'the read models are being rebuilt from the log'));
+    const reached = await caughtUp(context);
+    return reached.ok ? ok({ store: runner.store, position: runner.position, asOf: undefined }) : reached;
+  };
+
   return {
+    ready,
     allow: async (context, requirement) => demand(context, requirement) ?? caughtUp(context),
     begin: async (context, requirement, asOfText) => {
       const denied = demand(context, requirement);
       if (denied !== undefined) return denied;
-      if (!runner.ready) return fault(problem('not_ready', 'the read models are being rebuilt from the log'));
-      const reached = await caughtUp(context);
-      if (!reached.ok) return reached;
+      const from = await ready(context);
+      if (!from.ok) return from;
       let asOf: Position | undefined;
       if (asOfText !== undefined) {
         const resolved = await resolveAsOf(log, runner.store, asOfText);

@@ -1,6 +1,7 @@
 import type { LogEvent, NewMetadata, StreamId } from '../../domain/event.ts';
 import type { ServiceRejection } from '../../domain/service/service.ts';
 import type { StateRejection } from '../../domain/state/state.ts';
+import type { SubscriptionRejection } from '../../domain/subscription/subscription.ts';
 import type { Outcome } from '../command/handle.ts';
 import { fault, type Problem, problem } from '../errors.ts';
 import type { EventReceipt } from '../nexus-core.ts';
@@ -65,6 +66,23 @@ export const explainState =
       currentVersion,
       currentValue,
     });
+  };
+
+export const explainSubscription =
+  (name: string) =>
+  (rejection: SubscriptionRejection): Problem => {
+    switch (rejection.code) {
+      case 'not_found':
+        return problem('not_found', `there is no subscription ${name.slice(0, 128)}`, {
+          subscription: name.slice(0, 128),
+        });
+      case 'not_owner':
+        return problem('not_owner', `another node serves ${name} now`, { subscription: name });
+      case 'stale_list':
+        return problem('busy', `dead letters of ${name} are being redriven or discarded by others`, {
+          subscription: name,
+        });
+    }
   };
 
 /** Where the events of a command stand that was sent before. */

@@ -76,6 +76,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     draining = true;
+    core.quiesce();
     const drained = web.drain(drainLimitMs);
     tails.close();
     askers.drain();

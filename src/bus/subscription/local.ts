@@ -1,12 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { decodeEvent } from '../../../domain/catalog.ts';
-import {
-  asPosition,
-  type LogEvent,
-  type Position,
-  type Revision,
-  streamId,
-} from '../../../domain/event.ts';
+import { asPosition, type LogEvent, type Position, type Revision, streamId } from '../../../domain/event.ts';
 import { type Priority, priorities } from '../../../domain/message/message.ts';
 import { settingsOf } from '../../../domain/subscription/settings.ts';
 import type { DeadLetter, Owner } from '../../../domain/subscription/subscription.ts';

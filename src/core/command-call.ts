@@ -1,0 +1,39 @@
+import type { NewMetadata, StreamId } from '../../domain/event.ts';
+import type { HandleOptions } from '../command/handle.ts';
+import { given } from '../given.ts';
+import { idOf } from '../ids.ts';
+import type { CommandDone, Context } from '../nexus-core.ts';
+
+/** How long a command waits for this node's own read models to show its effect. */
+export const ownReadModelsMs = 5_000;
+
+/** What a command did; its type and id stand where it was called. */
+export type Done = Omit<CommandDone, 'commandId' | 'type'>;
+
+/** A command on its way: who asks, and what its events are recorded with. */
+export type Call = {
+  readonly context: Context;
+  readonly metadata: NewMetadata;
+  readonly expectedRevision?: number;
+  readonly commandId?: string;
+};
+
+/**
+ * The same command again makes events of the same ids on a stream, and finds those that are there.
+ *
+ * @param part tells the appends of a command on one stream apart, where it makes several.
+ */
+export const optionsOf = (
+  { context, metadata, expectedRevision, commandId }: Call,
+  stream: StreamId,
+  ...part: readonly string[]
+): HandleOptions => ({
+  metadata,
+  ...given({ expectedRevision }),
+  ...(commandId === undefined
+    ? {}
+    : {
+        eventId: (index: number) =>
+          idOf('command', context.subject.id, commandId, stream, String(index), ...part),
+      }),
+});

@@ -1,0 +1,170 @@
+import type { LogEvent, Position, StreamId } from '../../domain/event.ts';
+import type { LetterRef, SubscriptionCommand } from '../../domain/subscription/subscription.ts';
+import { letterIdPrefix, letterKey, lettersOf } from '../../projections/dead-letters.ts';
+import type {
+  DeadLetterDocument,
+  DeadLetterIdDocument,
+  SubscriptionDocument,
+} from '../../projections/documents.ts';
+import type { Command } from '../command/catalog.ts';
+import type { Handler } from '../command/handle.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import type { EventReceipt } from '../nexus-core.ts';
+import type { Runner } from '../projection/runner.ts';
+import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
+import type { Deciders } from './deciders.ts';
+import { demand } from './demand.ts';
+import type { Parts } from './parts.ts';
+import { explainSubscription, mismatchOf, receiptsOf, receiptsOfRecorded, refusalOf } from './refusals.ts';
+
+type Input = Extract<Command, { readonly type: 'RedriveDeadLetters' | 'DiscardDeadLetters' }>;
+
+/** Letters of one event, and documents that one look goes through without awaiting. */
+const chunkLetters = 500;
+const lookLetters = 2_000;
+const maxStale = 32;
+
+/** Letters picked from a list, and the key behind which the list goes on; undefined at its end. */
+type Pick = { readonly letters: readonly LetterRef[]; readonly next: string | undefined };
+
+const refOf = ({ messageId, messagePosition, letter }: DeadLetterDocument): LetterRef => ({
+  messageId,
+  position: messagePosition,
+  letter: Number(letter),
+});
+
+const pickById = ({ store }: Runner, name: string, ids: readonly string[], through: string): Pick => {
+  const letters: LetterRef[] = [];
+  for (const messageId of new Set(ids)) {
+    const prefix = letterIdPrefix(name, messageId);
+    for (const [, { messagePosition }] of store.range<DeadLetterIdDocument>('dead-letter-ids', { prefix })) {
+      const document = store.read<DeadLetterDocument>('dead-letters', letterKey(name, messagePosition));
+      if (document !== undefined && document.position <= through) letters.push(refOf(document));
+      if (letters.length === chunkLetters) return { letters, next: undefined };
+    }
+  }
+  return { letters, next: undefined };
+};
+
+/** Up to 500 of those that are meant, behind the list's key `after`, dead at or before `through`. */
+const pick = (runner: Runner, { data }: Input, after: string | undefined, through: string): Pick => {
+  const { name, messageIds, errorLike } = data;
+  if (messageIds !== undefined) return pickById(runner, name, messageIds, through);
+  const letters: LetterRef[] = [];
+  let looked = 0;
+  const range = { prefix: lettersOf(name), ...(after === undefined ? {} : { after }) };
+  for (const [key, document] of runner.store.range<DeadLetterDocument>('dead-letters', range)) {
+    looked++;
+    const meant = errorLike === undefined || document.error.includes(errorLike);
+    if (meant && document.position <= through) letters.push(refOf(document));
+    if (letters.length === chunkLetters || looked === lookLetters) return { letters, next: key };
+  }
+  return { letters, next: undefined };
+};
+
+const lettersIn = (event: LogEvent | undefined): number => {
+  const data: unknown = event?.data;
+  return typeof data === 'object' && data !== null && 'letters' in data && Array.isArray(data.letters)
+    ? data.letters.length
+    : 0;
+};
+const throughIn = (event: LogEvent | undefined): string | undefined => {
+  const data: unknown = event?.data;
+  return typeof data === 'object' && data !== null && 'through' in data && typeof data.through === 'string'
+    ? data.through
+    : undefined;
+};
+
+/**
+ * Redrives or discards dead letters, 500 to an event, until none is left of those that are meant and stood there when the
+ * command came. Which ones an event names is decided on the number of such events before it, so two commands at once
+ * never take the same letter; what dies meanwhile is left alone.
+ */
+export const createLetterCommands = (
+  { log, runner }: Parts,
+  handler: Handler,
+  decider: Deciders['subscription'],
+) => {
+  const commandOf = (
+    input: Input,
+    letters: readonly LetterRef[],
+    through: string,
+    removals: number,
+  ): SubscriptionCommand => {
+    if (input.type === 'DiscardDeadLetters') return { type: input.type, letters, through, removals };
+    const { payload } = input.data;
+    return payload === undefined
+      ? { type: input.type, letters, through, removals }
+      : { type: input.type, letters, through, removals, payload };
+  };
+
+  return async (input: Input, stream: StreamId, call: Call): Promise<Result<Done>> => {
+    const { name } = input.data;
+    const documentOf = (): SubscriptionDocument | undefined =>
+      runner.store.read<SubscriptionDocument>('subscriptions', name);
+    const first = documentOf();
+    if (first === undefined) return fault(explainSubscription(name)({ code: 'not_found' }));
+    if (input.type === 'RedriveDeadLetters' && input.data.payload !== undefined) {
+      // Another payload is as good as a message of one's own.
+      const denied = demand(call.context, { scope: 'events:publish', topic: first.topic });
+      if (denied !== undefined) return denied;
+    }
+
+    let through: string = runner.position;
+    let position: Position = first.position;
+    let done = 0;
+    let chunk = 0;
+    const events: EventReceipt[] = [];
+    const write = (letters: readonly LetterRef[]) =>
+      handler.handle(
+        decider,
+        stream,
+        commandOf(input, letters, through, documentOf()?.removals ?? 0),
+        optionsOf(call, stream, 'chunk', String(chunk)),
+      );
+    const written = (receipts: readonly EventReceipt[], letters: number): void => {
+      events.push(...receipts);
+      position = events.at(-1)?.position ?? position;
+      done += letters;
+      chunk++;
+    };
+
+    // What the same command has written before, if it came before; it goes on where that ended.
+    while (call.commandId !== undefined) {
+      const outcome = await write([]);
+      if (outcome.outcome !== 'repeated') break;
+      const [recorded] = outcome.recorded;
+      const refused = mismatchOf(recorded, call.metadata);
+      if (refused !== undefined) return refused;
+      through = throughIn(recorded) ?? through;
+      written(receiptsOfRecorded(outcome.recorded), lettersIn(recorded));
+    }
+    const repeated = chunk > 0;
+
+    let after: string | undefined;
+    for (let stale = 0; ; ) {
+      const { letters, next } = pick(runner, input, after, through);
+      if (letters.length === 0) {
+        if (next === undefined) break;
+        after = next;
+        continue;
+      }
+      const outcome = await write(letters);
+      const isStale = outcome.outcome === 'rejected' && outcome.rejection.code === 'stale_list';
+      if (outcome.outcome === 'done') {
+        stale = 0;
+        written(receiptsOf(stream, outcome.events, outcome.appended.events), letters.length);
+      } else if (outcome.outcome === 'unchanged' || outcome.outcome === 'repeated') break;
+      else if (!isStale || ++stale > maxStale) {
+        return refusalOf(outcome, stream, explainSubscription(name));
+      }
+      // The next look must not find what was taken.
+      const seen = isStale ? await log.position() : position;
+      if (!(await runner.reached(seen, ownReadModelsMs))) {
+        const detail = 'the command is recorded, but the read models of this node are behind it';
+        return fault(problem('not_caught_up', detail, { position, done }));
+      }
+    }
+    return ok({ events, position, result: { done }, created: false, duplicate: repeated });
+  };
+};

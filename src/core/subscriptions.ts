@@ -1,0 +1,179 @@
+import { allows } from '../../domain/access.ts';
+import { asPosition } from '../../domain/event.ts';
+import { isSubscriptionName } from '../../domain/names.ts';
+import { settingsOf } from '../../domain/subscription/settings.ts';
+import { lettersOf } from '../../projections/dead-letters.ts';
+import type { DeadLetterDocument, SubscriptionDocument } from '../../projections/documents.ts';
+import { pullSchema, settleSchema } from '../command/subscription-schemas.ts';
+import { fault, invalid, ok, type Result } from '../errors.ts';
+import type { Context } from '../nexus-core.ts';
+import type {
+  Consumption,
+  DeadLetterQuery,
+  DeadLetterView,
+  Subscription,
+  SubscriptionApi,
+} from '../nexus-subscriptions.ts';
+import { demand } from './demand.ts';
+import { maxPageBytes, weigh } from './pages.ts';
+import type { Parts } from './parts.ts';
+import { clampLimit, type Reads } from './reads.ts';
+import { explainSubscription } from './refusals.ts';
+import { validate } from './validate.ts';
+
+const model = 'subscriptions';
+const defaultMax = 100;
+const maxHeld = 1_000;
+/** Dead letters that one page looks at: a page is bounded however few of them match. */
+const maxScanned = 20_000;
+
+/** A subscription as clients see it: the document, and what the node that serves it knows. */
+export const viewOf = async (
+  { subscriptions }: Pick<Parts, 'subscriptions'>,
+  document: SubscriptionDocument,
+): Promise<Subscription> => {
+  const server = await subscriptions.server(document.name);
+  const live = server.ok ? await server.value.live() : undefined;
+  return {
+    name: document.name,
+    ...settingsOf(document),
+    status: document.status === 'paused' ? 'paused' : 'active',
+    createdAt: document.createdAt,
+    createdBy: document.createdBy,
+    owner: document.owner?.node ?? null,
+    position: live?.position ?? asPosition(document.from),
+    lagEvents: live?.lagEvents ?? null,
+    inFlight: live?.inFlight ?? null,
+    deadLetters: document.deadLetters,
+  };
+};
+
+const letterView = (document: DeadLetterDocument): DeadLetterView => ({
+  messageId: document.messageId,
+  message: document.message,
+  attempts: document.attempts,
+  errors: document.errors,
+  redrives: document.redrives,
+  deadLetteredAt: document.deadLetteredAt,
+  position: document.messagePosition,
+});
+
+/** A cursor is the position of the last dead letter of the page. */
+const cursorOf = (position: string): string => Buffer.from(position).toString('base64url');
+const parseCursor = (text: string): string | undefined => {
+  const position = Buffer.from(text, 'base64url').toString();
+  return /^[0-9a-f]{16,32}$/.test(position) ? position : undefined;
+};
+
+export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionApi => {
+  const { runner, subscriptions } = parts;
+
+  const documentOf = (name: string): SubscriptionDocument | undefined => {
+    const document = isSubscriptionName(name)
+      ? runner.store.read<SubscriptionDocument>(model, name)
+      : undefined;
+    return document?.status === 'deleted' ? undefined : document;
+  };
+
+  /** The subscription that a subject may use: its topics are what it needs the scope for. */
+  const find = (name: string, context: Context): Result<SubscriptionDocument> => {
+    const document = documentOf(name);
+    if (document === undefined) return fault(explainSubscription(name)({ code: 'not_found' }));
+    return demand(context, { scope: 'events:read', topic: document.topic }) ?? ok(document);
+  };
+
+  const read = async (name: string, context: Context): Promise<Result<SubscriptionDocument>> => {
+    const at = await reads.ready(context);
+    return at.ok ? find(name, context) : at;
+  };
+
+  return {
+    async subscription(name, context) {
+      const found = await read(name, context);
+      return found.ok ? ok(await viewOf(parts, found.value)) : found;
+    },
+
+    async subscriptions(context) {
+      const at = await reads.ready(context);
+      if (!at.ok) return at;
+      const documents: SubscriptionDocument[] = [];
+      for (const [, document] of at.value.store.range<SubscriptionDocument>(model)) {
+        if (document.status === 'deleted') continue;
+        if (allows(context.subject, { scope: 'events:read', topic: document.topic }))
+          documents.push(document);
+      }
+      const views = await Promise.all(documents.map((document) => viewOf(parts, document)));
+      return ok({ subscriptions: views, position: at.value.position });
+    },
+
+    async pull(name, data, context, signal = new AbortController().signal) {
+      const found = find(name, context);
+      if (!found.ok) return found;
+      const input = validate(pullSchema, data ?? {});
+      if (!input.ok) return input;
+      const server = await subscriptions.server(name);
+      if (!server.ok) return server;
+      const { max, waitMs } = input.value;
+      const pulled = await server.value.pull(max, waitMs, signal);
+      return pulled.ok ? ok({ deliveries: pulled.value }) : pulled;
+    },
+
+    async settle(how, name, data, context) {
+      const found = find(name, context);
+      if (!found.ok) return found;
+      const input = validate(settleSchema, data);
+      if (!input.ok) return input;
+      const { deliveries, ...options } = input.value;
+      if (options.delayMs !== undefined && how !== 'nak') return invalid('/delayMs', 'is for nak alone');
+      const server = await subscriptions.server(name);
+      return server.ok ? server.value.settle(how, deliveries, options) : server;
+    },
+
+    async giveBack(name, deliveries, context) {
+      if (!find(name, context).ok) return;
+      const server = await subscriptions.server(name);
+      if (server.ok) await server.value.giveBack(deliveries);
+    },
+
+    async consume(name, { max = defaultMax, signal }, context): Promise<Result<Consumption>> {
+      const found = find(name, context);
+      if (!found.ok) return found;
+      if (!Number.isInteger(max) || max < 1 || max > maxHeld) {
+        return invalid('/max', `must be a whole number from 1 to ${maxHeld}`);
+      }
+      const consuming = await subscriptions.consume(name, max, signal);
+      if (!consuming.ok) return consuming;
+      const { topic, from } = found.value;
+      const { position = asPosition(from), deliveries } = consuming.value;
+      return ok({ subscription: name, topic, position, deliveries });
+    },
+
+    async deadLetters(name: string, query: DeadLetterQuery, context: Context) {
+      const found = await read(name, context);
+      if (!found.ok) return found;
+      const from = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+      if (query.cursor !== undefined && from === undefined) {
+        return invalid('/cursor', 'must be one that a page of this list has given');
+      }
+      const limit = clampLimit(query.limit);
+      const { errorLike } = query;
+      const prefix = lettersOf(name);
+      const range = from === undefined ? { prefix } : { prefix, after: `${prefix}${from}` };
+      const letters: DeadLetterView[] = [];
+      let last: string | undefined;
+      let scanned = 0;
+      let bytes = 0;
+      for (const [, document] of runner.store.range<DeadLetterDocument>('dead-letters', range)) {
+        if (letters.length === limit || scanned === maxScanned || bytes >= maxPageBytes) {
+          return ok({ deadLetters: letters, ...(last === undefined ? {} : { cursor: cursorOf(last) }) });
+        }
+        scanned++;
+        last = document.messagePosition;
+        if (errorLike !== undefined && !document.error.includes(errorLike)) continue;
+        letters.push(letterView(document));
+        bytes += weigh(document.message.payload);
+      }
+      return ok({ deadLetters: letters });
+    },
+  };
+};
