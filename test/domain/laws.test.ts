@@ -5,6 +5,7 @@ import { asRevision } from '../../domain/event.ts';
 import { messageDecider } from '../../domain/message/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
+import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import {
   anyActor,
   anyMessageEvent,
@@ -16,6 +17,7 @@ import {
   seeded,
 } from '../support/arbitraries.ts';
 import { type By, by, foldAll } from '../support/given.ts';
+import { anySubscriptionCommand, anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 
 const frozen = <Value>(value: Value): Value => {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
@@ -75,6 +77,7 @@ const laws = <State, Command extends { readonly type: string }, Event, Rejection
 
 laws('service', serviceDecider, anyServiceCommand, anyServiceEvent);
 laws('state', stateDecider, anyStateCommand, anyStateEvent);
+laws('subscription', subscriptionDecider, anySubscriptionCommand, anySubscriptionEvent);
 laws(
   'message',
   messageDecider,
@@ -124,4 +127,38 @@ test('state › a put is accepted exactly when its expectation is the current ve
     t.is(ok, expectedVersion === currentVersion(state));
   });
   t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('subscription › only its owner records dead letters, and only of the one that is there', (t) => {
+  const property = fc.property(
+    historyOf(anySubscriptionEvent),
+    anySubscriptionCommand,
+    (history, command) => {
+      if (command.type !== 'DeadLetterMessages') return;
+      const state = foldAll(subscriptionDecider, history);
+      const mine =
+        'owner' in state &&
+        state.created === command.created &&
+        state.owner?.node === command.owner?.node &&
+        state.owner?.epoch === command.owner?.epoch;
+      t.is(subscriptionDecider.decide(command, state).ok, mine);
+    },
+  );
+  t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 2_000 }));
+});
+
+test('subscription › of two removals that rest on the same list only the first is recorded', (t) => {
+  const property = fc.property(
+    historyOf(anySubscriptionEvent),
+    anySubscriptionCommand,
+    (history, command) => {
+      if (command.type !== 'RedriveDeadLetters' && command.type !== 'DiscardDeadLetters') return;
+      const first = subscriptionDecider.decide(command, foldAll(subscriptionDecider, history));
+      if (!first.ok || first.events.length === 0) return;
+      const after = [...history, ...first.events.map((event) => by('ann', event))];
+      const second = subscriptionDecider.decide(command, foldAll(subscriptionDecider, after));
+      t.is(second.ok ? undefined : second.rejection.code, 'stale_list');
+    },
+  );
+  t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 2_000 }));
 });

@@ -3,8 +3,10 @@ import type { LogEvent } from '../../domain/event.ts';
 import { projections } from '../../projections/index.ts';
 import { createFolder, listParked } from '../../src/projection/fold.ts';
 import { openLmdbReadStore } from '../../src/projection/lmdb.ts';
+import type { ReadStore } from '../../src/projection/read-store.ts';
 import { by } from '../support/given.ts';
 import { positionAt, record } from '../support/recorded.ts';
+import { refAt, wasCreated, wasDeadLettered, wasRedriven } from '../support/subscription-samples.ts';
 import { temporaryFolder } from './folder.ts';
 
 const set = (value: unknown) => by('ann', { type: 'StateSet', data: { value } });
@@ -33,6 +35,42 @@ test('events that are in the store already change nothing', async (t) => {
   const { changes } = fold(events);
   await store.write({ changes, checkpoint: positionAt(3), recordedAtMs: 1 });
   t.deepEqual(fold(events), { changes: [], parked: [] });
+});
+
+const letters = (count: number) => Array.from({ length: count }, (_, index) => wasDeadLettered(index + 1));
+const lettersIn = (store: Pick<ReadStore, 'range'>) => [...store.range('dead-letters')].length;
+
+test('one event is folded into every document that it concerns, and removes those of its batch too', async (t) => {
+  const { store, fold } = await openFolder(t);
+  const redriven = wasRedriven(refAt(1, 1), refAt(2, 2));
+  const { changes } = fold(record('subscription-billing', [wasCreated, ...letters(3), redriven]));
+  t.deepEqual(
+    changes.filter(({ model }) => model === 'dead-letters').map(({ document }) => document === null),
+    [false, false, false, true, true],
+  );
+  await store.write({ changes, checkpoint: positionAt(5), recordedAtMs: 1 });
+  t.is(lettersIn(store), 1);
+  t.like(store.read('subscriptions', 'billing'), { deadLetters: 1 });
+});
+
+test('what a batch before has put is removed, and what was removed in a batch can be put again in it', async (t) => {
+  const { store, fold } = await openFolder(t);
+  const history = [wasCreated, ...letters(2), wasRedriven(refAt(1, 1), refAt(2, 2)), wasDeadLettered(2)];
+  const events = record('subscription-billing', history);
+  await store.write({
+    changes: fold(events.slice(0, 3)).changes,
+    checkpoint: positionAt(3),
+    recordedAtMs: 1,
+  });
+  t.is(lettersIn(store), 2);
+  const { changes } = fold(events.slice(3));
+  await store.write({ changes, checkpoint: positionAt(5), recordedAtMs: 2 });
+  t.is(lettersIn(store), 1);
+  t.like([...store.range<{ letter: number }>('dead-letters')][0]?.[1], { messageId: 'm2', letter: 4 });
+  // The same events again, as after a crash before the checkpoint, lead to the same documents.
+  const before = store.contentHash();
+  await store.write({ changes: fold(events).changes, checkpoint: positionAt(5), recordedAtMs: 2 });
+  t.is(store.contentHash(), before);
 });
 
 test('a stream that is parked in a batch stays parked for the rest of it and for the next ones', async (t) => {

@@ -49,6 +49,22 @@ test('the content hash knows content, not batches, internal models or the order 
   t.not(one.contentHash(), other.contentHash());
 });
 
+test('a document that was removed leaves nothing: content and hash are those of a store that never had it', async (t) => {
+  const directory = temporaryFolder(t);
+  const one = await openLmdbReadStore({ directory });
+  await one.write(batchAt(1, put('a', 1), put('b', 2)));
+  await one.write(batchAt(2, put('a', null)));
+  const hash = one.contentHash();
+  await one.close();
+  const other = await openLmdbReadStore({ directory: temporaryFolder(t) });
+  t.teardown(() => other.close());
+  await other.write(batchAt(2, put('b', 2)));
+  t.is(hash, other.contentHash());
+  const again = await openLmdbReadStore({ directory });
+  t.teardown(() => again.close());
+  t.deepEqual([...again.range('state')], [['b', 2]]);
+});
+
 test('a document with one wrong bit is damage on every way to it, and the others are read on', async (t) => {
   const directory = temporaryFolder(t);
   const first = await openLmdbReadStore({ directory });
@@ -151,6 +167,44 @@ test('memory in front › what was written before a flush stands below with its 
   const again = await openLmdbReadStore({ directory });
   t.teardown(() => again.close());
   t.is(again.checkpoint, positionAt(3));
+});
+
+test('memory in front › what is removed in front covers what stands below, while it is written and after', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const below = await openLmdbReadStore({ directory: temporaryFolder(t) });
+  await below.write(batchAt(1, put('a', 1), put('b', 1), put('c', 1), put('e', 1)));
+  const slow: typeof below = {
+    ...below,
+    write: async (batch) => {
+      await gate.promise;
+      await below.write(batch);
+    },
+  };
+  const store = createWriteBehind(slow, { flushAtChanges: 1 });
+  t.teardown(() => store.close());
+  const entries = () => [...store.range('state')];
+  const both = [
+    ['a', 3],
+    ['d', 2],
+    ['e', 1],
+  ];
+  // The first is being written below, and the second waits behind it.
+  await store.write(batchAt(2, put('a', null), put('b', 2), put('c', null), put('d', 2)));
+  t.deepEqual(entries(), [
+    ['b', 2],
+    ['d', 2],
+    ['e', 1],
+  ]);
+  await store.write(batchAt(3, put('a', 3), put('b', null)));
+  t.deepEqual(entries(), both);
+  t.deepEqual(
+    ['a', 'b', 'c'].map((key) => store.read('state', key)),
+    [3, undefined, undefined],
+  );
+  gate.resolve();
+  await store.flush();
+  t.deepEqual(entries(), both);
+  t.deepEqual([...below.range('state')], both);
 });
 
 test('memory in front › holds no more than its bound while the store below is slow', async (t) => {

@@ -46,7 +46,8 @@ const createReference = () => {
   const pasts: { key: string; position: Position; document: unknown }[] = [];
   return {
     put(change: ReadChange): void {
-      current.set(change.key, change.document);
+      if (change.document === null) current.delete(change.key);
+      else current.set(change.key, change.document);
       if (change.historyAt !== undefined) {
         pasts.push({ key: change.key, position: change.historyAt, document: change.document });
       }
@@ -161,6 +162,59 @@ for (const [name, open] of Object.entries(stores)) {
         },
       ),
       { seed: 7, numRuns: 60 },
+    );
+  });
+
+  test(`${name} › a document that was removed is gone from reads and ranges, and can be put again`, async (t) => {
+    const store = await open(t);
+    const put = (key: string, n: number): ReadChange => ({ model: 'letters', key, document: { n } });
+    const remove = (key: string): ReadChange => ({ model: 'letters', key, document: null });
+    const keys = (after?: string) =>
+      Array.from(store.range('letters', after === undefined ? {} : { after }), ([key]) => key);
+    await store.write(batch(1, put('a', 1), put('b', 1), put('c', 1), put('d', 1)));
+    await store.write(batch(2, remove('b'), remove('d'), remove('never')));
+    t.is(store.read('letters', 'b'), undefined);
+    t.is(store.read('letters', 'never'), undefined);
+    t.deepEqual(keys(), ['a', 'c']);
+    t.deepEqual(keys('a'), ['c']);
+    // Of several changes in one batch the last one counts, whichever it is.
+    await store.write(batch(3, put('b', 2), remove('a'), put('a', 3), put('c', 2), remove('c')));
+    t.deepEqual(
+      ['a', 'b', 'c', 'd'].map((key) => store.read('letters', key)),
+      [{ n: 3 }, { n: 2 }, undefined, undefined],
+    );
+    t.deepEqual(keys(), ['a', 'b']);
+    t.is(store.checkpoint, positionAt(3));
+  });
+
+  test(`${name} › ranges and reads are those of the reference while documents come and go`, async (t) => {
+    const store = await open(t);
+    let place = 0;
+    let run = 0;
+    const anyChange = fc.record({ key: anyKey, remove: fc.boolean() });
+    const anyBatch = fc.array(anyChange, { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyBatch, { minLength: 1, maxLength: 8 }),
+        fc.option(anyKey, { nil: undefined }),
+        async (batches, after) => {
+          const model = `m${run++}`;
+          const reference = createReference();
+          for (const list of batches) {
+            const changes = list.map(
+              ({ key, remove }): ReadChange => ({ model, key, document: remove ? null : { place: ++place } }),
+            );
+            for (const change of changes) reference.put(change);
+            await store.write(batch(++place, ...changes));
+            t.deepEqual([...store.range(model)], reference.range('', undefined));
+          }
+          const options = after === undefined ? {} : { after };
+          t.deepEqual([...store.range(model, options)], reference.range('', after));
+          const standing = new Map(reference.range('', undefined));
+          for (const { key } of batches.flat()) t.deepEqual(store.read(model, key), standing.get(key));
+        },
+      ),
+      { seed: 11, numRuns: 60 },
     );
   });
 }

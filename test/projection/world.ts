@@ -6,6 +6,8 @@ import { openEmbeddedLog } from '../../src/log/embedded.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { openRunner, type Runner, type RunnerOptions } from '../../src/projection/runner.ts';
 import { createHub, type Hub } from '../../src/watch/hub.ts';
+import { positionAt } from '../support/recorded.ts';
+import { letterAt, refAt, wasCreated } from '../support/subscription-samples.ts';
 
 export const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -63,11 +65,24 @@ export const append = async (log: EventLog, stream: string, ...events: readonly 
   return result;
 };
 
-/** `count` events over a few states and topics, many appends in flight. */
+/** A creation, dead letters over a few places, and removals of several of them. */
+const subscribed = (n: number): NewEvent => {
+  if (n % 101 === 0) return newEvent(wasCreated.event.type, wasCreated.event.data);
+  if (n % 4 !== 1) return newEvent('MessageDeadLettered', letterAt(n % 31));
+  const letters = [refAt(n % 31, n), refAt((n + 7) % 31, n), refAt((n + 9) % 31, n)];
+  const type = n % 8 === 1 ? 'DeadLettersRedriven' : 'DeadLettersDiscarded';
+  return newEvent(type, { letters, through: positionAt(n) });
+};
+
+/** `count` events over a few states, topics and subscriptions, many appends in flight. */
 export const appendMixed = async (log: EventLog, count: number, first = 0): Promise<void> => {
   const sent: Promise<unknown>[] = [];
   for (let n = first; n < first + count; n++) {
     const topic = `orders.t${n % 5}`;
+    if (n % 3 === 0) {
+      sent.push(append(log, `subscription-s${n % 2}`, subscribed(n)));
+      continue;
+    }
     sent.push(
       n % 2 === 0
         ? append(log, `state-k${n % 97}`, n % 11 === 0 ? newEvent('StateDeleted', {}) : stateSet({ n }))

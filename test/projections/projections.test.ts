@@ -4,7 +4,13 @@ import { categories, type DomainEvent, type LogEvent, streamId } from '../../dom
 import { messageDecider } from '../../domain/message/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { stateDecider } from '../../domain/state/decider.ts';
-import type { ServiceDocument, StateDocument, TopicDocument } from '../../projections/documents.ts';
+import { subscriptionDecider } from '../../domain/subscription/decider.ts';
+import type {
+  ServiceDocument,
+  StateDocument,
+  SubscriptionDocument,
+  TopicDocument,
+} from '../../projections/documents.ts';
 import {
   type AnyDocument,
   type AnyProjection,
@@ -14,6 +20,7 @@ import {
 } from '../../projections/index.ts';
 import { restoreService, services } from '../../projections/services.ts';
 import { restoreState, state } from '../../projections/state.ts';
+import { restoreSubscription, subscriptions } from '../../projections/subscriptions.ts';
 import { topics } from '../../projections/topics.ts';
 import {
   anyMessageEvent,
@@ -26,6 +33,7 @@ import {
 } from '../support/arbitraries.ts';
 import { type By, by, foldAll } from '../support/given.ts';
 import { decoded, positionAt, record } from '../support/recorded.ts';
+import { anySubscriptionEvent, subscriptionName } from '../support/subscription-arbitraries.ts';
 
 const step = (projection: AnyProjection, document: AnyDocument | undefined, event: LogEvent) => {
   const [key = ''] = keysOf(projection, decoded(event));
@@ -41,6 +49,8 @@ const serviceAfter = (events: readonly LogEvent[]) =>
   foldLog(services, events) as ServiceDocument | undefined;
 const stateAfter = (events: readonly LogEvent[]) => foldLog(state, events) as StateDocument | undefined;
 const topicAfter = (events: readonly LogEvent[]) => foldLog(topics, events) as TopicDocument | undefined;
+const subscriptionAfter = (...history: readonly By<DomainEvent>[]) =>
+  foldLog(subscriptions, record(subscriptionStream, history)) as SubscriptionDocument | undefined;
 
 const fields = {
   name: 'memory',
@@ -68,6 +78,7 @@ const opened = by('system', { type: 'CircuitOpened', data: { reason: '5 failures
 const gone = by('ann', { type: 'ServiceDeregistered', data: { reason: 'bye' } });
 const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
 const serviceStream = streamId('service', serviceId);
+const subscriptionStream = streamId('subscription', subscriptionName);
 
 test('services › a registration makes the document', (t) => {
   t.deepEqual(serviceAfter(record(serviceStream, [registered])), {
@@ -167,6 +178,12 @@ const kinds: readonly Kind[] = [
   { projection: services, stream: serviceStream, history: historyOf(anyServiceEvent), key: serviceId },
   { projection: state, stream: 'state-app/a-b', history: historyOf(anyStateEvent), key: 'app/a-b' },
   { projection: topics, stream: `topic-${topic}`, history: historyOf(anyMessageEvent), key: topic },
+  {
+    projection: subscriptions,
+    stream: subscriptionStream,
+    history: historyOf(anySubscriptionEvent),
+    key: subscriptionName,
+  },
 ];
 
 for (const { projection, stream, history, key } of kinds) {
@@ -252,6 +269,16 @@ test('restoring a state key from its document equals folding its events', (t) =>
     const restored = document === undefined ? stateDecider.initial : restoreState(document);
     t.deepEqual(restored, foldAll(stateDecider, history));
     if (document !== undefined) t.is(document.version, history.length);
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('restoring a subscription from its document equals folding its events', (t) => {
+  const property = fc.property(historyOf(anySubscriptionEvent), (history) => {
+    const document = subscriptionAfter(...history);
+    const restored = document === undefined ? subscriptionDecider.initial : restoreSubscription(document);
+    t.deepEqual(restored, foldAll(subscriptionDecider, history));
+    if (document !== undefined) t.is(Number(document.revision), history.length - 1);
   });
   t.notThrows(() => fc.assert(property, seeded));
 });
