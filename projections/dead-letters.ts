@@ -24,7 +24,7 @@ const namedBy = (event: RecordedEvent<SubscriptionEvent>): readonly Named[] => {
   }
 };
 
-/** A deleted subscription's letters are left behind: nothing lists them, and a new one of its name begins with none. */
+/** A deleted subscription's letters stay behind: those of before a name's newest SubscriptionCreated are not listed. */
 const untouched = (): undefined => undefined;
 const removed = (document: object | undefined): null | undefined =>
   document === undefined ? undefined : null;

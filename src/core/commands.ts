@@ -1,11 +1,5 @@
 import { allows } from '../../domain/access.ts';
-import {
-  asRevision,
-  type Json,
-  type NewMetadata,
-  type Position,
-  streamId,
-} from '../../domain/event.ts';
+import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
 import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';

@@ -33,30 +33,37 @@ const refOf = ({ messageId, messagePosition, letter }: DeadLetterDocument): Lett
   letter: Number(letter),
 });
 
-const pickById = ({ store }: Runner, name: string, ids: readonly string[], through: string): Pick => {
+/** What a command means: letters of the subscription as it is now, dead at or before `through`. */
+type Meant = { readonly input: Input; readonly created: number; readonly through: string };
+
+const isMeant = ({ created, through }: Meant, { letter, position }: DeadLetterDocument): boolean =>
+  letter >= created && position <= through;
+
+const pickById = ({ store }: Runner, meant: Meant, ids: readonly string[]): Pick => {
+  const { name } = meant.input.data;
   const letters: LetterRef[] = [];
   for (const messageId of new Set(ids)) {
     const prefix = letterIdPrefix(name, messageId);
     for (const [, { messagePosition }] of store.range<DeadLetterIdDocument>('dead-letter-ids', { prefix })) {
       const document = store.read<DeadLetterDocument>('dead-letters', letterKey(name, messagePosition));
-      if (document !== undefined && document.position <= through) letters.push(refOf(document));
+      if (document !== undefined && isMeant(meant, document)) letters.push(refOf(document));
       if (letters.length === chunkLetters) return { letters, next: undefined };
     }
   }
   return { letters, next: undefined };
 };
 
-/** Up to 500 of those that are meant, behind the list's key `after`, dead at or before `through`. */
-const pick = (runner: Runner, { data }: Input, after: string | undefined, through: string): Pick => {
-  const { name, messageIds, errorLike } = data;
-  if (messageIds !== undefined) return pickById(runner, name, messageIds, through);
+/** Up to 500 of those that are meant, behind the list's key `after`. */
+const pick = (runner: Runner, meant: Meant, after: string | undefined): Pick => {
+  const { name, messageIds, errorLike } = meant.input.data;
+  if (messageIds !== undefined) return pickById(runner, meant, messageIds);
   const letters: LetterRef[] = [];
   let looked = 0;
   const range = { prefix: lettersOf(name), ...(after === undefined ? {} : { after }) };
   for (const [key, document] of runner.store.range<DeadLetterDocument>('dead-letters', range)) {
     looked++;
-    const meant = errorLike === undefined || document.error.includes(errorLike);
-    if (meant && document.position <= through) letters.push(refOf(document));
+    const isLike = errorLike === undefined || document.error.includes(errorLike);
+    if (isLike && isMeant(meant, document)) letters.push(refOf(document));
     if (letters.length === chunkLetters || looked === lookLetters) return { letters, next: key };
   }
   return { letters, next: undefined };
@@ -143,7 +150,7 @@ export const createLetterCommands = (
 
     let after: string | undefined;
     for (let stale = 0; ; ) {
-      const { letters, next } = pick(runner, input, after, through);
+      const { letters, next } = pick(runner, { input, created: Number(first.created), through }, after);
       if (letters.length === 0) {
         if (next === undefined) break;
         after = next;

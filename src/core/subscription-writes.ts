@@ -1,7 +1,7 @@
 import { streamId } from '../../domain/event.ts';
 import type { DeadLetter, Owner } from '../../domain/subscription/subscription.ts';
 import { letterKey } from '../../projections/dead-letters.ts';
-import type { SubscriptionDocument } from '../../projections/documents.ts';
+import type { DeadLetterDocument, SubscriptionDocument } from '../../projections/documents.ts';
 import type { Handler } from '../command/handle.ts';
 import { newId } from '../ids.ts';
 import { LogError } from '../log/event-log.ts';
@@ -27,12 +27,14 @@ export const createSubscriptionWrites = (
   });
 
   /** Those of the letters whose message has one already, from before a reset, take its place. */
-  const marked = (name: string, letters: readonly DeadLetter[]): readonly DeadLetter[] =>
-    letters.map((letter) =>
-      runner.store.read('dead-letters', letterKey(name, letter.position)) === undefined
-        ? letter
-        : { ...letter, replaces: true },
-    );
+  const marked = (
+    { name, created }: SubscriptionDocument,
+    letters: readonly DeadLetter[],
+  ): readonly DeadLetter[] =>
+    letters.map((letter) => {
+      const before = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, letter.position));
+      return before === undefined || before.letter < created ? letter : { ...letter, replaces: true };
+    });
 
   return {
     bury: async (
@@ -51,7 +53,7 @@ export const createSubscriptionWrites = (
             type: 'DeadLetterMessages',
             owner,
             created: Number(created),
-            letters: marked(name, letters),
+            letters: marked(document, letters),
             removals: document.removals,
           },
           { metadata: metadata() },

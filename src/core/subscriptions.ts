@@ -164,6 +164,8 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       let scanned = 0;
       let bytes = 0;
       for (const [, document] of runner.store.range<DeadLetterDocument>('dead-letters', range)) {
+        // Those of a subscription of this name that was deleted.
+        if (document.letter < found.value.created) continue;
         if (letters.length === limit || scanned === maxScanned || bytes >= maxPageBytes) {
           return ok({ deadLetters: letters, ...(last === undefined ? {} : { cursor: cursorOf(last) }) });
         }

@@ -140,7 +140,8 @@ test('subscription › only its owner records dead letters, and only of the one 
         'owner' in state &&
         state.created === command.created &&
         state.owner?.node === command.owner?.node &&
-        state.owner?.epoch === command.owner?.epoch;
+        state.owner?.epoch === command.owner?.epoch &&
+        state.removals === command.removals;
       t.is(subscriptionDecider.decide(command, state).ok, mine);
     },
   );

@@ -28,6 +28,7 @@ test('a creation makes the document', (t) => {
     name,
     status: 'active',
     from: positionAt(3),
+    fromAt: positionAt(1),
     resets: 0,
     created: asRevision(0),
     createdAt: at(0),
@@ -52,6 +53,7 @@ test('changes of settings, owner, status and place are taken over', (t) => {
     owner,
     status: 'paused',
     from: positionAt(1),
+    fromAt: positionAt(6),
     resets: 2,
     createdBy: 'ann',
     position: positionAt(6),
@@ -67,6 +69,12 @@ test('dead letters are counted, and no more once they are redriven or discarded'
   t.like(subscriptionAfter(wasCreated, ...died, redriven), { deadLetters: 1, removals: 1 });
   const discarded = wereDiscarded(refAt(6, 3));
   t.like(subscriptionAfter(wasCreated, ...died, redriven, discarded), { deadLetters: 0, removals: 2 });
+});
+
+test('a letter in the place of one that stands there counts once', (t) => {
+  const [first, again] = [wasDeadLettered(4), wasDeadLettered(4)];
+  const replacing = { ...again, event: { ...again.event, data: { ...again.event.data, replaces: true } } };
+  t.like(subscriptionAfter(wasCreated, first, replacing), { deadLetters: 1 });
 });
 
 test('a deleted one stays as a document without dead letters, and its name begins anew', (t) => {

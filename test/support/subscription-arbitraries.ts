@@ -102,12 +102,13 @@ export const anySubscriptionCommand: fc.Arbitrary<SubscriptionCommand> = fc.oneo
   fc
     .tuple(anyOwner, anyOwner)
     .map(([owner, instead]): SubscriptionCommand => ({ type: 'TakeSubscription', owner, instead })),
-  fc.tuple(anyOwner, fc.nat({ max: 3 }), fc.array(anyLetter, { maxLength: 3 })).map(
-    ([owner, created, letters]): SubscriptionCommand => ({
+  fc.tuple(anyOwner, fc.nat({ max: 3 }), fc.array(anyLetter, { maxLength: 3 }), anyRemovals).map(
+    ([owner, created, letters, removals]): SubscriptionCommand => ({
       type: 'DeadLetterMessages',
       owner,
       created,
       letters,
+      removals,
     }),
   ),
   fc

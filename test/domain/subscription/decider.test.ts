@@ -42,7 +42,7 @@ const onLive: readonly SubscriptionCommand[] = [
   { type: 'ResumeSubscription', reason },
   { type: 'ResetSubscription', to: positionAt(1) },
   { type: 'TakeSubscription', owner: first, instead: null },
-  { type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(4)] },
+  { type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(4)], removals: 0 },
   { type: 'RedriveDeadLetters', letters: [refAt(4, 1)], through: positionAt(9), removals: 0 },
   { type: 'DiscardDeadLetters', letters: [refAt(4, 1)], through: positionAt(9), removals: 0 },
   {
@@ -136,25 +136,45 @@ test('take › in place of another than the owner of this moment is refused with
 
 test('dead-letter › by the owner records a letter each, in their order', (t) => {
   given(t, subscriptionDecider, wasCreated, wasTaken(first))
-    .when({ type: 'DeadLetterMessages', owner: first, created: 0, letters: [letterAt(5), letterAt(4)] })
+    .when({
+      type: 'DeadLetterMessages',
+      owner: first,
+      created: 0,
+      letters: [letterAt(5), letterAt(4)],
+      removals: 0,
+    })
     .thenEvents(wasDeadLettered(5).event, wasDeadLettered(4).event);
 });
 
 test('dead-letter › by an owner that was replaced is refused, also one of the same node under an older lease', (t) => {
   for (const owner of [null, first, other]) {
     given(t, subscriptionDecider, wasCreated, wasTaken(first), wasTaken(later))
-      .when({ type: 'DeadLetterMessages', owner, created: 0, letters: [letterAt(4)] })
+      .when({ type: 'DeadLetterMessages', owner, created: 0, letters: [letterAt(4)], removals: 0 })
       .thenRejected({ code: 'not_owner', owner: later });
   }
 });
 
 test('dead-letter › of what an earlier subscription of the name delivered is not found', (t) => {
   given(t, subscriptionDecider, wasCreated, wasDeleted, wasCreated)
-    .when({ type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(4)] })
+    .when({ type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(4)], removals: 0 })
     .thenRejected({ code: 'not_found' });
   given(t, subscriptionDecider, wasCreated, wasDeleted, wasCreated)
-    .when({ type: 'DeadLetterMessages', owner: null, created: 2, letters: [letterAt(4)] })
+    .when({ type: 'DeadLetterMessages', owner: null, created: 2, letters: [letterAt(4)], removals: 0 })
     .thenEvents(wasDeadLettered(4).event);
+});
+
+test('dead-letter › on a list of letters that has changed since is refused, and says by how much', (t) => {
+  const letters = [refAt(4, 1)];
+  const redrive = { letters, through: positionAt(9) };
+  given(
+    t,
+    subscriptionDecider,
+    wasCreated,
+    wasDeadLettered(4),
+    by('ann', { type: 'DeadLettersRedriven', data: redrive }),
+  )
+    .when({ type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(5)], removals: 0 })
+    .thenRejected({ code: 'stale_list', removals: 1 });
 });
 
 test('redrive › records the letters, with the payload only where one was given', (t) => {
