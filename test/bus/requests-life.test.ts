@@ -1,4 +1,7 @@
 import test from 'ava';
+import { Dealer } from 'zeromq';
+import { openZeroMq } from '../../src/bus/zeromq.ts';
+import { createLogger } from '../../src/logger.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
 import { openHub } from '../support/hub.ts';
 import { openResponder } from '../support/responder.ts';
@@ -149,6 +152,26 @@ test('a hub that drains › ends what waits with shutting_down, and does not wai
   t.like(await ws.waitForType('error'), { id: 'r', code: 'shutting_down' });
   t.is((await ws.closed).code, 1001);
   t.deepEqual(hub.logged, [], 'nothing had to be cut');
+});
+
+test('a ZeroMQ socket that closes › tells those who wait, and waits for none of them', async (t) => {
+  const hub = await openHub();
+  t.teardown(hub.close);
+  const zeroMq = await openZeroMq({
+    core: hub.core,
+    config: { zmqPublish: 'none', zmqCommand: 'tcp://127.0.0.1:*', jwtSecret: null },
+    logger: createLogger('silent'),
+  });
+  const responder = await openResponder(hub.url, 'zmq.closing');
+  const dealer = new Dealer({ linger: 0 });
+  dealer.connect(zeroMq.command ?? '');
+  await dealer.send(JSON.stringify({ type: 'request', topic: 'zmq.closing', payload: 1, id: 1 }));
+  await responder.next();
+  await zeroMq.close();
+  const answer = JSON.parse(String((await dealer.receive()).at(-1)));
+  t.like(answer, { type: 'error', id: 1, code: 'shutting_down' });
+  dealer.close();
+  await responder.ws.close();
 });
 
 test('a core that closes › ends what waits in the process with shutting_down', async (t) => {

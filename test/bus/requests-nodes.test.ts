@@ -3,22 +3,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { LogEvent } from '../../domain/event.ts';
+import { startEsdbServer } from '../support/esdb-server.ts';
 import { type Hub, openHub } from '../support/hub.ts';
-import { type RedisServer, redisForTest } from '../support/redis-server.ts';
+import { redisForTest } from '../support/redis-server.ts';
 import { openResponder } from '../support/responder.ts';
 import { request } from '../support/rest.ts';
 import { openWs } from '../support/ws-client.ts';
 
 const openNodes = async (
   t: ExecutionContext,
-  redis: RedisServer,
+  log: string,
 ): Promise<{ readonly asking: Hub; readonly replying: Hub }> => {
-  const [asking, replying] = [await openHub({ log: [redis.url] }), await openHub({ log: [redis.url] })];
+  const [asking, replying] = [await openHub({ log: [log] }), await openHub({ log: [log] })];
   t.teardown(async () => {
     await asking.close();
     await replying.close();
   });
   return { asking, replying };
+};
+
+/** The address of a shared log that ends with the test; undefined when it was skipped. */
+const sharedLogs: Readonly<Record<string, (t: ExecutionContext) => Promise<string | undefined>>> = {
+  Redis: async (t) => (await redisForTest(t))?.url,
+  'EventStoreDB’s protocol': async (t) => {
+    const server = await startEsdbServer();
+    t.teardown(server.stop);
+    return server.url;
+  },
 };
 
 const repliesIn = async (hub: Hub, node: string): Promise<readonly LogEvent[]> => {
@@ -29,84 +40,89 @@ const repliesIn = async (hub: Hub, node: string): Promise<readonly LogEvent[]> =
 const replyAt = (hub: Hub, replyTo: string, payload: unknown) =>
   request(hub.url, 'POST', '/replies', { body: { replyTo, payload } });
 
-test('two hubs on one Redis › a request on one is replied to on the other', async (t) => {
-  const redis = await redisForTest(t);
-  if (redis === undefined) return;
-  const { asking, replying } = await openNodes(t, redis);
-  const responder = await openResponder(replying.url, 'far.*');
-  const rest = request(asking.url, 'POST', '/requests/far.rest', {
-    body: { payload: 1 },
-    headers: { 'x-correlation-id': 'far-1' },
-  });
-  const first = await responder.next();
-  t.like(await responder.ws.ask({ type: 'reply', replyTo: first.replyTo, payload: 'one' }), {
-    type: 'published',
-  });
-  t.like((await rest).body, { requestId: first.messageId, payload: 'one' });
+for (const [name, openLog] of Object.entries(sharedLogs)) {
+  test(`two hubs on one ${name} › a request on one is replied to on the other`, async (t) => {
+    const log = await openLog(t);
+    if (log === undefined) return;
+    const { asking, replying } = await openNodes(t, log);
+    const responder = await openResponder(replying.url, 'far.*');
+    const rest = request(asking.url, 'POST', '/requests/far.rest', {
+      body: { payload: 1 },
+      headers: { 'x-correlation-id': 'far-1' },
+    });
+    const first = await responder.next();
+    t.like(await responder.ws.ask({ type: 'reply', replyTo: first.replyTo, payload: 'one' }), {
+      type: 'published',
+    });
+    t.like((await rest).body, { requestId: first.messageId, payload: 'one' });
 
-  const ws = await openWs(asking.url);
-  const many = 100;
-  for (let n = 0; n < many; n++) ws.send({ type: 'request', topic: 'far.ws', payload: n, id: n });
-  for (let n = 0; n < many; n++) {
-    const { replyTo, payload } = await responder.next();
-    responder.ws.send({ type: 'reply', replyTo, payload: [payload] });
-  }
-  for (let n = 0; n < many; n++) {
-    const { id, payload } = await ws.waitForType('reply');
-    t.deepEqual(payload, [id]);
-  }
-  const replies = await repliesIn(replying, asking.core.node);
-  t.is(replies.length, 1 + many);
-  t.like(replies[0]?.metadata, {
-    causationId: first.messageId,
-    correlationId: 'far-1',
-    node: replying.core.node,
-  });
-  await Promise.all([ws.close(), responder.ws.close()]);
-});
-
-test('two hubs on one Redis › an address is known for true on both, and whoever is first on either wins', async (t) => {
-  const redis = await redisForTest(t);
-  if (redis === undefined) return;
-  const { asking, replying } = await openNodes(t, redis);
-  const responder = await openResponder(replying.url, 'race');
-  const answering = request(asking.url, 'POST', '/requests/race', { body: { payload: 1 } });
-  const { replyTo } = await responder.next();
-
-  const [claims = '', seal = ''] = replyTo.split('.');
-  const [node, ...rest] = JSON.parse(Buffer.from(claims, 'base64url').toString()) as unknown[];
-  const claim = (...values: unknown[]): string => Buffer.from(JSON.stringify(values)).toString('base64url');
-  const before = await asking.core.health();
-  for (const wrong of [
-    `${claims}.${seal.startsWith('A') ? 'B' : 'A'}${seal.slice(1)}`,
-    `${claims}.AAAA`,
-    `${claim(node, '00000000-0000-7000-8000-000000000000', ...rest.slice(1))}.${seal}`,
-    `${claim('no-such-node', ...rest)}.${seal}`,
-    `${claim(replying.core.node, ...rest)}.${seal}`,
-    `${claim(node, rest[0], 9e15, rest[2])}.${seal}`,
-  ]) {
-    for (const hub of [asking, replying]) {
-      const answer = await replyAt(hub, wrong, 'spoof');
-      t.like({ status: answer.status, ...answer.body }, { status: 404, code: 'not_found' }, wrong);
+    const ws = await openWs(asking.url);
+    const many = 100;
+    for (let n = 0; n < many; n++) ws.send({ type: 'request', topic: 'far.ws', payload: n, id: n });
+    for (let n = 0; n < many; n++) {
+      const { replyTo, payload } = await responder.next();
+      responder.ws.send({ type: 'reply', replyTo, payload: [payload] });
     }
-  }
-  t.is((await asking.core.health()).log.position, before.log.position, 'nothing was written');
+    for (let n = 0; n < many; n++) {
+      const { id, payload } = await ws.waitForType('reply');
+      t.deepEqual(payload, [id]);
+    }
+    const replies = await repliesIn(replying, asking.core.node);
+    t.is(replies.length, 1 + many);
+    t.like(replies[0]?.metadata, {
+      causationId: first.messageId,
+      correlationId: 'far-1',
+      node: replying.core.node,
+    });
+    await Promise.all([ws.close(), responder.ws.close()]);
+  });
 
-  const hubs = [asking, replying, asking, replying];
-  const answers = await Promise.all(hubs.map((hub, index) => replyAt(hub, replyTo, index)));
-  const { payload } = (await answering).body;
-  for (const [index, { status, body }] of answers.entries()) {
-    if (index === payload) t.is(status, 201);
-    else t.like({ status, ...body }, { status: 409, code: 'already_replied' });
-  }
-  const again = await replyAt(replying, replyTo, payload);
-  t.like(
-    { status: again.status, ...again.body },
-    { status: 201, position: answers[Number(payload)]?.body.position },
-  );
-  t.is((await repliesIn(asking, asking.core.node)).length, 1);
-  await responder.ws.close();
-});
+  test(`two hubs on one ${name} › an address is known for true on both, and whoever is first on either wins`, async (t) => {
+    const log = await openLog(t);
+    if (log === undefined) return;
+    const { asking, replying } = await openNodes(t, log);
+    const responder = await openResponder(replying.url, 'race');
+    const answering = request(asking.url, 'POST', '/requests/race', { body: { payload: 1 } });
+    const { replyTo } = await responder.next();
+
+    const [claims = '', seal = ''] = replyTo.split('.');
+    const [node, ...rest] = JSON.parse(Buffer.from(claims, 'base64url').toString()) as unknown[];
+    const claim = (...values: unknown[]): string => Buffer.from(JSON.stringify(values)).toString('base64url');
+    const before = await asking.core.health();
+    for (const wrong of [
+      `${claims}.${seal.startsWith('A') ? 'B' : 'A'}${seal.slice(1)}`,
+      `${claims}.AAAA`,
+      `${claim(node, '00000000-0000-7000-8000-000000000000', ...rest.slice(1))}.${seal}`,
+      `${claim('no-such-node', ...rest)}.${seal}`,
+      `${claim(replying.core.node, ...rest)}.${seal}`,
+      `${claim(node, rest[0], 9e15, rest[2])}.${seal}`,
+    ]) {
+      for (const hub of [asking, replying]) {
+        const answer = await replyAt(hub, wrong, 'spoof');
+        t.like({ status: answer.status, ...answer.body }, { status: 404, code: 'not_found' }, wrong);
+      }
+    }
+    t.is((await asking.core.health()).log.position, before.log.position, 'nothing was written');
+
+    const keys = await request(replying.url, 'GET', `/streams/node-${asking.core.node}%2Freplies`);
+    t.is((keys.body.events as readonly LogEvent[]).length, 1, 'one key, however much is asked');
+
+    const hubs = [asking, replying, replying, asking, replying];
+    const answers = await Promise.all(hubs.map((hub, index) => replyAt(hub, replyTo, index)));
+    const { payload } = (await answering).body;
+    for (const [index, { status, body }] of answers.entries()) {
+      if (index === payload) t.is(status, 201);
+      else t.like({ status, ...body }, { status: 409, code: 'already_replied' });
+    }
+    const again = await replyAt(replying, replyTo, payload);
+    t.like(
+      { status: again.status, ...again.body },
+      { status: 201, position: answers[Number(payload)]?.body.position },
+    );
+    t.is((await repliesIn(asking, asking.core.node)).length, 1);
+    await responder.ws.close();
+  });
+}
 
 test('a node that ends while it waits › its reply is in the log, and one that comes after its next request is refused', async (t) => {
   const redis = await redisForTest(t);

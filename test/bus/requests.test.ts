@@ -344,6 +344,17 @@ test('600 requests of three askers, replied to in another order › each gets it
       t.deepEqual(payload, [`${index}-${id}`]);
     }
   }
+  const topics = await request(url, 'GET', '/topics', {
+    headers: { 'x-nexus-min-position': (await hub.core.health()).log.position ?? '' },
+  });
+  const replyTopics = (
+    topics.body.topics as readonly { readonly topic: string; readonly messages: number }[]
+  ).filter(({ topic }) => topic.startsWith('_reply'));
+  t.deepEqual(
+    replyTopics.map(({ topic }) => topic),
+    [`_reply.${hub.core.node}`],
+  );
+  t.true((replyTopics[0]?.messages ?? 0) >= each * askers.length);
   await Promise.all([...askers, responder.ws].map((ws) => ws.close()));
 });
 

@@ -51,9 +51,11 @@ const createRandomSeals = (): Seals => ({
   verify: () => false,
 });
 
+type Known = { readonly text: string; readonly key: KeyObject };
+
 const createSignedSeals = (log: EventLog, node: string): Seals => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const keys = new BoundedMap<string, KeyObject>(maxKeys);
+  const keys = new BoundedMap<string, Known>(maxKeys);
   let announcing: Promise<void> | undefined;
   const id = newId();
 
@@ -66,11 +68,18 @@ const createSignedSeals = (log: EventLog, node: string): Seals => {
   const isSealed = (key: KeyObject, claims: string, seal: string): boolean =>
     verifySignature(null, Buffer.from(claims), key, Buffer.from(seal, 'base64url'));
 
-  const newestKey = async (of: string): Promise<KeyObject | undefined> => {
+  /** The key that the node has announced last. The same key is the same object. */
+  const newestKey = async (of: string): Promise<Known | undefined> => {
     const [event] = await log.readStream(keyStream(of), { direction: 'backwards', limit: 1 });
-    const key = event?.type === announced ? keyOf(event.data) : undefined;
-    if (key !== undefined) keys.set(of, key);
-    return key;
+    const text = event?.type === announced ? keyTextOf(event.data) : undefined;
+    const known = keys.get(of);
+    if (text === undefined || text === known?.text) return known;
+    const newest = {
+      text,
+      key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: text }, format: 'jwk' }),
+    };
+    keys.set(of, newest);
+    return newest;
   };
 
   return {
@@ -84,15 +93,16 @@ const createSignedSeals = (log: EventLog, node: string): Seals => {
     },
     verify: (of, claims, seal) => {
       const known = keys.get(of);
-      if (known !== undefined && isSealed(known, claims, seal)) return true;
-      return newestKey(of).then((key) => key !== undefined && isSealed(key, claims, seal));
+      if (known !== undefined && isSealed(known.key, claims, seal)) return true;
+      // A seal that the known key has not made is looked at again under another key alone.
+      return newestKey(of).then(
+        (newest) => newest !== undefined && newest !== known && isSealed(newest.key, claims, seal),
+      );
     },
   };
 };
 
-const keyOf = (data: unknown): KeyObject | undefined => {
+const keyTextOf = (data: unknown): string | undefined => {
   if (typeof data !== 'object' || data === null || !('key' in data)) return undefined;
-  const { key } = data;
-  if (typeof key !== 'string' || !keyForm.test(key)) return undefined;
-  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' });
+  return typeof data.key === 'string' && keyForm.test(data.key) ? data.key : undefined;
 };
