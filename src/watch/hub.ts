@@ -6,6 +6,7 @@ import type { Watched } from '../nexus-core.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import { ofPriority, selectionOf, type WatchFilter } from './filter.ts';
 import { createWatcherIndex } from './index-of-watchers.ts';
+import { createOffers, type Offer } from './offers.ts';
 import { createRing } from './ring.ts';
 import { createTurns } from './turns.ts';
 import { createWatcher, type Watcher, type WatcherHost, type WatchOptions } from './watcher.ts';
@@ -24,6 +25,10 @@ export type HubOptions = {
   readonly maxBufferedBytes?: number;
   /** Reads of the log at a time for all watchers that are catching up; 8 unless given. */
   readonly maxReads?: number;
+  /** Events that other nodes have offered too early and that are kept for a while; 1,000 unless given. */
+  readonly maxOfferedEvents?: number;
+  /** Bytes of the above; 4 MiB unless given, which an append of the largest kind fits into. */
+  readonly maxOfferedBytes?: number;
 };
 
 export type WatchIterator = AsyncIterator<Watched<LogEvent>, undefined, undefined> & {
@@ -48,6 +53,10 @@ export type HubStats = {
   readonly ringEvents: number;
   readonly ringBytes: number;
   readonly dispatchedEvents: number;
+  /** Of them, those that another node's offer brought before the log did. */
+  readonly offeredEvents: number;
+  /** Offered too early, and waiting for what stands before them. */
+  readonly heldEvents: number;
 };
 
 /**
@@ -80,6 +89,12 @@ export type Hub = {
   watch(options: WatchOptions & { readonly filter: WatchFilter }): {
     [Symbol.asyncIterator](): WatchIterator;
   };
+  /**
+   * Takes what another node of the same log has read from it. Dispatched at once when nothing stands between it and
+   * `position`; otherwise kept, within limits, until the log or another offer has brought what does. Whichever way
+   * brings an event first, it is dispatched once and in log order (docs/adr/0017-mesh.md).
+   */
+  offer(offer: Offer): void;
   /** Events that were dispatched behind `position`: exact while they are in memory, else at least so many. */
   countAfter(position: Position): number;
   stats(): HubStats;
@@ -101,20 +116,26 @@ export const createHub = ({
   ringBytes = 8 * 1_048_576,
   maxBufferedBytes = 1_048_576,
   maxReads = 8,
+  maxOfferedEvents = 1_000,
+  maxOfferedBytes = 4 * 1_048_576,
 }: HubOptions): Hub => {
   const ring = createRing({ maxEvents: ringEvents, maxBytes: ringBytes }, log.start);
   const turns = createTurns(maxReads);
+  const offers = createOffers({ maxEvents: maxOfferedEvents, maxBytes: maxOfferedBytes }, weigh);
   const index = createWatcherIndex<Watcher>();
   const watchers = new Set<Watcher>();
   const closing = new AbortController();
   const reached = Promise.withResolvers<void>();
 
   let position: Position | undefined;
+  /** Newest event that the log itself has brought: `position` is ahead of it while offers are faster. */
+  let read: Position | undefined;
   let following = false;
   let running: Promise<void> | undefined;
   /** The last trouble that was told of: each is told once until something is dispatched again. */
   let told = '';
   let dispatched = 0;
+  let offered = 0;
   let lagged = 0;
   let peakQueued = 0;
   /** Watchers that the batch under dispatch concerns, and those of them that it was too much for. */
@@ -129,6 +150,9 @@ export const createHub = ({
     reached: reached.promise,
     get position() {
       return position;
+    },
+    get read() {
+      return read;
     },
     synced: (watcher) => index.add(watcher.selection, watcher),
     lagging: (watcher) => {
@@ -165,6 +189,17 @@ export const createHub = ({
     }
   };
 
+  /** What was offered and follows on what has been dispatched by now. */
+  const dispatchOffered = (): void => {
+    while (position !== undefined) {
+      const events = offers.take(position);
+      if (events === undefined) return;
+      const before = dispatched;
+      dispatch(events);
+      offered += dispatched - before;
+    }
+  };
+
   const endWatchers = (): void => {
     for (const watcher of [...watchers]) watcher.end();
   };
@@ -175,13 +210,17 @@ export const createHub = ({
       const head = await log.position();
       ring.reset(head);
       position = head;
+      read = head;
       reached.resolve();
+      dispatchOffered();
     }
     following = true;
     for await (const batch of log.watch({ after: position, signal: closing.signal })) {
       following = true;
       told = '';
+      read = batch.at(-1)?.position ?? read;
       dispatch(batch);
+      dispatchOffered();
     }
   };
 
@@ -245,6 +284,12 @@ export const createHub = ({
       return following;
     },
     watch: (options) => ({ [Symbol.asyncIterator]: () => iterate(options) }),
+    offer(offer) {
+      const last = offer.events.at(-1)?.position;
+      if (closing.signal.aborted || last === undefined || last <= (position ?? log.start)) return;
+      offers.hold(offer);
+      dispatchOffered();
+    },
     countAfter: (after) => ring.countAfter(after),
     stats() {
       let synced = 0;
@@ -269,6 +314,8 @@ export const createHub = ({
         ringEvents: ring.events,
         ringBytes: ring.bytes,
         dispatchedEvents: dispatched,
+        offeredEvents: offered,
+        heldEvents: offers.events,
       };
     },
     async close() {

@@ -24,6 +24,8 @@ export type WatcherHost = {
   readonly turns: Turns;
   /** Newest dispatched event; undefined until the hub has reached the log. */
   readonly position: Position | undefined;
+  /** Newest event that the log itself has brought, at or before `position`. */
+  readonly read: Position | undefined;
   /** Resolves once `position` is known, or the hub was closed. */
   readonly reached: Promise<void>;
   readonly maxBufferedBytes: number;
@@ -192,7 +194,8 @@ export const createWatcher = (
   };
 
   const readPage = async (reached: Position): Promise<void> => {
-    const head = host.position;
+    // Not `position`: what another node has offered need not be there yet for reads of this one.
+    const head = host.read;
     const known = head !== undefined && head > reached ? head : reached;
     const before = cursor;
     const page = await read(() => history.read(before, known, pageEvents));
