@@ -1,6 +1,7 @@
 import { helpText } from './config/help.ts';
 import { type Option, type OptionName, options, refusedNames } from './config/options.ts';
 import { configFile, readConfigFile, readFlags, readVariables } from './config/sources.ts';
+import { togetherFaults } from './config/together.ts';
 import { withoutCredentials } from './config/values.ts';
 
 /** Options of the hub after flags, environment, nexus.config.json and defaults were merged and checked. */
@@ -30,6 +31,11 @@ export type Config = {
   /** `none` turns the socket off. */
   readonly zmqPublish: string;
   readonly zmqCommand: string;
+  /** Z85. With it the ZeroMQ sockets speak CURVE, and may stand on any address. */
+  readonly zmqCurveSecretKey: string | null;
+  readonly zmqCurveClients: string | null;
+  /** `tcp://HOST:PORT` or `tcp://HOST:PORT|PUBLICKEY` of other nodes on the same log. */
+  readonly peers: readonly string[];
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Log identity that may replace the remembered one (`--accept-log`). */
   readonly acceptLog: string | null;
@@ -106,14 +112,14 @@ export const parseConfig = (
     tlsKey: value('tlsKey', options.tlsKey),
     zmqPublish: value('zmqPublish', options.zmqPublish),
     zmqCommand: value('zmqCommand', options.zmqCommand),
+    zmqCurveSecretKey: value('zmqCurveSecretKey', options.zmqCurveSecretKey),
+    zmqCurveClients: value('zmqCurveClients', options.zmqCurveClients),
+    peers: value('peers', options.peers),
     logLevel: value('logLevel', options.logLevel),
     acceptLog: value('acceptLog', options.acceptLog),
   };
 
-  if ((config.tlsCert === null) !== (config.tlsKey === null)) {
-    const [have, miss] = config.tlsCert === null ? ['tlsKey', 'tlsCert'] : ['tlsCert', 'tlsKey'];
-    faults.push(`${have} is set and ${miss} is not; allowed: both, or none of them`);
-  }
+  faults.push(...togetherFaults(config));
   if (faults.length > 0 && !flags.help) return { ok: false, message: faults.join('\n') };
   return flags.help ? { ok: true, config, help: helpText() } : { ok: true, config };
 };

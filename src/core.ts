@@ -132,7 +132,19 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     messageFrom,
     ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
   });
-  const parts: Parts = { config, node, log, hub, runner, registry, subscriptions, targets, logger, clock };
+  const parts: Parts = {
+    config,
+    node,
+    log,
+    logId,
+    hub,
+    runner,
+    registry,
+    subscriptions,
+    targets,
+    logger,
+    clock,
+  };
   const commands = createCommands(parts, handler, deciders);
   const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);

@@ -65,7 +65,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
     process.exit(0);
   });
   const gateway = await openGateway({ core, config, logger });
-  const zeroMq = await openZeroMq({ core, config, logger });
+  const zeroMq = await openZeroMq({ core, config, logger, mesh: core.parts });
   core.listensOn([gateway.port, ...zeroMq.ports]);
 
   const { log } = core.parts;

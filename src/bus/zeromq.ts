@@ -1,20 +1,36 @@
 import type { Subject } from '../../domain/access.ts';
+import { steadyNow } from '../clock.ts';
+import { type Endpoint, parseEndpoint, parsePeer } from '../config/endpoint.ts';
 import type { Config } from '../config.ts';
 import { localSubject } from '../gateway/auth/access.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
-import { openCommander } from './zeromq/commander.ts';
-import { type Endpoint, parseEndpoint, portOf } from './zeromq/endpoint.ts';
-import { openPublisher } from './zeromq/publisher.ts';
+import type { Hub } from '../watch/hub.ts';
+import { openCommander, openCurveCommander } from './zeromq/commander.ts';
+import { publicKeyOf } from './zeromq/curve/keys.ts';
+import { type Curve, type CurveStats, openCurve } from './zeromq/curve.ts';
+import { portOf } from './zeromq/endpoint.ts';
+import { openFeed } from './zeromq/feed.ts';
+import { openPeerLink, type PeerLink, type PeerLinkStats } from './zeromq/mesh/peer-link.ts';
+import { openCurvePublisher, openPublisher } from './zeromq/publisher.ts';
 
 export type ZeroMqOptions = {
   readonly core: NexusCore;
-  readonly config: Pick<Config, 'zmqPublish' | 'zmqCommand' | 'jwtSecret'>;
+  readonly config: Pick<Config, 'zmqPublish' | 'zmqCommand' | 'jwtSecret'> &
+    Partial<Pick<Config, 'zmqCurveSecretKey' | 'zmqCurveClients' | 'peers'>>;
   readonly logger: Logger;
-  /** Who the senders of commands are; the local subject unless given. */
+  /** Who the senders of commands are where no keys tell; the local subject unless given. */
   readonly subject?: Subject;
+  /** What other nodes follow, and what they bring is offered to; without it this node is alone. */
+  readonly mesh?: { readonly hub: Pick<Hub, 'offer' | 'position'>; readonly logId: string };
+  /** How often the file of clients is looked at; 1,000 unless given. */
+  readonly clientsPollMs?: number;
+  /** A peer that is not heard for so long is connected to anew; 5,000 unless given. */
+  readonly silenceMs?: number;
 };
+
+export type ZeroMqStats = CurveStats & { readonly peers: readonly PeerLinkStats[] };
 
 export type ZeroMq = {
   /** `tcp://HOST:PORT` as bound; undefined for a socket that is off. */
@@ -22,6 +38,8 @@ export type ZeroMq = {
   readonly command: string | undefined;
   /** Ports of both. */
   readonly ports: readonly number[];
+  /** Connections are those that speak CURVE. */
+  stats(): ZeroMqStats;
   close(): Promise<void>;
 };
 
@@ -33,32 +51,67 @@ const feedSubject: Subject = { id: 'system', scopes: ['admin'] };
 type Bound = { readonly endpoint: string; close(): Promise<void> };
 
 /**
- * Opens the hub's ZeroMQ sockets (docs/protocol.md): messages out on `zmqPublish`, commands in on `zmqCommand`. Both
- * are for this machine alone, and with authentication on no commands are taken, as nothing tells who sends them.
+ * Opens the hub's ZeroMQ sockets (docs/protocol.md): messages out on `zmqPublish`, commands in on `zmqCommand`, and a
+ * link to each of `peers`. Without a CURVE key both sockets are for this machine alone, and with authentication on they
+ * are off, as nothing tells who is there.
  *
- * @throws {Error} when an endpoint is not on this machine, is no TCP endpoint, or cannot be bound; a default endpoint
- *   that is in use is only warned of.
+ * @throws {Error} when an endpoint is not on this machine and there is no key, is no TCP endpoint, or cannot be bound (a
+ *   default endpoint that is in use is only warned of), or when the key or the file of clients cannot be used.
  */
 export const openZeroMq = async (options: ZeroMqOptions): Promise<ZeroMq> => {
-  const { core, config, logger, subject = localSubject } = options;
-  const context = { subject: feedSubject, correlationId: newId() };
-  const publish = await openSocket('zmqPublish', config.zmqPublish, logger, (endpoint) =>
-    openPublisher(core, endpoint, context, logger),
-  );
-  const takesCommands = config.jwtSecret === null || config.zmqCommand === 'none';
-  if (!takesCommands) {
-    logger.info({ zmqCommand: config.zmqCommand }, "ZeroMQ's command socket is off: authentication is on");
-  }
-  const open = (endpoint: Endpoint): Promise<Bound> => openCommander(core, endpoint, subject, logger);
-  const command = await openSocket(
-    'zmqCommand',
-    takesCommands ? config.zmqCommand : 'none',
-    logger,
-    open,
-  ).catch(async (error: unknown) => {
-    await publish?.close();
+  // Given back in the opposite order, by close() or when a later step of the start fails.
+  const held = new AsyncDisposableStack();
+  try {
+    return await assemble(options, held);
+  } catch (error) {
+    await held.disposeAsync();
     throw error;
-  });
+  }
+};
+
+const assemble = async (options: ZeroMqOptions, held: AsyncDisposableStack): Promise<ZeroMq> => {
+  const { core, config, logger, subject = localSubject, mesh, clientsPollMs } = options;
+  const { zmqCurveSecretKey: secretKey = null, zmqCurveClients: clientsFile = null } = config;
+  const keep = <Opened extends { close(): Promise<void> }>(opened: Opened): Opened => {
+    held.defer(() => opened.close());
+    return opened;
+  };
+
+  const off = config.jwtSecret !== null && secretKey === null;
+  if (off && (config.zmqPublish !== 'none' || config.zmqCommand !== 'none')) {
+    logger.info({}, 'the ZeroMQ sockets are off: authentication is on, and there is no zmqCurveSecretKey');
+  }
+  const served = (text: string): string => (off ? 'none' : text);
+
+  let curve: Curve | undefined;
+  if (secretKey !== null) {
+    const poll = clientsPollMs === undefined ? {} : { pollMs: clientsPollMs };
+    curve = keep(await openCurve({ secretKey, clientsFile, logger, ...poll }));
+  }
+
+  const context = { subject: feedSubject, correlationId: newId() };
+  const openMessages = async (endpoint: Endpoint): Promise<Bound> => {
+    const feed = await openFeed({ core, context, logger, logId: mesh?.logId });
+    try {
+      const publisher = await (curve === undefined
+        ? openPublisher(endpoint, feed, logger)
+        : openCurvePublisher(endpoint, feed, curve, logger));
+      keep(feed);
+      return keep(publisher);
+    } catch (error) {
+      await feed.close();
+      throw error;
+    }
+  };
+  const publish = await openSocket('zmqPublish', served(config.zmqPublish), curve, logger, openMessages);
+  const command = await openSocket('zmqCommand', served(config.zmqCommand), curve, logger, async (endpoint) =>
+    keep(
+      await (curve === undefined
+        ? openCommander(core, endpoint, subject, logger)
+        : openCurveCommander(core, endpoint, curve, logger)),
+    ),
+  );
+  const links = openLinks(options).map(keep);
 
   const ports = [publish, command]
     .map((bound) => (bound === undefined ? undefined : portOf(bound.endpoint)))
@@ -67,25 +120,44 @@ export const openZeroMq = async (options: ZeroMqOptions): Promise<ZeroMq> => {
     publish: publish?.endpoint,
     command: command?.endpoint,
     ports,
-    close: async () => {
-      await command?.close();
-      await publish?.close();
-    },
+    stats: () => ({
+      ...(curve?.stats() ?? { connections: 0, handshakes: 0 }),
+      peers: links.map((link) => link.stats()),
+    }),
+    close: () => held.disposeAsync(),
   };
+};
+
+const openLinks = ({ config, mesh, logger, silenceMs }: ZeroMqOptions): readonly PeerLink[] => {
+  const { zmqCurveSecretKey: secretKey = null, peers = [] } = config;
+  if (mesh === undefined) return [];
+  const publicKey = secretKey === null ? undefined : publicKeyOf(secretKey);
+  const keys = secretKey === null || publicKey === undefined ? undefined : { publicKey, secretKey };
+  return peers.map((text) => {
+    const peer = parsePeer(text);
+    if (peer === undefined)
+      throw new Error(`peers: ${text} is not tcp://HOST:PORT or tcp://HOST:PORT|PUBLICKEY`);
+    if (keys === undefined && (!peer.loopback || config.jwtSecret !== null)) {
+      throw new Error(`peers: ${text} needs zmqCurveSecretKey`);
+    }
+    const silence = silenceMs === undefined ? {} : { silenceMs };
+    return openPeerLink({ peer, keys, ...mesh, logger, nowMs: steadyNow, ...silence });
+  });
 };
 
 const openSocket = async (
   option: 'zmqPublish' | 'zmqCommand',
   text: string,
+  curve: Curve | undefined,
   logger: Logger,
   open: (endpoint: Endpoint) => Promise<Bound>,
 ): Promise<Bound | undefined> => {
   if (text === 'none') return undefined;
   const endpoint = parseEndpoint(text);
   if (endpoint === undefined) throw new Error(`${option} is ${text}, and must be tcp://HOST:PORT or none`);
-  if (!endpoint.loopback) {
+  if (!endpoint.loopback && curve === undefined) {
     throw new Error(
-      `${option} is ${text}: without CURVE keys it must be a loopback address (tcp://127.0.0.1:PORT)`,
+      `${option} is ${text}: without zmqCurveSecretKey it must be a loopback address (tcp://127.0.0.1:PORT)`,
     );
   }
   try {
@@ -100,9 +172,7 @@ const openSocket = async (
     }
     throw new Error(
       `${option} ${text} cannot be bound: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
 };

@@ -1,11 +1,12 @@
 import type { Config } from '../config.ts';
+import { isZ85Key, parsePeer } from './endpoint.ts';
 import {
   choice,
+  endpoint,
   integer,
   isHost,
   type Kind,
   list,
-  localEndpoint,
   logs,
   minSecretBytes,
   optional,
@@ -64,7 +65,7 @@ const pluginDir: Kind<string> = {
 };
 
 /** Options of features that this version does not have. */
-export const refusedNames = ['jwksUrl', 'jwksFile', 'zmqCurveSecretKey', 'zmqCurveClients', 'peers'] as const;
+export const refusedNames = ['jwksUrl', 'jwksFile'] as const;
 type Options = { readonly [Name in keyof Config]: Option<Config[Name]> } & {
   readonly redisUrl: Option<string | null>;
 } & { readonly [Name in (typeof refusedNames)[number]]: Option<null> };
@@ -212,30 +213,44 @@ export const options: Options = {
     meaning: 'file of its private key (PEM); goes with tlsCert',
   },
   zmqCurveSecretKey: {
-    ...none('NEXUS_ZMQ_CURVE_SECRET_KEY', null, "the hub's CURVE key", 'CURVE keys'),
+    kind: optional(text("a CURVE secret key in ZeroMQ's Z85 (40 characters)", isZ85Key)),
+    env: 'NEXUS_ZMQ_CURVE_SECRET_KEY',
+    flag: null,
+    default: null,
+    meaning: "the hub's CURVE key: the ZeroMQ sockets then let in only clients whose keys are known",
     secret: true,
   },
-  zmqCurveClients: none(
-    'NEXUS_ZMQ_CURVE_CLIENTS',
-    null,
-    'file of client public keys with subject and scope each',
-    'CURVE keys',
-  ),
+  zmqCurveClients: {
+    kind: optional(path),
+    env: 'NEXUS_ZMQ_CURVE_CLIENTS',
+    flag: null,
+    default: null,
+    meaning: 'file of client public keys with subject and scope each (JSON); re-read on change',
+  },
   zmqPublish: {
-    kind: localEndpoint,
+    kind: endpoint,
     env: 'NEXUS_ZMQ_PUBLISH',
     flag: null,
     default: 'tcp://127.0.0.1:5556',
     meaning: 'ZeroMQ endpoint that messages are published on; none turns it off',
   },
   zmqCommand: {
-    kind: localEndpoint,
+    kind: endpoint,
     env: 'NEXUS_ZMQ_COMMAND',
     flag: null,
     default: 'tcp://127.0.0.1:5557',
     meaning: 'ZeroMQ endpoint that takes commands; none turns it off',
   },
-  peers: none('NEXUS_PEERS', '--peers', 'ZeroMQ publish endpoints of other nodes on the same log', 'peers'),
+  peers: {
+    kind: list('tcp://HOST:PORT or tcp://HOST:PORT|PUBLICKEY', (value) =>
+      parsePeer(value) === undefined ? undefined : value,
+    ),
+    env: 'NEXUS_PEERS',
+    flag: '--peers',
+    default: [],
+    meaning:
+      'ZeroMQ publish endpoints of other nodes on the same log, with their public keys where they differ',
+  },
   logLevel: {
     kind: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     env: 'NEXUS_LOG_LEVEL',

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { parseEndpoint } from './endpoint.ts';
 
 /**
  * What one option may be. `parse` takes text from a flag or the environment, or any JSON from nexus.config.json, and
@@ -104,17 +105,11 @@ export const logs: Kind<readonly string[]> = {
   },
 };
 
-/** A ZeroMQ endpoint on this machine: without CURVE keys anybody who reaches it may read or command. */
-export const localEndpoint: Kind<string> = {
-  allowed: 'tcp://127.0.0.1:PORT (or another loopback address; * picks a free port), or none',
-  parse(raw) {
-    if (raw === 'none') return raw;
-    if (!isText(raw)) return undefined;
-    const [, host = '', port = ''] =
-      /^tcp:\/\/(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):(\*|\d{1,5})$/.exec(raw) ?? [];
-    const hostIsLoopback = host === 'localhost' || host === '[::1]' || isIP(host) === 4;
-    return hostIsLoopback && (port === '*' || Number(port) <= 65_535) ? raw : undefined;
-  },
+/** A ZeroMQ endpoint to bind. Whether it may be one that others reach depends on the keys. */
+export const endpoint: Kind<string> = {
+  allowed:
+    'tcp://127.0.0.1:PORT (or another loopback address; with zmqCurveSecretKey any address; * picks a free port), or none',
+  parse: (raw) => (raw === 'none' || (isText(raw) && parseEndpoint(raw) !== undefined) ? raw : undefined),
 };
 
 /** The same text without the user and password of a URL. */

@@ -12,6 +12,7 @@ export type Parts = {
   readonly config: Config;
   readonly node: string;
   readonly log: EventLog;
+  readonly logId: string;
   readonly hub: Hub;
   readonly runner: Runner;
   readonly registry: Registry;

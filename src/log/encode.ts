@@ -24,6 +24,8 @@ export const isStreamName = (text: string): boolean =>
   streamName.test(text) &&
   (text.length * 3 <= maxStreamBytes || Buffer.byteLength(text) <= maxStreamBytes);
 
+export const isTypeName = (text: string): boolean => typeName.test(text);
+
 /** @throws {LogError} `invalid` when `stream` is not the name of a stream. */
 export const checkStream = (stream: StreamId): void => {
   if (!isStreamName(stream)) {
@@ -53,8 +55,8 @@ const jsonText = (value: unknown, part: string, id: string): string => {
   return text;
 };
 
-/** A loop, because this runs once per event and costs half of the same regular expression. */
-const isLowerUuid = (text: string): boolean => {
+/** A UUID in lower case. A loop, because this runs once per event and costs half of the same regular expression. */
+export const isEventId = (text: string): boolean => {
   if (text.length !== idBytes) return false;
   for (let index = 0; index < idBytes; index++) {
     const code = text.charCodeAt(index);
@@ -66,9 +68,9 @@ const isLowerUuid = (text: string): boolean => {
 };
 
 const checkId = (text: string): string => {
-  if (isLowerUuid(text)) return text;
+  if (isEventId(text)) return text;
   const lower = text.toLowerCase();
-  if (isLowerUuid(lower)) return lower;
+  if (isEventId(lower)) return lower;
   throw new LogError('invalid', `an event's id is a UUID, not ${text.slice(0, 64)}`, {
     id: text.slice(0, 64),
   });
@@ -76,7 +78,7 @@ const checkId = (text: string): string => {
 
 const encodeEvent = (event: NewEvent): EncodedEvent => {
   const id = checkId(event.id);
-  if (!typeName.test(event.type)) {
+  if (!isTypeName(event.type)) {
     throw new LogError('invalid', `event ${id} has a type that is no name: ${event.type.slice(0, 128)}`, {
       id,
     });

@@ -3,6 +3,7 @@ import type { Subject } from '../../../domain/access.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import { scopesOf, subjectNameFault } from './subject-name.ts';
 
 /** A subject whose token was verified; `expiresAt` in ms since 1970, the leeway included. */
 export type TokenSubject = Subject & { readonly expiresAt: number };
@@ -34,11 +35,8 @@ export const minSecretBytes = 32;
 const maxKnownTokens = 10_000;
 /** A longer token is verified each time, so that the memory of the cache stays within some 20 MiB. */
 const maxKnownLength = 2_048;
-const maxSubjectLength = 256;
 /** The year 9999. */
 const maxTimeSec = 253_402_300_800;
-/** What the hub calls itself, and what it calls its clients in protected mode. */
-const reservedSubjects = new Set(['system', 'local']);
 
 /**
  * Verification of HS256 bearer tokens.
@@ -99,14 +97,12 @@ const subjectOf = (claims: unknown, nowMs: number): Result<TokenSubject> => {
   if (typeof iat !== 'number' || !Number.isFinite(iat)) return refuse('The token has no iat');
   if (iat * 1_000 > nowMs + leewaySec * 1_000) return refuse('The token was issued in the future');
   if (typeof sub !== 'string' || sub === '') return refuse('The token has no sub');
-  if (sub.length > maxSubjectLength || !sub.isWellFormed() || /\p{Cc}/u.test(sub)) {
-    return refuse(`The sub of the token is not a text of 1 to ${maxSubjectLength} characters`);
-  }
-  if (reservedSubjects.has(sub)) return refuse(`The sub ${sub} is reserved`);
+  const nameFault = subjectNameFault(sub);
+  if (nameFault !== undefined) return refuse(`The sub of the token ${nameFault}`);
   if (scope !== undefined && typeof scope !== 'string') return refuse('The scope of the token is not a text');
   return ok({
     id: sub,
-    scopes: scope === undefined ? [] : scope.split(' ').filter((part) => part !== ''),
+    scopes: scope === undefined ? [] : scopesOf(scope),
     expiresAt: (exp + leewaySec) * 1_000,
   });
 };
