@@ -6,6 +6,7 @@ import { openZeroMq, type ZeroMq } from '../../src/bus/zeromq.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { jwtSecret } from '../support/token.ts';
+import { openSubscriber as openHeardSubscriber } from '../support/zeromq.ts';
 
 const silent = createLogger('silent');
 const context = { subject: { id: 'local', scopes: ['admin'] }, correlationId: 'c' };
@@ -87,6 +88,14 @@ test('a subscriber by prefix › gets each message in order, with epoch and the 
   t.like(three, { topic: 'zmq.a', payload: { four: 4 }, position: positions[3], prevPosition: positions[0] });
   const epochs = new Set(frames.map((frame) => (frame as Answer).epoch));
   t.is(epochs.size, 1);
+  subscriber.close();
+});
+
+test('a reply that is told to one asker › is not published', async (t) => {
+  const subscriber = await openHeardSubscriber(zeroMq.publish ?? '', ['_reply.', 'fence.']);
+  await publish(hub, '_reply.node.a', 'secret');
+  await publish(hub, 'fence.a', 1);
+  t.is((await subscriber.next()).topic, 'fence.a');
   subscriber.close();
 });
 

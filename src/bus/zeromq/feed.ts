@@ -1,4 +1,5 @@
 import type { LogEvent, Position } from '../../../domain/event.ts';
+import { topicMatches } from '../../../domain/names.ts';
 import { steadyNow } from '../../clock.ts';
 import { messageFrom } from '../../core/logs.ts';
 import { newId } from '../../ids.ts';
@@ -48,7 +49,8 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
 
   const publish = async (event: LogEvent): Promise<void> => {
     const message = messageFrom(event);
-    if (message === undefined) return;
+    // What is told to one asker is no message for all.
+    if (message === undefined || !topicMatches('>', message.topic)) return;
     const wanting = [...outlets].filter((outlet) => outlet.wants(message.topic));
     if (wanting.length === 0) {
       previous.saw(message);
