@@ -3,6 +3,7 @@ import { Dealer } from 'zeromq';
 import { openZeroMq } from '../../src/bus/zeromq.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
+import type { Delivery } from '../../src/nexus-subscriptions.ts';
 import { openHub } from '../support/hub.ts';
 import { openResponder } from '../support/responder.ts';
 import { request } from '../support/rest.ts';
@@ -60,6 +61,30 @@ test('scopes › readers of every topic see no reply, and those who name the rep
     ['q', 'end'],
   );
   await Promise.all([eve, auditor, responder.ws].map((ws) => ws.close()));
+});
+
+test('a consumer of a durable subscription › replies as a subscriber does, and gets no request whose time is over', async (t) => {
+  const hub = await openHub();
+  t.teardown(hub.close);
+  const { core, url } = hub;
+  const context = { subject: { id: 'worker', scopes: ['admin'] }, correlationId: 'c' };
+  const data = { name: 'workers', topic: 'work.*', from: 'start' };
+  t.like(await core.execute({ type: 'CreateSubscription', data }, context), { ok: true });
+  const pull = async (): Promise<readonly Delivery[]> => {
+    const pulled = await core.pull('workers', { max: 10, waitMs: 60_000 }, context);
+    return pulled.ok ? pulled.value.deliveries : t.fail(pulled.problem.detail);
+  };
+  const over = await request(url, 'POST', '/requests/work.over', { body: { payload: 'over', timeoutMs: 1 } });
+  t.is(over.status, 504);
+  const answering = request(url, 'POST', '/requests/work.now', { body: { payload: 'now' } });
+  const [delivery, ...others] = await pull();
+  t.deepEqual(others, []);
+  t.is(delivery?.message.payload, 'now');
+  const replyTo = delivery?.message.headers['nexus-reply-to'];
+  t.like(await core.reply({ replyTo, payload: 'done' }, context), { ok: true });
+  t.like((await answering).body, { payload: 'done', publisher: 'worker' });
+  const settled = await core.settle('ack', 'workers', { deliveries: [delivery?.delivery] }, context);
+  t.like(settled, { ok: true, value: { done: 1 } });
 });
 
 /** A hub that shows when the wait of each request has ended. */
