@@ -9,7 +9,7 @@ import { processRequest } from 'graphql-helix';
 import type { Logger } from '../../logger.ts';
 import type { OperationRequest, Prepared } from './document.ts';
 import { formatError } from './faults.ts';
-import type { ResolverContext } from './resolvers.ts';
+import type { ResolverContext } from './resolving.ts';
 
 /**
  * The one place that knows graphql-helix. It is handed documents that were parsed, bounded and validated before, so

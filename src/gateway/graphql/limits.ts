@@ -98,6 +98,8 @@ const itemsPerUnit = 50;
 const lists: Readonly<Record<string, string | undefined>> = {
   services: '',
   topics: '',
+  subscriptions: '',
+  deadLetters: 'first',
   states: 'first',
   events: 'first',
   stateHistory: 'last',

@@ -1,57 +1,29 @@
 import type { Json, LogEvent } from '../../../domain/event.ts';
-import type { Result } from '../../errors.ts';
 import { problem } from '../../errors.ts';
 import type {
-  CommandDone,
-  Context,
   Health,
   LogQuery,
   Message,
-  NexusCore,
   Service,
   ServiceChange,
   StateChange,
   StateEntry,
   StateVersion,
 } from '../../nexus-core.ts';
-import { parseJson } from '../json.ts';
 import { raise } from './faults.ts';
+import {
+  type Args,
+  command,
+  given,
+  got,
+  gotOrNull,
+  jsonText,
+  limitOf,
+  type Resolve,
+  type ResolverContext,
+} from './resolving.ts';
+import { subscriptionMutations, subscriptionQueries } from './subscription-resolvers.ts';
 import { itemsOf } from './watch-source.ts';
-
-/** What resolvers get: the hub, and who asks. */
-export type ResolverContext = {
-  readonly core: NexusCore;
-  readonly context: Context;
-  /** Runs what waits for somebody else, with a signal that aborts when the asker is gone. */
-  readonly whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => Promise<Value>;
-};
-
-/** Arguments as graphql-js hands them over: an absent one is undefined, and null may stand for it. */
-type Args<Shape> = { readonly [Key in keyof Shape]?: Shape[Key] | null };
-
-type Resolve<Shape, Out> = (source: unknown, args: Args<Shape>, at: ResolverContext) => Promise<Out>;
-
-/** The arguments that were given, so that null means the same as leaving out. */
-const given = <Shape>(args: Args<Shape>): Partial<Shape> => {
-  const present: Partial<Shape> = {};
-  for (const key in args) {
-    const value = args[key];
-    if (value !== null && value !== undefined) present[key] = value;
-  }
-  return present;
-};
-
-const got = <Value>(result: Result<Value>): Value => (result.ok ? result.value : raise(result.problem));
-
-/** Null for what is not there. */
-const gotOrNull = <Value>(result: Result<Value>): Value | null =>
-  !result.ok && result.problem.code === 'not_found' ? null : got(result);
-
-/** One page may be shorter than what was asked for, and is never longer. */
-const limitOf = (pointer: string, value: number | undefined): { readonly limit?: number } => {
-  if (value === undefined) return {};
-  return value >= 1 ? { limit: value } : raise(problem('invalid', `${pointer} must be at least 1`));
-};
 
 type Event = {
   readonly id: string | null;
@@ -153,14 +125,6 @@ const healthOf = ({ log, ...rest }: Health): object => ({
   },
 });
 
-/** Runs a command; what its REST route would answer with is spread into the answer. */
-const command = async (type: string, data: object, { core, context }: ResolverContext): Promise<object> => {
-  const done: CommandDone = got(await core.execute({ type, data }, context));
-  return { ...objectOf(done.result), success: true, position: done.position, created: done.created };
-};
-
-const objectOf = (value: Json): object => (typeof value === 'object' && value !== null ? value : {});
-
 const registerService: Resolve<{ input: object }, object> = async (_, { input }, at) => {
   const data = given({ ...input });
   const done = await command('RegisterService', data, at);
@@ -188,17 +152,10 @@ const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, o
 const deleteState: Resolve<{ key: string; expectedVersion: number }, object> = async (_, args, at) =>
   command('DeleteState', given(args), at);
 
-const payloadOf = (text: string): Json => {
-  const parsed = parseJson(text);
-  return parsed.ok
-    ? parsed.value
-    : raise(problem('bad_json', `payload must be JSON text: ${parsed.problem.detail}`));
-};
-
 type PublishArgs = { topic: string; payload: string; priority: string; key: string };
 const publishEvent: Resolve<PublishArgs, object> = async (_, args, at) => {
   const { payload = '', ...data } = given(args);
-  return command('PublishMessage', { ...data, payload: payloadOf(payload) }, at);
+  return command('PublishMessage', { ...data, payload: jsonText('payload', payload) }, at);
 };
 
 const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (
@@ -207,14 +164,17 @@ const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (
   { core, context, whileAsked },
 ) => {
   const { topic = '', payload = '', ...rest } = given(args);
-  const data = { ...rest, payload: payloadOf(payload) };
+  const data = { ...rest, payload: jsonText('payload', payload) };
   const replied = await whileAsked((signal) => core.request(topic, data, context, { signal }));
   return { ...got(replied), success: true };
 };
 
 const reply: Resolve<{ replyTo: string; payload: string }, object> = async (_, args, { core, context }) => {
   const { replyTo = '', payload = '' } = given(args);
-  return { ...got(await core.reply({ replyTo, payload: payloadOf(payload) }, context)), success: true };
+  return {
+    ...got(await core.reply({ replyTo, payload: jsonText('payload', payload) }, context)),
+    success: true,
+  };
 };
 
 type InvokeArgs = { name: string; method: string; data: Json };
@@ -274,7 +234,7 @@ const asField =
   (item: Item) => ({ [name]: item });
 
 export const resolvers = {
-  Query: { service, services, state, states, stateHistory, events, topics, health },
+  Query: { service, services, state, states, stateHistory, events, topics, ...subscriptionQueries, health },
   Mutation: {
     registerService,
     deregisterService,
@@ -284,6 +244,7 @@ export const resolvers = {
     invokeService,
     request,
     reply,
+    ...subscriptionMutations,
   },
   Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
 } as const;

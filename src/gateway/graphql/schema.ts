@@ -5,7 +5,8 @@ import {
   GraphQLScalarType,
   type GraphQLSchema,
 } from 'graphql';
-import { type ResolverContext, resolvers } from './resolvers.ts';
+import { resolvers } from './resolvers.ts';
+import type { ResolverContext } from './resolving.ts';
 import { jsonOfLiteral } from './scalars.ts';
 import { sdl } from './sdl.ts';
 

@@ -1,3 +1,5 @@
+import { subscriptionTypes } from './subscription-sdl.ts';
+
 /** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
 export const sdl = /* GraphQL */ `
 "Any JSON value."
@@ -127,6 +129,7 @@ type ServiceChange {
   position: String!
 }
 
+${subscriptionTypes}
 type Query {
   "Null when there is none. asOf is a position or a time."
   service(id: ID!, asOf: String): Service
@@ -141,6 +144,12 @@ type Query {
   "In log order. topic: a pattern, with no other filter beside it. after: a position, exclusive. first: 100 unless given, at most 1,000."
   events(topic: String, category: String, type: String, stream: String, correlationId: String, after: String, first: Int): [Event!]!
   topics: [Topic!]!
+  "Durable subscriptions whose topics the token may read."
+  subscriptions: [DurableSubscription!]!
+  "Null when there is none."
+  subscription(name: String!): DurableSubscription
+  "In the order in which the messages were published. after: a position, exclusive. first: 100 unless given, at most 1,000. errorLike: a part of the last error."
+  deadLetters(subscription: String!, first: Int, after: String, errorLike: String): [DeadLetter!]!
   health: Health!
 }
 
@@ -237,6 +246,17 @@ type Mutation {
   request(topic: String!, payload: String!, timeoutMs: Int, priority: Priority, key: String): RequestResult!
   "replyTo: the header nexus-reply-to of a request. payload: JSON text."
   reply(replyTo: String!, payload: String!): ReplyResult!
+  "Makes it, or gives the one that is there these settings. from, for a new one: start, now, a position or a time."
+  createSubscription(name: String!, topic: String!, from: String, ackWaitMs: Int, maxDeliver: Int, backoffMs: [Int!], maxInFlight: Int, order: String): DurableSubscriptionResult!
+  deleteSubscription(name: String!, reason: String): DeleteSubscriptionResult!
+  pauseSubscription(name: String!, reason: String): DurableSubscriptionResult!
+  resumeSubscription(name: String!, reason: String): DurableSubscriptionResult!
+  "to: start, now, a position or a time."
+  resetSubscription(name: String!, to: String!): DurableSubscriptionResult!
+  "One of messageIds, errorLike and all. payload: JSON text, in place of the messages' own."
+  redriveDeadLetters(subscription: String!, messageIds: [ID!], all: Boolean, errorLike: String, payload: String): RemovedDeadLettersResult!
+  "One of messageIds, errorLike and all."
+  discardDeadLetters(subscription: String!, messageIds: [ID!], all: Boolean, errorLike: String): RemovedDeadLettersResult!
 }
 
 type Subscription {

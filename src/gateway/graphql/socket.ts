@@ -17,7 +17,7 @@ import { closeCodes, sessionLimits } from '../ws/session.ts';
 import type { Documents } from './document.ts';
 import { formatError } from './faults.ts';
 import { formatResult } from './helix.ts';
-import type { ResolverContext } from './resolvers.ts';
+import type { ResolverContext } from './resolving.ts';
 
 export type GraphqlSocketOptions = {
   readonly schema: GraphQLSchema;

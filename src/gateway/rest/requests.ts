@@ -9,7 +9,7 @@ export const requestRoutes = ({ core, askers }: RestOptions): RestRouter => {
 
   router.post('/requests/:topic', async (ctx) => {
     negotiate(ctx);
-    unwrap(refuseKey(ctx));
+    unwrap(refuseKey(ctx, 'what a service answers is not'));
     const topic = pathText(ctx, 'topic');
     const { topic: _topic, ...data } = await commandData(ctx, { topic });
     const replied = unwrap(

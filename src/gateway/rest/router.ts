@@ -13,6 +13,7 @@ import { logRoutes } from './log.ts';
 import { requestRoutes } from './requests.ts';
 import { serviceRoutes } from './services.ts';
 import { stateRoutes } from './state.ts';
+import { subscriptionRoutes } from './subscriptions.ts';
 
 export type RestRouter = Router<RequestState>;
 
@@ -45,6 +46,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['messages', events],
     ['requests', requests],
     ['replies', requests],
+    ['subscriptions', subscriptionRoutes(options).routes()],
     ['streams', log],
     ['log', log],
     ['commands', log],

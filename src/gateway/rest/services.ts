@@ -78,7 +78,7 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
 
   router.post('/services/:name/invoke', async (ctx) => {
     negotiate(ctx);
-    unwrap(refuseKey(ctx));
+    unwrap(refuseKey(ctx, 'what a service answers is not'));
     const data = await readJson(ctx.req);
     if (data === undefined) throw shapeFault('', 'must be an object');
     const gone = new AbortController();

@@ -1,6 +1,6 @@
 import type { Result } from '../../errors.ts';
 import type { Context, NexusCore, Watch, Watched, WatchInput } from '../../nexus-core.ts';
-import type { Selector } from './frame.ts';
+import type { WatchSelector } from './frame.ts';
 import type { Outbox } from './outbox.ts';
 
 /** What stands behind `"subscription":"…",` in a frame: the same text for every subscription that an item goes to. */
@@ -35,7 +35,7 @@ export type Source = {
 
 export const openSource = async (
   core: NexusCore,
-  selector: Selector,
+  selector: WatchSelector,
   input: WatchInput,
   context: Context,
 ): Promise<Result<Source>> => {

@@ -1,8 +1,15 @@
 import type { Json } from '../../../domain/event.ts';
-import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../../domain/names.ts';
+import {
+  isServiceName,
+  isStateKey,
+  isStatePrefix,
+  isSubscriptionName,
+  isTopicPattern,
+} from '../../../domain/names.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { CommandInput } from '../../nexus-core.ts';
+import type { Settlement } from '../../nexus-subscriptions.ts';
 import { isTraceId, traceRule } from '../context.ts';
 
 /** What a client may send to have its answer told from others: at most `maxIdLength` characters, or a finite number. */
@@ -11,7 +18,7 @@ export type FrameId = string | number;
 export const maxIdLength = 128;
 
 /** Which of the hub's four watches a subscription follows. */
-export type Selector =
+export type WatchSelector =
   | { readonly kind: 'messages'; readonly topic: string }
   | { readonly kind: 'state'; readonly by: { readonly key: string } | { readonly prefix: string } }
   | {
@@ -19,6 +26,14 @@ export type Selector =
       readonly by: { readonly stream: string } | { readonly category: string } | { readonly all: true };
     }
   | { readonly kind: 'services'; readonly name: string | undefined };
+
+/** A durable subscription, followed as one of its consumers; `max` deliveries unsettled at most, as the hub thinks fit when it is undefined. */
+export type GroupSelector = {
+  readonly kind: 'group';
+  readonly group: string;
+  readonly max: number | undefined;
+};
+export type Selector = WatchSelector | GroupSelector;
 
 export type FollowFrame = {
   readonly type: 'follow';
@@ -39,6 +54,18 @@ export type MutationFrame = {
   readonly trace: Trace;
 };
 
+/** `ack`, `nak`, `term` and `extend`. */
+export type SettleFrame = {
+  readonly type: 'settle';
+  readonly how: Settlement;
+  /** 1 to 1,000. */
+  readonly deliveries: readonly string[];
+  readonly delayMs: number | undefined;
+  readonly reason: string | undefined;
+  /** The answer waits until what was settled cannot be delivered again. */
+  readonly durable: boolean;
+};
+
 /** `data` is the body of POST /requests/{topic}. */
 export type RequestFrame = {
   readonly type: 'request';
@@ -52,6 +79,7 @@ export type ReplyFrame = { readonly type: 'reply'; readonly data: Json };
 
 export type Frame =
   | FollowFrame
+  | SettleFrame
   | MutationFrame
   | RequestFrame
   | ReplyFrame
@@ -106,7 +134,7 @@ const understand = (fields: Fields): Result<Frame> => {
     case 'watchServices':
       return watchServicesFrame(fields);
     case 'unsubscribe':
-      return isSubscriptionName(fields.subscription)
+      return isLocalName(fields.subscription)
         ? ok({ type: 'unsubscribe', subscription: fields.subscription })
         : invalid('/subscription', subscriptionRule);
     case 'auth':
@@ -119,9 +147,7 @@ const understand = (fields: Fields): Result<Frame> => {
     case 'nak':
     case 'term':
     case 'extend':
-      return fault(
-        problem('not_supported', `This hub has no durable subscriptions, so it takes no ${fields.type}`),
-      );
+      return settleFrame(fields.type, fields);
     case undefined:
       return invalid('/type', 'is required');
     default:
@@ -199,14 +225,56 @@ const isRevision = (value: Json): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= -1;
 
 const subscribeFrame = (fields: Fields): Result<Frame> => {
-  if (fields.group !== undefined) {
-    return fault(problem('not_supported', 'This hub has no durable subscriptions, so it takes no group'));
-  }
+  if (fields.group !== undefined) return groupFrame(fields.group, fields);
   const { topic } = fields;
   return typeof topic === 'string' && isTopicPattern(topic)
     ? follow(fields, { kind: 'messages', topic })
     : invalid('/topic', 'must be a topic, in which a segment may be * and the last one >');
 };
+
+/** What a durable subscription brings, and from where on, is its own matter. */
+const groupFrame = (group: Json, fields: Fields): Result<Frame> => {
+  const { max } = fields;
+  if (typeof group !== 'string' || !isSubscriptionName(group))
+    return invalid('/group', 'must match [A-Za-z0-9._-]{1,128}');
+  if (max !== undefined && !isWithin(max, 1, maxSettled))
+    return invalid('/max', `must be a whole number from 1 to ${maxSettled}`);
+  for (const other of ['topic', 'after']) {
+    if (fields[other] !== undefined)
+      return invalid(`/${other}`, 'is not for a group, which goes on where it stands');
+  }
+  return follow(fields, { kind: 'group', group, max });
+};
+
+/** The limits are those of the body of POST /subscriptions/{name}/ack: src/command/subscription-schemas.ts. */
+const maxSettled = 1_000;
+const maxDelayMs = 86_400_000;
+const maxReasonLength = 512;
+
+const isWithin = (value: Json, min: number, max: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+
+const settleFrame = (how: Settlement, fields: Fields): Result<Frame> => {
+  const { delivery, deliveries, delayMs, reason, durable } = fields;
+  if ((delivery === undefined) === (deliveries === undefined))
+    return invalid('', 'needs either delivery or deliveries');
+  const named: Json = delivery === undefined ? (deliveries ?? null) : [delivery];
+  const pointer = delivery === undefined ? '/deliveries' : '/delivery';
+  if (!isList(named) || named.length === 0 || named.length > maxSettled)
+    return invalid(pointer, `must be a list of 1 to ${maxSettled} deliveries`);
+  const texts = named.filter(isLocalName);
+  if (texts.length < named.length)
+    return invalid(pointer, `must be what a message named, ${subscriptionRule}`);
+  if (delayMs !== undefined && !isWithin(delayMs, 0, maxDelayMs))
+    return invalid('/delayMs', `must be a whole number from 0 to ${maxDelayMs}`);
+  if (reason !== undefined && !isName(reason, maxReasonLength))
+    return invalid('/reason', `must be a string of 1 to ${maxReasonLength} characters`);
+  if (durable !== undefined && typeof durable !== 'boolean')
+    return invalid('/durable', 'must be true or false');
+  return ok({ type: 'settle', how, deliveries: texts, delayMs, reason, durable: durable === true });
+};
+
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
 
 const watchFrame = (fields: Fields): Result<Frame> => {
   const { key, prefix } = fields;
@@ -252,13 +320,13 @@ const watchServicesFrame = (fields: Fields): Result<Frame> => {
 };
 
 const subscriptionRule = `must be a string of 1 to ${maxIdLength} characters`;
-const isSubscriptionName = (value: Json | undefined): value is string =>
+const isLocalName = (value: Json | undefined): value is string =>
   typeof value === 'string' && value !== '' && value.length <= maxIdLength;
 
 const follow = (fields: Fields, selector: Selector): Result<Frame> => {
   const { after, subscription } = fields;
   if (after !== undefined && !isName(after, 64)) return invalid('/after', 'must be a position or "start"');
-  if (subscription !== undefined && !isSubscriptionName(subscription))
+  if (subscription !== undefined && !isLocalName(subscription))
     return invalid('/subscription', subscriptionRule);
   return ok({ type: 'follow', selector, after, subscription });
 };

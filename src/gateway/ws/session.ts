@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { steadyNow } from '../../clock.ts';
-import { type Problem, problem, type Result } from '../../errors.ts';
+import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
@@ -13,6 +13,7 @@ import { type FrameId, parseFrame } from './frame.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mutate } from './mutate.ts';
 import { createOutbox } from './outbox.ts';
+import { createSettlements } from './settlements.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
 export type SessionLimits = {
@@ -21,6 +22,8 @@ export type SessionLimits = {
   readonly maxInFlightBytes: number;
   readonly maxBufferedBytes: number;
   readonly maxSubscriptions: number;
+  /** Deliveries whose settling may be under way at once. */
+  readonly maxSettling: number;
   /** So many bad frames at once, and a tenth of it more in each second, before the socket is closed with 4429. */
   readonly maxBadFrames: number;
 };
@@ -30,6 +33,7 @@ export const sessionLimits: Omit<SessionLimits, 'framesPerSec'> = {
   maxInFlightBytes: 8 * 1024 * 1024,
   maxBufferedBytes: 1024 * 1024,
   maxSubscriptions: 1_000,
+  maxSettling: 8_192,
   maxBadFrames: 100,
 };
 
@@ -71,11 +75,19 @@ export const openSession = (options: SessionOptions): Session => {
   const tell = (error: unknown): Problem => problemOf(error, logger);
   const subscriptions = createSubscriptions({ core, outbox, tell, max: limits.maxSubscriptions });
   const asking = createAsking({ core, outbox, tell, maxHeld: limits.maxInFlightBytes });
+  const settlements = createSettlements({
+    core,
+    outbox,
+    tell,
+    subject: () => subject,
+    take: subscriptions.take,
+    max: limits.maxSettling,
+  });
   const intake = createIntake<Incoming>({
     ...limits,
     socket,
     take: (frame) => take(frame),
-    room: () => (outbox.full ? outbox.drained() : undefined),
+    room: () => (outbox.full ? outbox.drained() : settlements.room()),
     nowMs: steadyNow,
     failed: (error) => end(closeCodes.internal, tell(error).code),
   });
@@ -98,8 +110,12 @@ export const openSession = (options: SessionOptions): Session => {
         return inTurn(() => mutate(core, subject, understood, id, tell).then(outbox.send));
       case 'follow':
         return inTurn(() => subscriptions.follow(understood, id, subject));
+      case 'settle':
+        settlements.add(understood, id);
+        return undefined;
       case 'unsubscribe':
-        return settleOrRefuse(subscriptions.unsubscribe(understood.subscription), id);
+        if (settlements.idle() === undefined) return unsubscribe(understood.subscription, id);
+        return inTurn(async () => unsubscribe(understood.subscription, id));
       case 'auth':
         return inTurn(() => renew(understood.token, id));
       case 'ping':
@@ -108,9 +124,15 @@ export const openSession = (options: SessionOptions): Session => {
     }
   };
 
-  /** Publishing is pipelined (and so are requests and replies), as each is handed to the log in turn; everything else starts when the frames before it are done. */
+  /**
+   * Publishing, requests, replies and settling are pipelined, as each is handed over in turn; everything else starts when
+   * the frames before it are done.
+   */
   const inTurn = (work: () => Promise<void>): Taken => ({
-    work,
+    work: async () => {
+      await settlements.idle();
+      await work();
+    },
     next: 'settled',
   });
 
@@ -123,7 +145,8 @@ export const openSession = (options: SessionOptions): Session => {
     return undefined;
   };
 
-  const settleOrRefuse = (answer: Result<object>, id: FrameId | undefined): undefined => {
+  const unsubscribe = (subscription: string, id: FrameId | undefined): undefined => {
+    const answer = subscriptions.unsubscribe(subscription);
     if (!answer.ok) return refuse(answer.problem, id);
     outbox.send(JSON.stringify({ ...answer.value, id }));
     return undefined;
@@ -155,7 +178,7 @@ export const openSession = (options: SessionOptions): Session => {
 
   const end = (code: number, reason: string): void => {
     intake.stop();
-    subscriptions.close();
+    subscriptions.close('released', settlements.idle());
     socket.close(code, reason);
   };
 
@@ -165,7 +188,8 @@ export const openSession = (options: SessionOptions): Session => {
   });
   socket.once('close', () => {
     stopExpiry();
-    subscriptions.close();
+    // What the client sent before it left takes effect before what it holds goes to others.
+    subscriptions.close('cut', intake.idle().then(settlements.idle));
     asking.close();
   });
   expire();
@@ -178,6 +202,8 @@ export const openSession = (options: SessionOptions): Session => {
       intake.stop();
       await intake.idle();
       await asking.drain();
+      await settlements.idle();
+      subscriptions.close('released');
     },
   };
 };

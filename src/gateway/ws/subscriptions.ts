@@ -1,7 +1,9 @@
 import type { Subject } from '../../../domain/access.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
 import { newId } from '../../ids.ts';
-import type { NexusCore } from '../../nexus-core.ts';
+import type { Context, NexusCore } from '../../nexus-core.ts';
+import type { Settlement } from '../../nexus-subscriptions.ts';
+import { type Consumer, deliver, type Leaving, openConsumer, whyEnded } from './consumer.ts';
 import { feed, openSource } from './feed.ts';
 import type { FollowFrame, FrameId, Selector } from './frame.ts';
 import { errorFrame } from './mutate.ts';
@@ -19,12 +21,26 @@ export type Subscriptions = {
   /** Begins to follow and confirms it, or answers an error; what it brings flows from then on by itself. */
   follow(frame: FollowFrame, id: FrameId | undefined, subject: Subject): Promise<void>;
   unsubscribe(subscription: string): Result<{ readonly type: 'unsubscribed'; readonly subscription: string }>;
+  /** The consumer that was sent the delivery and has not settled it; it holds it no more, unless it is extended. */
+  take(delivery: string, how: Settlement): Consumer | undefined;
   /** Ends, with an error frame each, what `subject` may no longer follow. */
   authorise(subject: Subject): Promise<void>;
-  close(): void;
+  /** Ends everything, consumers once `settled` has resolved: then what the client settled before is over. */
+  close(leaving: Leaving, settled?: Promise<void>): void;
 };
 
-type Open = { readonly selector: Selector; readonly controller: AbortController };
+/** What was begun for a client. */
+type Flow = {
+  /** The frame that confirms it, but for `id` and `subscription`. */
+  readonly confirmation: { readonly type: string; readonly position: string };
+  readonly consumer?: Consumer;
+  /** Writes what it brings until it ends. */
+  run(): Promise<void>;
+  /** Why it ended by itself. */
+  why(): Promise<Problem>;
+};
+
+type Open = { readonly selector: Selector; readonly controller: AbortController; consumer?: Consumer };
 
 export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOptions): Subscriptions => {
   const open = new Map<string, Open>();
@@ -38,9 +54,38 @@ export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOp
     }
   };
 
-  const end = (subscription: string, entry: Open): void => {
+  const end = (subscription: string, entry: Open, leaving: Leaving): void => {
     if (open.get(subscription) === entry) open.delete(subscription);
-    entry.controller.abort();
+    entry.controller.abort(leaving);
+  };
+
+  const begin = async (
+    { selector, after }: FollowFrame,
+    subscription: string,
+    signal: AbortSignal,
+    context: Context,
+  ): Promise<Result<Flow>> => {
+    if (selector.kind === 'group') {
+      const consumer = await openConsumer(core, selector, signal, context);
+      if (!consumer.ok) return consumer;
+      const { group, consumption } = consumer.value;
+      const { topic, position } = consumption;
+      return ok({
+        confirmation: { type: 'subscribed', topic, group, position },
+        consumer: consumer.value,
+        run: () => deliver(consumer.value, subscription, outbox, signal),
+        why: () => whyEnded(core, group, context),
+      });
+    }
+    const source = await openSource(core, selector, { after, signal }, context);
+    if (!source.ok) return source;
+    const { watch, confirmType, facts } = source.value;
+    const tellCaughtUp = after !== undefined;
+    return ok({
+      confirmation: { type: confirmType, ...facts, position: watch.position },
+      run: () => feed({ source: source.value, subscription, outbox, signal, tellCaughtUp }),
+      why: () => Promise.resolve(problem('shutting_down', 'The hub no longer follows the log')),
+    });
   };
 
   const follow = async (frame: FollowFrame, id: FrameId | undefined, subject: Subject): Promise<void> => {
@@ -58,42 +103,48 @@ export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOp
     const { signal } = entry.controller;
     open.set(subscription, entry);
     try {
-      const source = await openSource(
-        core,
-        frame.selector,
-        { after: frame.after, signal },
-        { subject, correlationId: newId() },
-      );
-      if (!source.ok) {
-        end(subscription, entry);
-        return outbox.send(errorFrame(source.problem, id));
+      const flow = await begin(frame, subscription, signal, { subject, correlationId: newId() });
+      if (!flow.ok) {
+        end(subscription, entry, 'released');
+        return outbox.send(errorFrame(flow.problem, id));
       }
-      const { watch, confirmType, facts } = source.value;
-      outbox.send(
-        JSON.stringify({ type: confirmType, id, subscription, ...facts, position: watch.position }),
-      );
-      const done = feed({
-        source: source.value,
-        subscription,
-        outbox,
-        signal,
-        tellCaughtUp: frame.after !== undefined,
-      });
-      void done.then(
-        () => ended(subscription, entry, problem('shutting_down', 'The hub no longer follows the log')),
-        (error: unknown) => ended(subscription, entry, tell(error)),
-      );
+      const { consumer } = flow.value;
+      if (consumer !== undefined) entry.consumer = consumer;
+      const { type, ...facts } = flow.value.confirmation;
+      outbox.send(JSON.stringify({ type, id, subscription, ...facts }));
+      void flowing(subscription, entry, flow.value);
     } catch (error) {
-      end(subscription, entry);
+      end(subscription, entry, 'released');
       outbox.send(errorFrame(tell(error), id));
     }
   };
 
-  /** The watch ended by itself: the client is told that nothing more will come. */
+  const flowing = async (subscription: string, entry: Open, { run, why }: Flow): Promise<void> => {
+    const { signal } = entry.controller;
+    try {
+      await run();
+      if (!signal.aborted) ended(subscription, entry, await why());
+    } catch (error) {
+      if (!signal.aborted) ended(subscription, entry, tell(error));
+    }
+  };
+
+  /** It ended by itself: the client is told that nothing more will come. */
   const ended = (subscription: string, entry: Open, why: Problem): void => {
     if (entry.controller.signal.aborted) return;
-    end(subscription, entry);
+    end(subscription, entry, 'released');
     outbox.send(errorFrame(why, undefined, subscription));
+  };
+
+  /** The refusal of what `context`'s subject may not follow. */
+  const refusalOf = async (selector: Selector, context: Context): Promise<Problem | undefined> => {
+    const probe = new AbortController();
+    const found =
+      selector.kind === 'group'
+        ? await core.subscription(selector.group, context)
+        : await openSource(core, selector, { signal: probe.signal }, context);
+    probe.abort();
+    return found.ok || found.problem.code !== 'forbidden' ? undefined : found.problem;
   };
 
   return {
@@ -102,25 +153,32 @@ export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOp
       const entry = open.get(subscription);
       if (entry === undefined)
         return fault(problem('not_found', 'The connection has no subscription of this name'));
-      end(subscription, entry);
+      end(subscription, entry, 'released');
       return ok({ type: 'unsubscribed', subscription });
+    },
+    take: (delivery, how) => {
+      for (const { consumer } of open.values()) {
+        if (consumer?.held.settle(delivery, how) === true) return consumer;
+      }
+      return undefined;
     },
     authorise: async (subject) => {
       for (const [subscription, entry] of [...open]) {
-        const probe = new AbortController();
-        const source = await openSource(
-          core,
-          entry.selector,
-          { signal: probe.signal },
-          { subject, correlationId: newId() },
-        ).catch((error: unknown) => fault(tell(error)));
-        probe.abort();
-        if (!source.ok && source.problem.code === 'forbidden') ended(subscription, entry, source.problem);
+        const context = { subject, correlationId: newId() };
+        const refusal = await refusalOf(entry.selector, context).catch(() => undefined);
+        if (refusal !== undefined) ended(subscription, entry, refusal);
       }
     },
-    close: () => {
+    close: (leaving, settled) => {
       closed = true;
-      for (const [subscription, entry] of [...open]) end(subscription, entry);
+      const groups: (readonly [string, Open])[] = [];
+      for (const [subscription, entry] of [...open]) {
+        if (entry.selector.kind === 'group' && settled !== undefined) groups.push([subscription, entry]);
+        else end(subscription, entry, leaving);
+      }
+      void settled?.then(() => {
+        for (const [subscription, entry] of groups) end(subscription, entry, leaving);
+      });
     },
   };
 };
