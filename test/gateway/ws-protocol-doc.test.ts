@@ -18,7 +18,9 @@ const understood = new Set(
 /** In the code a frame is an object or a text; the types of a watch's frames are arguments. */
 const literals = [/type: '([a-zA-Z]+)'/g, /"type":"([a-zA-Z]+)"/g, /, '([a-zA-Z]+)'(?=[,)])/g];
 const sent = new Set(
-  globSync('src/gateway/ws/{mutate,exchange,feed,session,subscriptions}.ts', { cwd: root }).flatMap((path) =>
+  globSync('src/gateway/ws/{mutate,exchange,feed,session,subscriptions,consumer,settlements}.ts', {
+    cwd: root,
+  }).flatMap((path) =>
     literals.flatMap((literal) => [...source(path).matchAll(literal)].map(([, type]) => type)),
   ),
 );
@@ -39,6 +41,7 @@ test('docs/protocol.md › names no type of frame that is neither understood nor
     'unsubscribed',
     'authenticated',
     'message',
+    'done',
     'tailing',
   ]) {
     t.true(sent.has(type) && documented.has(type), type);
