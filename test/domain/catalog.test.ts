@@ -197,6 +197,7 @@ const samples: {
       ['errors', { errors: undefined }],
       ['errors', { errors: [{ at: 'T' }] }],
       ['redrives', { redrives: 0.5 }],
+      ['replaces', { replaces: false }],
       ['message', { message: undefined }],
       ['message', { message: { ...letter.message, payload: undefined } }],
       ['message', { message: { ...letter.message, priority: 'URGENT' } }],

@@ -47,11 +47,13 @@ const anyLetter: fc.Arbitrary<DeadLetter> = fc
     attempts: fc.integer({ min: 1, max: 9 }),
     error: fc.constantFrom('no stock', 'timed out'),
     redrives: fc.nat({ max: 2 }),
+    replaces: fc.boolean(),
     payload: anyJson,
     priority: fc.constantFrom(...priorities),
   })
-  .map(({ payload, priority, ...letter }) => ({
+  .map(({ payload, priority, replaces, ...letter }) => ({
     ...letter,
+    ...(replaces ? { replaces } : {}),
     errors: [{ at: '2026-01-01T00:00:00.000Z', reason: letter.error }],
     message: {
       messageId: letter.messageId,
@@ -70,6 +72,8 @@ const anyRefs: fc.Arbitrary<readonly LetterRef[]> = fc.uniqueArray(
   { maxLength: 3, selector: ({ position }) => position },
 );
 
+const anyRemovals = fc.nat({ max: 3 });
+
 const anyReplay: fc.Arbitrary<ReplayOrder> = fc.record({
   replayId: fc.uuid(),
   topic: fc.constant('orders.>'),
@@ -84,7 +88,6 @@ const anyRedrive = fc
   .map(([letters, through, payload]) =>
     payload === undefined ? { letters, through } : { letters, through, payload },
   );
-const anyRemovals = fc.nat({ max: 3 });
 
 export const anySubscriptionCommand: fc.Arbitrary<SubscriptionCommand> = fc.oneof(
   fc.tuple(anySettings, anyPlace).map(

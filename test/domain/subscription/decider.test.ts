@@ -154,6 +154,18 @@ test('dead-letter › by an owner that was replaced is refused, also one of the 
   }
 });
 
+test('dead-letter › that rests on a list that another one has changed since is refused: what it replaces may be gone', (t) => {
+  given(t, subscriptionDecider, wasCreated, wasDeadLettered(4), wasRedriven(refAt(4, 1)))
+    .when({
+      type: 'DeadLetterMessages',
+      owner: null,
+      created: 0,
+      letters: [{ ...letterAt(4), replaces: true }],
+      removals: 0,
+    })
+    .thenRejected({ code: 'stale_list', removals: 1 });
+});
+
 test('dead-letter › of what an earlier subscription of the name delivered is not found', (t) => {
   given(t, subscriptionDecider, wasCreated, wasDeleted, wasCreated)
     .when({ type: 'DeadLetterMessages', owner: null, created: 0, letters: [letterAt(4)], removals: 0 })
