@@ -37,10 +37,10 @@ export const request = async (
 };
 
 /** Asks again until `fits`; AVA's own timeout ends a condition that never comes. */
-export const until = async (
-  ask: () => Promise<Answer>,
-  fits: (answer: Answer) => boolean,
-): Promise<Answer> => {
+export const until = async <Asked = Answer>(
+  ask: () => Promise<Asked>,
+  fits: (answer: Asked) => boolean,
+): Promise<Asked> => {
   for (;;) {
     const answer = await ask();
     if (fits(answer)) return answer;
