@@ -1,5 +1,6 @@
 import type { Category, LogEvent, RecordedEvent } from './event.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
+import type { NodeEvent } from './node/node.ts';
 import { type ServiceEvent, type ServiceFields, serviceStatuses } from './service/service.ts';
 import type { StateEvent } from './state/state.ts';
 import { subscriptionShapes } from './subscription/shapes.ts';
@@ -15,6 +16,7 @@ export type AnyEvent =
   | MessageEvent
   | SubscriptionEvent
   | CheckpointEvent
+  | NodeEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
@@ -121,6 +123,18 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   StateDeleted: { category: 'state', fault: () => undefined },
   MessagePublished: { category: 'topic', fault: publishedFault },
   ...subscriptionShapes,
+  LeaseTaken: {
+    category: 'node',
+    fault: ({ epoch, ttlMs, url }) => {
+      if (!isText(epoch)) return 'epoch';
+      if (!Number.isSafeInteger(ttlMs)) return 'ttlMs';
+      return url === null || isText(url) ? undefined : 'url';
+    },
+  },
+  LeaseReleased: {
+    category: 'node',
+    fault: (data) => (!isText(data.epoch) ? 'epoch' : !isText(data.by) ? 'by' : reasonFault(data)),
+  },
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

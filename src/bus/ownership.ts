@@ -1,3 +1,4 @@
+import type { Position } from '../../domain/event.ts';
 import type { Owner } from '../../domain/subscription/subscription.ts';
 
 /** Which node serves which durable subscription (docs/adr/0015-ownership.md). */
@@ -6,6 +7,8 @@ export type Ownership = {
   readonly self: Owner | null | undefined;
   /** False while this node's own lease may have been released by another. */
   readonly valid: boolean;
+  /** True once every lease up to `position` is known. In a turn of its own, never within a promise's reaction. */
+  knows(position: Position): boolean;
   /** False for an owner whose lease was released. */
   isLiving(owner: Owner): boolean;
   /** True when this node, of all that live, is to serve a subscription that nobody serves. */
@@ -23,6 +26,7 @@ export const soleOwnership: Ownership = {
   valid: true,
   // What is left of the time when the log was another one, and shared.
   isLiving: () => false,
+  knows: () => true,
   isChosen: () => true,
   urlOf: () => undefined,
   onChange: () => {},

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogEvent, Position } from '../../domain/event.ts';
 import type { DeadLetter, Owner } from '../../domain/subscription/subscription.ts';
 import type { SubscriptionDocument } from '../../projections/documents.ts';
@@ -167,7 +167,11 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     serving.stale = true;
   };
 
-  const takeOver = async ({ name, owner }: SubscriptionDocument): Promise<void> => {
+  const takeOver = async ({ name, owner, position }: SubscriptionDocument): Promise<void> => {
+    for (await nextTurn(); !ownership.knows(position); await nextTurn()) {
+      if (closing.signal.aborted) return;
+      await delay(lookMs, undefined, { ref: false });
+    }
     const { self } = ownership;
     if (self === undefined || (owner !== null && ownership.isLiving(owner)) || !ownership.isChosen(name))
       return;
