@@ -36,6 +36,8 @@ export type Config = {
   readonly zmqCurveClients: string | null;
   /** `tcp://HOST:PORT` or `tcp://HOST:PORT|PUBLICKEY` of other nodes on the same log. */
   readonly peers: readonly string[];
+  /** Where other nodes of a shared log reach this one; null: told from apiHost and apiPort. */
+  readonly advertiseUrl: string | null;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Log identity that may replace the remembered one (`--accept-log`). */
   readonly acceptLog: string | null;
@@ -115,6 +117,7 @@ export const parseConfig = (
     zmqCurveSecretKey: value('zmqCurveSecretKey', options.zmqCurveSecretKey),
     zmqCurveClients: value('zmqCurveClients', options.zmqCurveClients),
     peers: value('peers', options.peers),
+    advertiseUrl: value('advertiseUrl', options.advertiseUrl),
     logLevel: value('logLevel', options.logLevel),
     acceptLog: value('acceptLog', options.acceptLog),
   };

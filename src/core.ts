@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
 import type { ServiceDocument } from '../projections/documents.ts';
 import { projections } from '../projections/index.ts';
+import { openLeases } from './bus/ownership/leases.ts';
 import { soleOwnership } from './bus/ownership.ts';
+import { createNodeToken } from './bus/remote/node-token.ts';
+import { createPeers } from './bus/remote/peers.ts';
 import { createRequests } from './bus/requests.ts';
 import { openSubscriptions } from './bus/subscriptions.ts';
 import { createHandler } from './command/handle.ts';
@@ -120,6 +123,9 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     },
   });
   const handler = createHandler(log);
+  // The embedded log is this process's alone.
+  const leases = log.kind === 'embedded' ? undefined : openLeases({ log, hub, node, logger });
+  const peers = createPeers({ token: createNodeToken(config, node, clock) });
   const deciders = createDeciders(runner);
   const subscriptions = openSubscriptions({
     log,
@@ -127,7 +133,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     runner,
     node,
     logger,
-    ownership: soleOwnership,
+    ownership: leases ?? soleOwnership,
+    peer: peers.server,
     wallMs: clock,
     messageFrom,
     ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
@@ -197,6 +204,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     unfollow();
     requests.close();
     await subscriptions.close();
+    peers.close();
     await registry.close();
     await snapshots?.close();
     if (log.reachable) await record('NodeStopped');
@@ -219,8 +227,9 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createSubscriptionApi(parts, reads),
     quiesce: subscriptions.quiesce,
     health: () => healthOf(parts, version, startedAtMs),
-    listensOn: (own) => {
+    listensOn: (own, url) => {
       ports = own;
+      if (url !== undefined) leases?.reachableAt(url);
     },
     get ready() {
       return runner.ready;

@@ -4,6 +4,7 @@ import { openZeroMq } from './bus/zeromq.ts';
 import { parseConfig } from './config.ts';
 import { openCore } from './core.ts';
 import { endProcess } from './end-process.ts';
+import { advertisedUrl } from './gateway/advertise.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createLogger, type Logger } from './logger.ts';
 
@@ -66,7 +67,7 @@ const start = async (argv: readonly string[]): Promise<void> => {
   });
   const gateway = await openGateway({ core, config, logger });
   const zeroMq = await openZeroMq({ core, config, logger, mesh: core.parts });
-  core.listensOn([gateway.port, ...zeroMq.ports]);
+  core.listensOn([gateway.port, ...zeroMq.ports], advertisedUrl(config, gateway));
 
   const { log } = core.parts;
   const position = log.reachable ? await log.position().catch(() => log.start) : core.parts.runner.position;

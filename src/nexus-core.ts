@@ -294,8 +294,11 @@ export type NexusCore = SubscriptionApi & {
   ): Promise<Result<Watch<LogEvent>>>;
 
   health(): Promise<Health>;
-  /** Tells the core which ports its hosts listen on: they are never the target of a call or a probe. */
-  listensOn(ports: readonly number[]): void;
+  /**
+   * Tells the core which ports its hosts listen on, as they are never the target of a call or a probe, and where the other
+   * nodes of a shared log reach its gateway.
+   */
+  listensOn(ports: readonly number[], url?: string): void;
   /** Consumers of durable subscriptions that leave from now on do so because the hub goes away: nothing has failed. */
   quiesce(): void;
   /** True once the read models serve. */

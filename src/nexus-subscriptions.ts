@@ -1,5 +1,6 @@
 import type { Position } from '../domain/event.ts';
 import type { Failure, MessageCopy, SubscriptionSettings } from '../domain/subscription/subscription.ts';
+import type { SubscriptionServer } from './bus/subscription/server.ts';
 import type { Result } from './errors.ts';
 import type { Context, Message } from './nexus-core.ts';
 
@@ -106,6 +107,8 @@ export type SubscriptionApi = {
     options: { readonly max?: number; readonly signal: AbortSignal },
     context: Context,
   ): Promise<Result<Consumption>>;
+  /** What serves it on this very node: for other nodes of the log alone, as it looks at no scope. */
+  served(name: string): Promise<Result<SubscriptionServer>>;
   /** By the position of the dead message. `cursor` is one that a page has given. */
   deadLetters(
     name: string,

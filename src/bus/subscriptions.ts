@@ -14,7 +14,7 @@ import type { Hub } from '../watch/hub.ts';
 import type { Ownership } from './ownership.ts';
 import { type Local, openLocal } from './subscription/local.ts';
 import { retrying } from './subscription/retrying.ts';
-import { notServed, type SubscriptionServer, serverOf } from './subscription/server.ts';
+import { type Member, notServed, type SubscriptionServer, serverOf } from './subscription/server.ts';
 
 export type SubscriptionsOptions = {
   readonly log: EventLog;
@@ -37,13 +37,15 @@ export type SubscriptionsOptions = {
   /** Makes this node the owner instead of one that is gone; what comes of it is folded. */
   readonly take: (name: string, owner: Owner | null, instead: Owner | null) => Promise<void>;
   /** What serves at another node. */
-  readonly peer?: (url: string, name: string) => SubscriptionServer;
+  readonly peer: (url: string, name: string) => SubscriptionServer;
 };
 
 /** The durable subscriptions: serves those that are this node's, and leads to those that are not. */
 export type Subscriptions = {
   /** What serves it now; waits up to 5 s for somebody to. The subscription must exist. */
   server(name: string): Promise<Result<SubscriptionServer>>;
+  /** The same for another node, which asks the one that it takes to be the owner: never leads on to a third. */
+  own(name: string): Promise<Result<SubscriptionServer>>;
   /** The deliveries of a new consumer, across every change of who serves, until `signal` aborts or it is deleted. */
   consume(name: string, max: number, signal: AbortSignal): Promise<Result<Consuming>>;
   /** Consumers that leave from now on do so because the hub goes away. */
@@ -56,6 +58,9 @@ export type Consuming = {
   readonly position: Position | undefined;
   readonly deliveries: AsyncIterable<readonly Delivery[]>;
 };
+
+/** A consumer of this node that another one serves. */
+type Away = { readonly name: string; readonly owner: Owner | null; readonly member: Member };
 
 type Serving = {
   readonly name: string;
@@ -73,6 +78,9 @@ const steadyClock: Clock = { ...systemClock, now: steadyNow };
 /** Reason of the signal of a consumer that leaves of its own accord: what it holds has not failed. */
 export const released = 'released';
 
+const sameOwner = (left: Owner | null, right: Owner | null): boolean =>
+  left === null || right === null ? left === right : left.node === right.node && left.epoch === right.epoch;
+
 const isLive = (document: SubscriptionDocument | undefined): document is SubscriptionDocument =>
   document !== undefined && document.status !== 'deleted';
 
@@ -87,6 +95,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   const { log, hub, runner, node, logger, ownership, wallMs, clock = steadyClock } = options;
   const servings = new Map<string, Serving>();
   const closing = new AbortController();
+  const away = new Set<Away>();
   let told = '';
   let quiescing = false;
 
@@ -102,8 +111,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   const isSelf = (owner: Owner | null): boolean => {
     const { self } = ownership;
     if (self === undefined) return false;
-    if (self === null || owner === null) return self === owner;
-    return owner.node === self.node && owner.epoch === self.epoch;
+    return sameOwner(self, owner);
   };
 
   const open = (document: SubscriptionDocument, from?: Local): Promise<Local> => {
@@ -189,8 +197,20 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     }
   };
 
+  /** Whoever is served by a node that serves no more is led to the one that does, however silent the former is. */
+  const callBack = (name: string): void => {
+    for (const one of away) {
+      if (one.name !== name) continue;
+      const owner = documentOf(name)?.owner ?? null;
+      if (one.owner !== null && sameOwner(owner, one.owner) && ownership.isLiving(one.owner)) continue;
+      away.delete(one);
+      one.member.leave(true);
+    }
+  };
+
   const reconcile = (name: string): void => {
     if (closing.signal.aborted) return;
+    callBack(name);
     const serving = servings.get(name) ?? { name, local: undefined, stale: true, running: undefined };
     servings.set(name, serving);
     serving.stale = true;
@@ -228,25 +248,35 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   });
   reconcileAll();
 
-  const serverNow = (name: string): SubscriptionServer | undefined => {
+  const ownNow = (name: string): SubscriptionServer | undefined => {
     const local = servings.get(name)?.local;
-    if (local !== undefined) return serverOf(local, () => ownership.valid);
+    return local === undefined ? undefined : serverOf(local, () => ownership.valid);
+  };
+
+  const serverNow = (name: string): SubscriptionServer | undefined => {
+    const own = ownNow(name);
+    if (own !== undefined) return own;
     const owner = documentOf(name)?.owner ?? null;
     if (owner === null || isSelf(owner) || !ownership.isLiving(owner)) return undefined;
     const url = ownership.urlOf(owner);
-    return url === undefined ? undefined : options.peer?.(url, name);
+    return url === undefined ? undefined : options.peer(url, name);
   };
 
-  const server = async (name: string): Promise<Result<SubscriptionServer>> => {
+  const waitFor = async (
+    name: string,
+    now: (name: string) => SubscriptionServer | undefined,
+  ): Promise<Result<SubscriptionServer>> => {
     const untilMs = steadyNow() + waitForOwnerMs;
     for (;;) {
-      const found = serverNow(name);
+      const found = now(name);
       if (found !== undefined) return ok(found);
       if (closing.signal.aborted || steadyNow() >= untilMs) return notServed(name);
       const { running } = servings.get(name) ?? {};
       await Promise.race([running, delay(lookMs, undefined, { ref: false })]);
     }
   };
+
+  const server = (name: string) => waitFor(name, serverNow);
 
   async function* follow(
     name: string,
@@ -265,11 +295,14 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       if (joined?.ok === true) {
         const member = joined.value;
         const leave = (): void => member.leave(quiescing || signal.reason === released);
+        const one = { name, owner: documentOf(name)?.owner ?? null, member };
+        if (servings.get(name)?.local === undefined) away.add(one);
         signal.addEventListener('abort', leave, { once: true });
         try {
           for (let batch = await member.next(); batch !== undefined; batch = await member.next()) yield batch;
         } finally {
           signal.removeEventListener('abort', leave);
+          away.delete(one);
           leave();
         }
       }
@@ -283,6 +316,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
 
   return {
     server,
+    own: (name) => waitFor(name, ownNow),
     async consume(name, max, signal) {
       const found = await server(name);
       if (!found.ok) return found;

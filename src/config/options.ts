@@ -5,6 +5,7 @@ import {
   endpoint,
   integer,
   isHost,
+  isOrigin,
   type Kind,
   list,
   logs,
@@ -250,6 +251,14 @@ export const options: Options = {
     default: [],
     meaning:
       'ZeroMQ publish endpoints of other nodes on the same log, with their public keys where they differ',
+  },
+  advertiseUrl: {
+    kind: optional(text('http://HOST:PORT or https://HOST:PORT', isOrigin)),
+    env: 'NEXUS_ADVERTISE_URL',
+    flag: '--advertise-url',
+    default: null,
+    meaning:
+      "where other nodes of a shared log reach this one's gateway; none tells it from apiHost (the machine's name when that is all addresses) and apiPort",
   },
   logLevel: {
     kind: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),

@@ -86,6 +86,8 @@ export const parseCidr = (value: string): string | undefined => {
 export const parseOrigin = (value: string): string | undefined =>
   URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value) ? value : undefined;
 
+export const isOrigin = (value: string): boolean => parseOrigin(value) !== undefined;
+
 export const isHost = (value: string): boolean => isIP(value) !== 0 || hostLabels.test(value);
 
 /** One to eight logs in the order in which they are tried. */

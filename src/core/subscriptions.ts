@@ -148,6 +148,8 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       return ok({ subscription: name, topic, position, deliveries });
     },
 
+    served: (name) => subscriptions.own(name),
+
     async deadLetters(name: string, query: DeadLetterQuery, context: Context) {
       const found = await read(name, context);
       if (!found.ok) return found;

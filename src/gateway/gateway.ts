@@ -1,4 +1,5 @@
 import Koa from 'koa';
+import { nodePath } from '../bus/remote/protocol.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
@@ -9,6 +10,7 @@ import { createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
 import { createClientAddress } from './limits/client-address.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
+import { createNodeLink } from './node-link.ts';
 import { createRest } from './rest/router.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
 import { createTails } from './tails.ts';
@@ -71,7 +73,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     logger,
     access,
     addressOf: clientAddress,
-    hosts: graphql.hosts,
+    hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, logger }) },
   });
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {

@@ -234,6 +234,24 @@ const samples: {
       ['speed', { speed: '1' }],
     ],
   },
+  LeaseTaken: {
+    stream: 'node-n1',
+    data: { epoch: 'e1', ttlMs: 3_000, url: null },
+    wrong: [
+      ['epoch', { epoch: 1 }],
+      ['ttlMs', { ttlMs: '3' }],
+      ['url', { url: undefined }],
+    ],
+  },
+  LeaseReleased: {
+    stream: 'node-n1',
+    data: { epoch: 'e1', by: 'n2', reason: 'stopped' },
+    wrong: [
+      ['epoch', { epoch: null }],
+      ['by', { by: 1 }],
+      ['reason', { reason: undefined }],
+    ],
+  },
   LogCreated: { stream: 'nexus-log', data: { logId: 'l' }, wrong: [['logId', { logId: 1 }]] },
 };
 

@@ -67,6 +67,7 @@ export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
+  core.listensOn([gateway.port], gateway.url);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await gateway.close();
