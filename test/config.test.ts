@@ -51,6 +51,7 @@ test('with nothing given every option has the default of the documents', (t) => 
     zmqCurveSecretKey: null,
     zmqCurveClients: null,
     peers: [],
+    advertiseUrl: null,
     logLevel: 'info',
     acceptLog: null,
   });
