@@ -270,9 +270,11 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     for (;;) {
       const found = now(name);
       if (found !== undefined) return ok(found);
-      if (closing.signal.aborted || steadyNow() >= untilMs) return notServed(name);
+      if (closing.signal.aborted || !isLive(documentOf(name)) || steadyNow() >= untilMs)
+        return notServed(name);
       const { running } = servings.get(name) ?? {};
-      await Promise.race([running, delay(lookMs, undefined, { ref: false })]);
+      const look = delay(lookMs, undefined, { ref: false });
+      await (running === undefined ? look : Promise.race([running, look]));
     }
   };
 
