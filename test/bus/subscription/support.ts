@@ -197,6 +197,9 @@ export const reopenSubscriptions = async (
     ownership: soleOwnership,
     wallMs: Date.now,
     messageFrom,
+    peer: () => {
+      throw new Error('there is no other node');
+    },
     ...writes,
     ...changes,
   });
