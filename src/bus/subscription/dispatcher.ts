@@ -171,11 +171,13 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
 
   const rearm = (): void => {
     let atMs = resting.nextMs ?? Number.POSITIVE_INFINITY;
+    // What is delivered later has a later deadline: an alarm that is set is early enough for it.
+    if (alarm !== undefined && alarm.atMs <= atMs) return;
     for (const { deadlineMs } of underWay.values()) {
       atMs = Math.min(atMs, deadlineMs);
       break;
     }
-    if (closed || atMs === Number.POSITIVE_INFINITY || (alarm !== undefined && alarm.atMs <= atMs)) return;
+    if (closed || atMs === Number.POSITIVE_INFINITY) return;
     alarm?.cancel();
     alarm = { atMs, cancel: clock.after(Math.max(1, Math.ceil(atMs - clock.now())), ring) };
   };
