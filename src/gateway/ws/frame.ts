@@ -265,6 +265,7 @@ const settleFrame = (how: Settlement, fields: Fields): Result<Frame> => {
   const texts = named.filter(isLocalName);
   if (texts.length < named.length)
     return invalid(pointer, `must be what a message named, ${subscriptionRule}`);
+  if (delayMs !== undefined && how !== 'nak') return invalid('/delayMs', 'is for nak alone');
   if (delayMs !== undefined && !isWithin(delayMs, 0, maxDelayMs))
     return invalid('/delayMs', `must be a whole number from 0 to ${maxDelayMs}`);
   if (reason !== undefined && !isName(reason, maxReasonLength))
