@@ -109,7 +109,7 @@ export type SubscriptionApi = {
   ): Promise<Result<Consumption>>;
   /** What serves it on this very node: for other nodes of the log alone, as it looks at no scope. */
   served(name: string): Promise<Result<SubscriptionServer>>;
-  /** By the position of the dead message. `cursor` is one that a page has given. */
+  /** By the position of the dead message. `cursor` is one that a page has given, or a dead letter's position. */
   deadLetters(
     name: string,
     query: DeadLetterQuery,

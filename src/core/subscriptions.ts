@@ -1,5 +1,5 @@
 import { allows } from '../../domain/access.ts';
-import { asPosition } from '../../domain/event.ts';
+import { asPosition, parsePosition } from '../../domain/event.ts';
 import { isSubscriptionName } from '../../domain/names.ts';
 import { settingsOf } from '../../domain/subscription/settings.ts';
 import { lettersOf } from '../../projections/dead-letters.ts';
@@ -60,10 +60,9 @@ const letterView = (document: DeadLetterDocument): DeadLetterView => ({
 
 /** A cursor is the position of the last dead letter of the page. */
 const cursorOf = (position: string): string => Buffer.from(position).toString('base64url');
-const parseCursor = (text: string): string | undefined => {
-  const position = Buffer.from(text, 'base64url').toString();
-  return /^[0-9a-f]{16,32}$/.test(position) ? position : undefined;
-};
+/** Takes the position of a dead letter too, which each of them tells. */
+const parseCursor = (text: string): string | undefined =>
+  parsePosition(text) ?? parsePosition(Buffer.from(text, 'base64url').toString());
 
 export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionApi => {
   const { runner, subscriptions } = parts;
