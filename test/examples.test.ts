@@ -7,7 +7,9 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
+import { makeGroup } from './support/groups.ts';
 import { openHub } from './support/hub.ts';
+import { until } from './support/rest.ts';
 
 type Example = {
   /** Its next line on stdout. */
@@ -85,5 +87,30 @@ test('examples/subscriber.ts › gets what was and what comes, and after a resta
     await subscriber.stop();
     await hub.close();
     await rm(folder, { recursive: true });
+  }
+});
+
+test('examples/worker.ts › acknowledges what it has done, says why it has not, and gives back the rest when it is stopped', async (t) => {
+  const hub = await openHub();
+  const url = `${hub.url.replace('http', 'ws')}/ws`;
+  const group = await makeGroup(hub.url, { maxDeliver: 1 });
+  let worker = run('worker.ts', group.name, url);
+  try {
+    t.is(await worker.line(), `a worker of ${group.name}`);
+    await group.publish({ order: 1 }, 'nothing');
+    t.is(await worker.line(), `${group.topic} order 1, attempt 1`);
+    t.is(await worker.line(), `${group.topic} failed: the payload has no order`);
+    t.like(await group.lettersWhen(1), [{ errors: [{ reason: 'the payload has no order' }] }]);
+    t.like(await until(group.view, ({ inFlight }) => inFlight === 0), { lagEvents: 0 });
+    await worker.stop();
+    await group.publish({ order: 2 });
+    await group.call('POST', '/dead-letters/redrive', { all: true, payload: { order: 3 } });
+    worker = run('worker.ts', group.name, url);
+    await worker.line();
+    const lines = [await worker.line(), await worker.line()].sort();
+    t.deepEqual(lines, [`${group.topic} order 2, attempt 1`, `${group.topic} order 3, attempt 1`]);
+  } finally {
+    await worker.stop();
+    await hub.close();
   }
 });
