@@ -1,6 +1,7 @@
-import type { Category, LogEvent, RecordedEvent } from './event.ts';
+import { type Category, type LogEvent, parsePosition, type RecordedEvent } from './event.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
+import type { RetentionEvent, TopicTrimmedEvent } from './retention/retention.ts';
 import { type ServiceEvent, type ServiceFields, serviceStatuses } from './service/service.ts';
 import type { StateEvent } from './state/state.ts';
 import { subscriptionShapes } from './subscription/shapes.ts';
@@ -17,6 +18,8 @@ export type AnyEvent =
   | SubscriptionEvent
   | CheckpointEvent
   | NodeEvent
+  | RetentionEvent
+  | TopicTrimmedEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
@@ -112,6 +115,20 @@ const publishedFault = (data: Data, event: LogEvent): string | undefined => {
   return isOptionalText(data.expiresAt) ? undefined : 'expiresAt';
 };
 
+const isLimit = (value: unknown): boolean =>
+  value === null || (Number.isSafeInteger(value) && Number(value) > 0);
+
+const retentionSetFault = (data: Data): string | undefined => {
+  if (!isText(data.topic)) return 'topic';
+  return (['maxAgeSec', 'maxMessages', 'maxBytes'] as const).find((name) => !isLimit(data[name]));
+};
+
+const trimmedFault = (data: Data, event: LogEvent): string | undefined => {
+  if (!isText(data.topic) || !streamEndsWith(event, data.topic, 'trim')) return 'topic';
+  if (!Number.isSafeInteger(data.before) || Number(data.before) < 1) return 'before';
+  return isText(data.position) && parsePosition(data.position) !== undefined ? undefined : 'position';
+};
+
 const shapes: { readonly [Type in EventType]: EventShape } = {
   ServiceRegistered: { category: 'service', fault: registeredFault },
   ServiceUpdated: { category: 'service', fault: updatedFault },
@@ -135,6 +152,9 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
     category: 'node',
     fault: (data) => (!isText(data.epoch) ? 'epoch' : !isText(data.by) ? 'by' : reasonFault(data)),
   },
+  RetentionSet: { category: 'nexus', fault: retentionSetFault },
+  RetentionRemoved: { category: 'nexus', fault: (data) => (isText(data.topic) ? undefined : 'topic') },
+  TopicTrimmed: { category: 'trim', fault: trimmedFault },
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

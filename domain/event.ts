@@ -63,6 +63,7 @@ export const categories = [
   'service',
   'state',
   'topic',
+  'trim',
   'subscription',
   'checkpoint',
   'plugin',

@@ -1,5 +1,6 @@
 import type { Json, Position, Revision } from '../domain/event.ts';
 import type { Priority } from '../domain/message/message.ts';
+import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus } from '../domain/service/service.ts';
 import type { DeadLetter, Owner, SubscriptionSettings } from '../domain/subscription/subscription.ts';
 
@@ -79,5 +80,20 @@ export type ScheduledDocument = {
   readonly topic: string;
   readonly revision: Revision;
   readonly priority: Priority;
+  readonly position: Position;
+};
+
+/** Every policy, and how far their stream is folded. */
+export type RetentionDocument = {
+  readonly policies: readonly RetentionPolicy[];
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+export type TrimDocument = {
+  /** Revision of the oldest message that is left. */
+  readonly before: number;
+  /** Position of the newest message that was removed. */
+  readonly removedTo: string;
   readonly position: Position;
 };

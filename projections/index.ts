@@ -1,6 +1,7 @@
-import type { AnyEvent } from '../domain/catalog.ts';
+import type { AnyEvent, LogCreatedEvent } from '../domain/catalog.ts';
 import type { RecordedEvent } from '../domain/event.ts';
 import type { MessageEvent } from '../domain/message/message.ts';
+import type { RetentionEvent, TopicTrimmedEvent } from '../domain/retention/retention.ts';
 import type { ServiceEvent } from '../domain/service/service.ts';
 import type { StateEvent } from '../domain/state/state.ts';
 import type { SubscriptionEvent } from '../domain/subscription/subscription.ts';
@@ -8,18 +9,22 @@ import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  RetentionDocument,
   ScheduledDocument,
   ServiceDocument,
   StateDocument,
   SubscriptionDocument,
   TopicDocument,
+  TrimDocument,
 } from './documents.ts';
 import type { Projection } from './projection.ts';
+import { retention } from './retention.ts';
 import { scheduled } from './scheduled.ts';
 import { services } from './services.ts';
 import { state } from './state.ts';
 import { subscriptions } from './subscriptions.ts';
 import { topics } from './topics.ts';
+import { trims } from './trims.ts';
 
 export type AnyProjection =
   | Projection<ServiceDocument, ServiceEvent>
@@ -28,7 +33,9 @@ export type AnyProjection =
   | Projection<ScheduledDocument, MessageEvent>
   | Projection<SubscriptionDocument, SubscriptionEvent>
   | Projection<DeadLetterDocument, SubscriptionEvent>
-  | Projection<DeadLetterIdDocument, SubscriptionEvent>;
+  | Projection<DeadLetterIdDocument, SubscriptionEvent>
+  | Projection<RetentionDocument, RetentionEvent | LogCreatedEvent>
+  | Projection<TrimDocument, TopicTrimmedEvent>;
 export type AnyDocument =
   | ServiceDocument
   | StateDocument
@@ -36,7 +43,9 @@ export type AnyDocument =
   | ScheduledDocument
   | SubscriptionDocument
   | DeadLetterDocument
-  | DeadLetterIdDocument;
+  | DeadLetterIdDocument
+  | RetentionDocument
+  | TrimDocument;
 
 /** Every read model, each fed by the events of its category. */
 export const projections: readonly AnyProjection[] = [
@@ -47,6 +56,8 @@ export const projections: readonly AnyProjection[] = [
   subscriptions,
   deadLetters,
   deadLetterIds,
+  retention,
+  trims,
 ];
 
 /**

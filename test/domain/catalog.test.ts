@@ -4,6 +4,7 @@ import { createDecoder, decodeEvent, type EventType, schemaOf } from '../../doma
 import type { DomainEvent, LogEvent } from '../../domain/event.ts';
 import {
   anyMessageEvent,
+  anyRetentionEvent,
   anyServiceEvent,
   anyStateEvent,
   seeded,
@@ -252,6 +253,30 @@ const samples: {
       ['reason', { reason: undefined }],
     ],
   },
+  RetentionSet: {
+    stream: 'nexus-retention',
+    data: { topic: 'orders.>', maxAgeSec: 60, maxMessages: null, maxBytes: 1_000 },
+    wrong: [
+      ['topic', { topic: 1 }],
+      ['maxAgeSec', { maxAgeSec: undefined }],
+      ['maxMessages', { maxMessages: 0 }],
+      ['maxBytes', { maxBytes: 1.5 }],
+    ],
+  },
+  RetentionRemoved: {
+    stream: 'nexus-retention',
+    data: { topic: 'orders.>' },
+    wrong: [['topic', { topic: undefined }]],
+  },
+  TopicTrimmed: {
+    stream: `trim-${topic}`,
+    data: { topic, before: 3, position: '000000000000000a' },
+    wrong: [
+      ['topic', { topic: 'other' }],
+      ['before', { before: 0 }],
+      ['position', { position: 'x' }],
+    ],
+  },
   LogCreated: { stream: 'nexus-log', data: { logId: 'l' }, wrong: [['logId', { logId: 1 }]] },
 };
 
@@ -293,6 +318,7 @@ test('every event that the domain makes can be decoded', (t) => {
     anyStateEvent.map((event) => logged('state-key', event)),
     anyMessageEvent.map((event) => logged(`topic-${topic}`, event)),
     anySubscriptionEvent.map((event) => logged('subscription-billing', event)),
+    anyRetentionEvent.map((event) => logged('nexus-retention', event)),
   );
   const property = fc.property(cases, (event) => t.true(decodeEvent(event).ok));
   t.notThrows(() => fc.assert(property, seeded));

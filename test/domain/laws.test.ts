@@ -3,12 +3,15 @@ import fc from 'fast-check';
 import type { Decider } from '../../domain/decider.ts';
 import { asRevision } from '../../domain/event.ts';
 import { messageDecider } from '../../domain/message/decider.ts';
+import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import {
   anyActor,
   anyMessageEvent,
+  anyRetentionCommand,
+  anyRetentionEvent,
   anyServiceCommand,
   anyServiceEvent,
   anyStateCommand,
@@ -78,6 +81,7 @@ const laws = <State, Command extends { readonly type: string }, Event, Rejection
 laws('service', serviceDecider, anyServiceCommand, anyServiceEvent);
 laws('state', stateDecider, anyStateCommand, anyStateEvent);
 laws('subscription', subscriptionDecider, anySubscriptionCommand, anySubscriptionEvent);
+laws('retention', retentionDecider, anyRetentionCommand, anyRetentionEvent);
 laws(
   'message',
   messageDecider,

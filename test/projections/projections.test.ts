@@ -2,14 +2,17 @@ import test from 'ava';
 import fc from 'fast-check';
 import { categories, type DomainEvent, type LogEvent, streamId } from '../../domain/event.ts';
 import { messageDecider } from '../../domain/message/decider.ts';
+import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { stateDecider } from '../../domain/state/decider.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import type {
+  RetentionDocument,
   ServiceDocument,
   StateDocument,
   SubscriptionDocument,
   TopicDocument,
+  TrimDocument,
 } from '../../projections/documents.ts';
 import {
   type AnyDocument,
@@ -18,14 +21,18 @@ import {
   keysOf,
   projections,
 } from '../../projections/index.ts';
+import { restoreRetention, retention, retentionKey, retentionStream } from '../../projections/retention.ts';
 import { restoreService, services } from '../../projections/services.ts';
 import { restoreState, state } from '../../projections/state.ts';
 import { restoreSubscription, subscriptions } from '../../projections/subscriptions.ts';
 import { topics } from '../../projections/topics.ts';
+import { trims } from '../../projections/trims.ts';
 import {
   anyMessageEvent,
+  anyRetentionEvent,
   anyServiceEvent,
   anyStateEvent,
+  anyTrimEvent,
   historyOf,
   seeded,
   serviceId,
@@ -48,6 +55,8 @@ const foldLog = (projection: AnyProjection, events: readonly LogEvent[], from?: 
 const serviceAfter = (events: readonly LogEvent[]) =>
   foldLog(services, events) as ServiceDocument | undefined;
 const stateAfter = (events: readonly LogEvent[]) => foldLog(state, events) as StateDocument | undefined;
+const retentionAfter = (events: readonly LogEvent[]) =>
+  foldLog(retention, events) as RetentionDocument | undefined;
 const topicAfter = (events: readonly LogEvent[]) => foldLog(topics, events) as TopicDocument | undefined;
 const subscriptionAfter = (...history: readonly By<DomainEvent>[]) =>
   foldLog(subscriptions, record(subscriptionStream, history)) as SubscriptionDocument | undefined;
@@ -184,6 +193,13 @@ const kinds: readonly Kind[] = [
     history: historyOf(anySubscriptionEvent),
     key: subscriptionName,
   },
+  { projection: trims, stream: `trim-${topic}`, history: historyOf(anyTrimEvent), key: topic },
+  {
+    projection: retention,
+    stream: retentionStream,
+    history: historyOf(anyRetentionEvent),
+    key: retentionKey,
+  },
 ];
 
 for (const { projection, stream, history, key } of kinds) {
@@ -245,10 +261,13 @@ for (const { projection, stream, history, key } of kinds) {
   });
 
   test(`${name} › an event of another category is refused as a value that names it`, (t) => {
-    const foreign = record('nexus-log', [by('system', { type: 'LogCreated', data: { logId: 'l' } })]);
+    const foreign =
+      name === 'services'
+        ? record('state-k', [by('ann', { type: 'StateDeleted', data: {} })])
+        : record(serviceStream, [opened]);
     for (const event of foreign) {
       const folded = foldEvent(projection, undefined, decoded(event), key);
-      t.regex(folded.ok ? '' : folded.reason, new RegExp(`${name} has no place for LogCreated`));
+      t.regex(folded.ok ? '' : folded.reason, new RegExp(`${name} has no place for ${event.type}`));
     }
   });
 }
@@ -281,6 +300,35 @@ test('restoring a subscription from its document equals folding its events', (t)
     if (document !== undefined) t.is(Number(document.revision), history.length - 1);
   });
   t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('trims › the document tells the newest removal', (t) => {
+  const events = record(
+    `trim-${topic}`,
+    [3, 7].map((before) =>
+      by('system', { type: 'TopicTrimmed', data: { topic, before, position: positionAt(before + 100) } }),
+    ),
+  );
+  t.deepEqual(foldLog(trims, events) as TrimDocument | undefined, {
+    before: 7,
+    removedTo: positionAt(107),
+    position: positionAt(2),
+  });
+});
+
+test('restoring the policies from their document equals folding their events', (t) => {
+  const property = fc.property(historyOf(anyRetentionEvent), (history) => {
+    const document = retentionAfter(record(retentionStream, history));
+    const restored = document === undefined ? retentionDecider.initial : restoreRetention(document);
+    t.deepEqual(restored, foldAll(retentionDecider, history));
+    if (document !== undefined) t.is(Number(document.revision), history.length - 1);
+  });
+  t.notThrows(() => fc.assert(property, seeded));
+});
+
+test('the policies leave the identity of the log, which is of their category, alone', (t) => {
+  const events = record('nexus-log', [by('system', { type: 'LogCreated', data: { logId: 'l' } })]);
+  t.is(retentionAfter(events), undefined);
 });
 
 test('a topic’s document counts what its decider counts', (t) => {

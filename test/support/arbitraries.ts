@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import type { Json } from '../../domain/event.ts';
 import { type MessageEvent, priorities } from '../../domain/message/message.ts';
+import type {
+  RetentionCommand,
+  RetentionEvent,
+  TopicTrimmedEvent,
+} from '../../domain/retention/retention.ts';
 import {
   type ServiceCommand,
   type ServiceEvent,
@@ -101,6 +106,37 @@ export const anyMessageEvent: fc.Arbitrary<MessageEvent> = fc
     { requiredKeys: ['messageId', 'payload', 'priority'] },
   )
   .map((data): MessageEvent => ({ type: 'MessagePublished', data: { ...data, topic } }));
+
+const anyLimit = fc.option(fc.integer({ min: 1, max: 3 }), { nil: null });
+const anyPolicy = fc.record({
+  topic: fc.constantFrom('orders.>', 'orders.*', 'a', '__proto__'),
+  maxAgeSec: anyLimit,
+  maxMessages: anyLimit,
+  maxBytes: anyLimit,
+});
+
+export const anyRetentionCommand: fc.Arbitrary<RetentionCommand> = fc
+  .tuple(anyPolicy, fc.boolean())
+  .map(
+    ([policy, set]): RetentionCommand =>
+      set ? { type: 'SetRetention', ...policy } : { type: 'RemoveRetention', topic: policy.topic },
+  );
+
+export const anyRetentionEvent: fc.Arbitrary<RetentionEvent> = fc
+  .tuple(anyPolicy, fc.boolean())
+  .map(
+    ([policy, set]): RetentionEvent =>
+      set
+        ? { type: 'RetentionSet', data: policy }
+        : { type: 'RetentionRemoved', data: { topic: policy.topic } },
+  );
+
+export const anyTrimEvent: fc.Arbitrary<TopicTrimmedEvent> = fc
+  .integer({ min: 1, max: 1_000 })
+  .map((before) => ({
+    type: 'TopicTrimmed',
+    data: { topic, before, position: before.toString(16).padStart(16, '0') },
+  }));
 
 export const historyOf = <Event>(event: fc.Arbitrary<Event>): fc.Arbitrary<readonly By<Event>[]> =>
   fc.array(
