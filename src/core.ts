@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { streamId } from '../domain/event.ts';
-import type { ServiceDocument } from '../projections/documents.ts';
+import type { ServiceDocument, TrimDocument } from '../projections/documents.ts';
 import { projections } from '../projections/index.ts';
+import { trims } from '../projections/trims.ts';
 import { openLeases } from './bus/ownership/leases.ts';
 import { soleOwnership } from './bus/ownership.ts';
 import { createNodeToken } from './bus/remote/node-token.ts';
@@ -19,6 +20,7 @@ import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
+import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
@@ -32,12 +34,14 @@ import type { Logger } from './logger.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
-import { openRunner } from './projection/runner.ts';
+import { openRunner, type Runner } from './projection/runner.ts';
 import { openRegistry } from './registry/registry.ts';
 import { createTargets } from './registry/targets.ts';
+import { createEnforcer } from './retention/enforcer.ts';
+import { openMaintenance } from './retention/maintenance.ts';
 import { openSnapshots } from './state/snapshot.ts';
 import { version } from './version.ts';
-import { createHub } from './watch/hub.ts';
+import { createHub, type Hub } from './watch/hub.ts';
 
 export type CoreOptions = {
   readonly logger: Logger;
@@ -75,6 +79,20 @@ export const openCore = async (config: Config, options: CoreOptions): Promise<Co
 
 const againLater: ReadonlySet<ErrorCode> = new Set(['revision_conflict', 'busy']);
 
+/** Read models that are not complete know nothing for certain: then the log is looked through when someone asks. */
+const seedTrims = (hub: Hub, { store, position, ready }: Runner): void => {
+  if (!ready) return;
+  const known = function* () {
+    for (const [topic, { removedTo }] of store.range<TrimDocument>(trims.name))
+      yield [topic, removedTo] as const;
+  };
+  try {
+    hub.seedTrims(known(), position);
+  } catch (error) {
+    if (!(error instanceof ReadModelDamaged)) throw error;
+  }
+};
+
 const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposableStack): Promise<Core> => {
   const { logger, clock = Date.now, onFailure = () => {}, signal = new AbortController().signal } = options;
   const startedAtMs = clock();
@@ -103,6 +121,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const directory = join(config.dataDir, 'read-models');
   const runner = await openRunner({ hub, log, logId, directory, projections, logger, onFailure });
   held.defer(() => runner.close());
+  seedTrims(hub, runner);
 
   const authenticated = config.jwtSecret !== null;
   let ports: readonly number[] = [];
@@ -139,6 +158,13 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     messageFrom,
     ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
   });
+  const maintenance = openMaintenance({
+    log,
+    logger,
+    clock,
+    openEnforcer: (onPolicies) => createEnforcer({ log, runner, handler, node, onPolicies }),
+  });
+  held.defer(() => maintenance.close());
   const parts: Parts = {
     config,
     node,
@@ -149,6 +175,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     registry,
     subscriptions,
     targets,
+    maintenance,
     logger,
     clock,
   };
@@ -223,6 +250,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createServiceQueries(reads, registry),
     ...queries,
     ...createMessageQuery(parts),
+    ...createRetentionQueries(reads, parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     quiesce: subscriptions.quiesce,

@@ -1,5 +1,6 @@
 import type { Subject } from '../domain/access.ts';
 import type { Json, LogEvent, Position } from '../domain/event.ts';
+import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceDocument, TopicDocument } from '../projections/documents.ts';
 import type { MessageView, StateEntryView, StateVersionView } from '../projections/views.ts';
 import type { CommandType } from './command/catalog.ts';
@@ -7,6 +8,7 @@ import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
+import type { MaintenanceFacts } from './retention/maintenance.ts';
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -85,6 +87,14 @@ export type ServiceFilter = {
 
 export type Page<Name extends string, Item> = { readonly [name in Name]: readonly Item[] } & {
   readonly position: Position;
+};
+
+/** What retention has removed behind `from`: `to` is the newest message of it. What is left before `to` is still there. */
+export type Gap = { readonly from: Position; readonly to: Position };
+
+export type Retentions = Page<'policies', RetentionPolicy> & {
+  /** What this node has done for them. */
+  readonly maintenance: MaintenanceFacts;
 };
 
 export type LogQuery = {
@@ -257,9 +267,12 @@ export type NexusCore = SubscriptionApi & {
       readonly limit?: number;
     },
     context: Context,
-  ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>>;
+  ): Promise<Result<Page<'events', Message> & { readonly more: boolean; readonly gap?: Gap }>>;
   /** The message at `position`; `not_found` when none stands there. */
   message(position: string, context: Context): Promise<Result<Message>>;
+  /** The limits that were set for exactly this pattern. */
+  retention(topic: string, context: Context): Promise<Result<RetentionPolicy>>;
+  retentions(context: Context): Promise<Result<Retentions>>;
   stream(
     stream: string,
     options: {

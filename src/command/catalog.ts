@@ -3,7 +3,14 @@ import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
-import { isMethod, isServiceId, isServiceName, isStateKey, isTopic } from '../../domain/names.ts';
+import {
+  isMethod,
+  isServiceId,
+  isServiceName,
+  isStateKey,
+  isTopic,
+  isTopicPattern,
+} from '../../domain/names.ts';
 import { isTargetHost } from '../registry/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
@@ -24,6 +31,9 @@ export const serviceIdSchema = z.string().refine(isServiceId, 'must match [A-Za-
 export const topicSchema = z
   .string()
   .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots');
+export const topicPatternSchema = z
+  .string()
+  .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >');
 export const stateKeySchema = z
   .string()
   .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
@@ -79,6 +89,21 @@ const updateService = z.strictObject({
   ...z.object(serviceShape).partial().shape,
 });
 
+const whole = (max: number) => z.number().int().min(1).max(max);
+const maxAgeLimitSec = 3_155_760_000;
+
+const setRetention = z
+  .strictObject({
+    topic: topicPatternSchema,
+    maxAgeSec: whole(maxAgeLimitSec).nullable().default(null),
+    maxMessages: whole(Number.MAX_SAFE_INTEGER).nullable().default(null),
+    maxBytes: whole(Number.MAX_SAFE_INTEGER).nullable().default(null),
+  })
+  .refine(
+    ({ maxAgeSec, maxMessages, maxBytes }) => (maxAgeSec ?? maxMessages ?? maxBytes) !== null,
+    'must have maxAgeSec, maxMessages or maxBytes',
+  );
+
 const schemas = {
   RegisterService: registerService,
   UpdateService: updateService,
@@ -96,6 +121,8 @@ const schemas = {
     messageId: text(128).optional(),
   }),
   ...subscriptionSchemas,
+  SetRetention: setRetention,
+  RemoveRetention: z.strictObject({ topic: topicPatternSchema }),
 } as const;
 
 export type CommandType = keyof typeof schemas;
@@ -123,6 +150,9 @@ export const requirementOf = (command: Command): Requirement | undefined => {
       return { scope: 'events:publish', topic: command.data.topic };
     case 'CreateSubscription':
       return { scope: 'events:read', topic: command.data.topic };
+    case 'SetRetention':
+    case 'RemoveRetention':
+      return { scope: 'admin' };
     default:
       return undefined;
   }

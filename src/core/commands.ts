@@ -29,16 +29,27 @@ import {
   receiptsOfRecorded,
   refusalOf,
 } from './refusals.ts';
+import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { targetFault } from './target-faults.ts';
 import { validate } from './validate.ts';
+
+/** The last time that a year of four digits can tell. */
+const latestMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A message lives `ttlMs` from when it may be delivered: from now, or from a `deliverAt` that is later. */
+const expiryOf = (nowMs: number, deliverAt: string | undefined, ttlMs: number): string => {
+  const fromMs = deliverAt === undefined ? nowMs : Math.max(nowMs, Date.parse(deliverAt));
+  return new Date(Math.min(fromMs + ttlMs, latestMs)).toISOString();
+};
 
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
   const { log, runner, registry, targets, node, clock } = parts;
   const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
+  const retention = createRetentionCommands(parts, handler, deciders);
 
   const metadataOf = (
     context: Context,
@@ -161,7 +172,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         ...(key === undefined ? {} : { key }),
         ...(headers === undefined ? {} : { headers }),
         ...(deliverAt === undefined ? {} : { deliverAt: new Date(deliverAt).toISOString() }),
-        ...(ttlMs === undefined ? {} : { expiresAt: new Date(clock() + ttlMs).toISOString() }),
+        ...(ttlMs === undefined ? {} : { expiresAt: expiryOf(clock(), deliverAt, ttlMs) }),
       },
     };
     const { expectedRevision } = options;
@@ -237,6 +248,9 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       }
       case 'PublishMessage':
         return publish(command.data, call);
+      case 'SetRetention':
+      case 'RemoveRetention':
+        return retention(command, call);
       default:
         return subscription(command, call);
     }

@@ -1,5 +1,12 @@
 import { decodeEvent } from '../../domain/catalog.ts';
 import { type LogEvent, type StreamId, streamKey } from '../../domain/event.ts';
+import { retentionDecider } from '../../domain/retention/decider.ts';
+import type {
+  RetentionCommand,
+  RetentionEvent,
+  RetentionRejection,
+  RetentionState,
+} from '../../domain/retention/retention.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import type {
   ServiceCommand,
@@ -16,7 +23,13 @@ import type {
   SubscriptionRejection,
   SubscriptionState,
 } from '../../domain/subscription/subscription.ts';
-import type { ServiceDocument, StateDocument, SubscriptionDocument } from '../../projections/documents.ts';
+import type {
+  RetentionDocument,
+  ServiceDocument,
+  StateDocument,
+  SubscriptionDocument,
+} from '../../projections/documents.ts';
+import { restoreRetention } from '../../projections/retention.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
 import { restoreSubscription } from '../../projections/subscriptions.ts';
@@ -70,6 +83,11 @@ const subscriptionEvent = (event: LogEvent): SubscriptionEvent | undefined => {
   }
 };
 
+const retentionEvent = (event: LogEvent): RetentionEvent | undefined => {
+  const known = knownEvent(event);
+  return known?.type === 'RetentionSet' || known?.type === 'RetentionRemoved' ? known : undefined;
+};
+
 /** The deciders, each with the read model that spares it folding a whole stream. */
 export const createDeciders = (runner: Runner) => {
   const service: Handled<ServiceState, ServiceCommand, ServiceEvent, ServiceRejection> = {
@@ -101,7 +119,15 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreSubscription(document), revision: document.revision };
     },
   };
-  return { service, state, subscription };
+  const retention: Handled<RetentionState, RetentionCommand, RetentionEvent, RetentionRejection> = {
+    decider: retentionDecider,
+    decode: retentionEvent,
+    restore: (stream: StreamId) => {
+      const document = runner.store.read<RetentionDocument>('retention', streamKey(stream));
+      return document && { state: restoreRetention(document), revision: document.revision };
+    },
+  };
+  return { service, state, subscription, retention };
 };
 
 export type Deciders = ReturnType<typeof createDeciders>;

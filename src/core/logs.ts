@@ -15,10 +15,11 @@ import { isPlainTopic, isTopicPattern, topicMatches } from '../../domain/names.t
 import type { TopicDocument } from '../../projections/documents.ts';
 import { messageOf } from '../../projections/views.ts';
 import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
 import { isStreamName } from '../log/encode.ts';
 import { maxStreamBytes } from '../log/event-log.ts';
 import { firstRevisionAfter } from '../log/seek.ts';
-import type { Context, LogQuery, Message, Page } from '../nexus-core.ts';
+import type { Context, Gap, LogQuery, Message, Page } from '../nexus-core.ts';
 import { parseTime, positionAt, positionOf } from './as-of.ts';
 import { createReadSizes, maxListBytes, maxPageBytes, maxReadEvents, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
@@ -59,8 +60,8 @@ export const streamRequirement = (stream: string): Requirement => {
 
 export const streamRule = `must be the name of a stream: a lower-case letter, and ${maxStreamBytes} bytes in all without control characters`;
 
-export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Reads) => {
-  const { log, runner } = parts;
+export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner' | 'hub'>, reads: Reads) => {
+  const { log, runner, hub } = parts;
 
   /** Where a page begins: behind `after`, or behind what was recorded before `from`, whichever is later. */
   const startOf = async (after: string | undefined, from: string | undefined): Promise<Result<Position>> => {
@@ -167,7 +168,7 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
         readonly limit?: number;
       },
       context: Context,
-    ): Promise<Result<Page<'events', Message> & { readonly more: boolean }>> => {
+    ): Promise<Result<Page<'events', Message> & { readonly more: boolean; readonly gap?: Gap }>> => {
       const pattern = options.topic ?? '>';
       if (!isTopicPattern(pattern)) return invalid('/topic', patternRule);
       const allowed = await reads.allow(context, { scope: 'events:read', topic: pattern });
@@ -181,7 +182,9 @@ export const createLogQueries = (parts: Pick<Parts, 'log' | 'runner'>, reads: Re
             topicMatches(pattern, streamKey(event.stream)),
           );
       const events = page.events.map(messageFrom).filter((message) => message !== undefined);
-      return ok({ events, position: page.position, more: page.more });
+      // Behind the read: what was removed before it is recorded by now.
+      const gap = await hub.gapBehind(start.value, { topic: pattern });
+      return ok({ events, position: page.position, more: page.more, ...given({ gap }) });
     },
 
     stream: async (

@@ -5,6 +5,7 @@ import type { Logger } from '../logger.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/targets.ts';
+import type { Maintenance } from '../retention/maintenance.ts';
 import type { Hub } from '../watch/hub.ts';
 
 /** What the operations of the core are made of; opened and closed by core.ts alone. */
@@ -18,6 +19,7 @@ export type Parts = {
   readonly registry: Registry;
   readonly subscriptions: Subscriptions;
   readonly targets: Targets;
+  readonly maintenance: Maintenance;
   readonly logger: Logger;
   readonly clock: () => number;
 };

@@ -1,9 +1,10 @@
 import type { LogEvent, NewMetadata, StreamId } from '../../domain/event.ts';
+import type { RetentionRejection } from '../../domain/retention/retention.ts';
 import type { ServiceRejection } from '../../domain/service/service.ts';
 import type { StateRejection } from '../../domain/state/state.ts';
 import type { SubscriptionRejection } from '../../domain/subscription/subscription.ts';
 import type { Outcome } from '../command/handle.ts';
-import { fault, type Problem, problem } from '../errors.ts';
+import { fault, invalidAt, type Problem, problem } from '../errors.ts';
 import type { EventReceipt } from '../nexus-core.ts';
 
 /** Turns each outcome that is a refusal into the problem that clients see. */
@@ -84,6 +85,13 @@ export const explainSubscription =
         });
     }
   };
+
+export const explainRetention =
+  (topic: string) =>
+  (rejection: RetentionRejection): Problem =>
+    rejection.code === 'not_found'
+      ? problem('not_found', `the pattern ${topic} has no retention`, { topic })
+      : invalidAt('/topic', `is one pattern too many: ${rejection.max} have a retention already`);
 
 /** Where the events of a command stand that was sent before. */
 export const receiptsOfRecorded = (recorded: readonly LogEvent[]): readonly EventReceipt[] =>

@@ -157,6 +157,7 @@ export const createGeneration = (options: GenerationOptions): Generation => {
       filter: { all: true },
       after: position,
       signal: closing.signal,
+      gaps: false,
       maxBatchEvents: foldEvents,
       maxBufferedEvents: bufferedEvents,
     });

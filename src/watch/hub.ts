@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LogEvent, Position } from '../../domain/event.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
-import type { Watched } from '../nexus-core.ts';
+import type { Gap, Watched } from '../nexus-core.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import { ofPriority, selectionOf, type WatchFilter } from './filter.ts';
 import { createWatcherIndex } from './index-of-watchers.ts';
 import { createOffers, type Offer } from './offers.ts';
 import { createRing } from './ring.ts';
+import { createTrims } from './trims.ts';
 import { createTurns } from './turns.ts';
 import { createWatcher, type Watcher, type WatcherHost, type WatchOptions } from './watcher.ts';
 
@@ -77,9 +78,13 @@ export type Hub = {
   readonly following: boolean;
   /**
    * Every event of `filter` behind `after`, once and in log order, then `caughtUp` once: what stood in the log when
-   * the watch began has been handed out; then what comes. `gap` says that events of one stream (or plain topic) were
-   * truncated before they were read: told when `after` is the log's start or an event of the stream is known from
-   * before; other filters cannot know, and skip truncated events as any read does.
+   * the watch began has been handed out; then what comes.
+   *
+   * `gap` says that messages behind the watch's place were removed by retention before they were read, up to `to`, the
+   * newest one of them; what is left of other topics before `to` still comes. It is told once, before the first item
+   * behind the place, and again when more was removed in front of a watch that is behind. What was truncated otherwise
+   * is told to a watch of one stream, when `after` is the log's start or an event of the stream is known from before;
+   * then `to` is the first event that is left.
    *
    * Ends when `signal` aborts, the iterator returns, or the hub or the log closes. One `next()` at a time. Costs
    * nothing until it is iterated; each iteration is a watcher of its own.
@@ -95,6 +100,10 @@ export type Hub = {
    * brings an event first, it is dispatched once and in log order (docs/adr/0017-mesh.md).
    */
   offer(offer: Offer): void;
+  /** What the read models know of retention up to `position`: spares a look through the log. */
+  seedTrims(known: Iterable<readonly [topic: string, removedTo: string]>, position: Position): void;
+  /** What retention has removed of `filter` behind `after`, by all that the log has recorded; undefined when nothing. */
+  gapBehind(after: Position, filter: WatchFilter): Promise<Gap | undefined>;
   /** Events that were dispatched behind `position`: exact while they are in memory, else at least so many. */
   countAfter(position: Position): number;
   stats(): HubStats;
@@ -122,6 +131,7 @@ export const createHub = ({
   const ring = createRing({ maxEvents: ringEvents, maxBytes: ringBytes }, log.start);
   const turns = createTurns(maxReads);
   const offers = createOffers({ maxEvents: maxOfferedEvents, maxBytes: maxOfferedBytes }, weigh);
+  const trims = createTrims(log);
   const index = createWatcherIndex<Watcher>();
   const watchers = new Set<Watcher>();
   const closing = new AbortController();
@@ -146,6 +156,7 @@ export const createHub = ({
     log,
     ring,
     turns,
+    trims,
     maxBufferedBytes,
     reached: reached.promise,
     get position() {
@@ -166,6 +177,7 @@ export const createHub = ({
   };
 
   const dispatch = (batch: readonly LogEvent[]): void => {
+    trims.dispatched(batch, position ?? log.start);
     for (const event of batch) {
       if (position !== undefined && event.position <= position) continue;
       const bytes = weigh(event);
@@ -289,6 +301,12 @@ export const createHub = ({
       if (closing.signal.aborted || last === undefined || last <= (position ?? log.start)) return;
       offers.hold(offer);
       dispatchOffered();
+    },
+    seedTrims: trims.seed,
+    async gapBehind(from, filter) {
+      await trims.refresh();
+      const to = trims.newestBehind(from, selectionOf(filter));
+      return to === undefined ? undefined : { from, to };
     },
     countAfter: (after) => ring.countAfter(after),
     stats() {

@@ -5,6 +5,7 @@ import type { Watched } from '../nexus-core.ts';
 import { type Selection, selects } from './filter.ts';
 import { createHistory } from './history.ts';
 import type { Ring } from './ring.ts';
+import { holdsTopics, type Trims } from './trims.ts';
 import type { Turns } from './turns.ts';
 
 export type WatchOptions = {
@@ -15,6 +16,8 @@ export type WatchOptions = {
   readonly maxBufferedEvents?: number;
   /** Greatest number of events in one item, and of events read from the log at once; 500 unless given. */
   readonly maxBatchEvents?: number;
+  /** False for a consumer that need not know what retention has removed: its pages wait for no look at that. */
+  readonly gaps?: boolean;
 };
 
 /** What a watcher needs of the hub that it belongs to. */
@@ -22,6 +25,7 @@ export type WatcherHost = {
   readonly log: EventLog;
   readonly ring: Ring;
   readonly turns: Turns;
+  readonly trims: Trims;
   /** Newest dispatched event; undefined until the hub has reached the log. */
   readonly position: Position | undefined;
   /** Newest event that the log itself has brought, at or before `position`. */
@@ -71,10 +75,11 @@ export const createWatcher = (
   options: WatchOptions,
   weigh: (event: LogEvent) => number,
 ): Watcher => {
-  const { log, ring, turns } = host;
+  const { log, ring, turns, trims } = host;
   const maxEvents = options.maxBufferedEvents ?? defaultBufferedEvents;
   const maxBatch = options.maxBatchEvents ?? defaultBatchEvents;
   const history = createHistory(log, selection);
+  const tellsTrims = options.gaps !== false && holdsTopics(selection);
   const abort = new AbortController();
 
   let state: 'catching-up' | 'synced' | 'ended' = 'catching-up';
@@ -85,6 +90,8 @@ export const createWatcher = (
   /** Where the log ended when the watch began: `caughtUp` is due once the cursor has reached it. */
   let target: Position | undefined;
   let saidCaughtUp = false;
+  /** Up to here the consumer knows that messages were removed. */
+  let toldTo = log.start;
   let pageEvents = Math.min(firstPageEvents, maxBatch);
   let pending: PromiseWithResolvers<IteratorResult<Item, undefined>> | undefined;
   let held: Item | undefined;
@@ -198,12 +205,20 @@ export const createWatcher = (
     const head = host.read;
     const known = head !== undefined && head > reached ? head : reached;
     const before = cursor;
-    const page = await read(() => history.read(before, known, pageEvents));
-    if (page === undefined) return;
+    const page = await read(async () => {
+      const found = await history.read(before, known, pageEvents);
+      // Behind the read: what was removed before it is recorded by now.
+      if (tellsTrims && !abort.signal.aborted) await trims.refresh();
+      return found;
+    });
+    if (page === undefined || state !== 'catching-up') return;
+    const removed = tellsTrims ? trims.newestBehind(before > toldTo ? before : toldTo, selection) : undefined;
+    toldTo = removed ?? toldTo;
+    if (removed !== undefined) deliver({ type: 'gap', from: before, to: removed });
     if (page.position > cursor) cursor = page.position;
     sizeNextPage(page.events);
     const first = page.events[0];
-    if (page.gap) deliver({ type: 'gap', from: before, to: first?.position ?? cursor });
+    if (page.gap && toldTo <= before) deliver({ type: 'gap', from: before, to: first?.position ?? cursor });
     if (first !== undefined) deliver({ type: 'items', items: page.events, position: cursor });
   };
 

@@ -219,7 +219,17 @@ test('GET /health › tells of log and projections; live and ready are small', a
   t.is(health.status, 200);
   t.like(health.body as object, { status: 'ok', log: { kind: 'embedded', reachable: true } });
   const { projections } = health.body as { projections: { name: string }[] };
-  t.deepEqual(projections.map(({ name }) => name).sort(), ['services', 'state', 'topics']);
+  t.deepEqual(projections.map(({ name }) => name).sort(), [
+    'dead-letter-ids',
+    'dead-letters',
+    'retention',
+    'scheduled',
+    'services',
+    'state',
+    'subscriptions',
+    'topics',
+    'trims',
+  ]);
   t.deepEqual((await get('/health/live')).body, { status: 'ok' });
   t.deepEqual((await get('/health/ready')).body, { status: 'ready' });
 });

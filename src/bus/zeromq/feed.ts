@@ -64,7 +64,8 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
   const run = async (): Promise<void> => {
     for await (const step of watch.value.items) {
       if (step.type === 'items') for (const event of step.items) await publish(event);
-      head = step.type === 'gap' ? step.to : step.position;
+      // What is left in front of the end of a gap still comes.
+      if (step.type !== 'gap') head = step.position;
     }
   };
   const running = run().catch((error: unknown) => {

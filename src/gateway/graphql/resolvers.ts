@@ -1,4 +1,5 @@
 import type { Json, LogEvent } from '../../../domain/event.ts';
+import type { RetentionPolicy } from '../../../domain/retention/retention.ts';
 import { problem } from '../../errors.ts';
 import type {
   Health,
@@ -111,6 +112,17 @@ const events: Resolve<EventsArgs, readonly Event[]> = async (_, args, { core, co
   return got(await core.messages({ topic, ...page }, context)).events.map(eventOfMessage);
 };
 
+const retention: Resolve<{ topic: string }, readonly RetentionPolicy[]> = async (
+  _,
+  args,
+  { core, context },
+) => {
+  const { topic } = given(args);
+  if (topic === undefined) return got(await core.retentions(context)).policies;
+  const policy = gotOrNull(await core.retention(topic, context));
+  return policy === null ? [] : [policy];
+};
+
 const topics: Resolve<object, readonly object[]> = async (_, _args, { core, context }) =>
   got(await core.topics(context)).topics;
 
@@ -177,6 +189,13 @@ const reply: Resolve<{ replyTo: string; payload: string }, object> = async (_, a
   };
 };
 
+type RetentionArgs = { topic: string; maxAgeSec: number; maxMessages: number; maxBytes: number };
+const setRetention: Resolve<RetentionArgs, object> = async (_, args, at) =>
+  command('SetRetention', given(args), at);
+
+const removeRetention: Resolve<{ topic: string }, object> = async (_, args, at) =>
+  command('RemoveRetention', given(args), at);
+
 type InvokeArgs = { name: string; method: string; data: Json };
 const invokeService: Resolve<InvokeArgs, object> = async (_, { name, ...input }, { core, context }) => ({
   ...got(await core.invoke(name ?? '', definedOf(input), context)),
@@ -194,7 +213,11 @@ type Subscribe<Shape> = (
 
 const messages: Subscribe<{ topic: string; after: string }> = async (_, args, { core, context }) => {
   const { topic = '', after } = given(args);
-  return itemsOf((signal) => core.watchMessages(topic, { after, signal }, context), asField('messages'));
+  return itemsOf(
+    (signal) => core.watchMessages(topic, { after, signal }, context),
+    asField<Message>('messages'),
+    asField('messages'),
+  );
 };
 
 const stateChanged: Subscribe<{ key: string; prefix: string; after: string }> = async (
@@ -208,6 +231,7 @@ const stateChanged: Subscribe<{ key: string; prefix: string; after: string }> = 
   return itemsOf(
     (signal) => core.watchState(selector, { after, signal }, context),
     asField<StateChange>('stateChanged'),
+    asField('stateChanged'),
   );
 };
 
@@ -216,6 +240,7 @@ const serviceChanged: Subscribe<{ name: string; after: string }> = async (_, arg
   return itemsOf(
     (signal) => core.watchServices(name, { after, signal }, context),
     asField<ServiceChange>('serviceChanged'),
+    asField('serviceChanged'),
   );
 };
 
@@ -224,17 +249,29 @@ const watchedEvents: Subscribe<{ category: string; after: string }> = async (_, 
   const selector = category === undefined ? ({ all: true } as const) : { category };
   return itemsOf(
     (signal) => core.watchEvents(selector, { after, signal }, context),
-    (event) => ({ events: eventOf(event) }),
+    (event): object => ({ events: eventOf(event) }),
+    asField('events'),
   );
 };
 
-/** graphql-js resolves the subscription's one field from an object that has it. */
+/** graphql-js resolves the subscription's one field from an object that has it, or calls it when it is a function. */
 const asField =
   <Item>(name: string) =>
-  (item: Item) => ({ [name]: item });
+  (item: Item): object => ({ [name]: item });
 
 export const resolvers = {
-  Query: { service, services, state, states, stateHistory, events, topics, ...subscriptionQueries, health },
+  Query: {
+    service,
+    services,
+    state,
+    states,
+    stateHistory,
+    events,
+    topics,
+    ...subscriptionQueries,
+    retention,
+    health,
+  },
   Mutation: {
     registerService,
     deregisterService,
@@ -245,6 +282,8 @@ export const resolvers = {
     request,
     reply,
     ...subscriptionMutations,
+    setRetention,
+    removeRetention,
   },
   Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
 } as const;

@@ -88,6 +88,14 @@ type Topic {
   position: String!
 }
 
+"The limits of each topic that the pattern matches; null is none of that kind."
+type Retention {
+  topic: String!
+  maxAgeSec: Float
+  maxMessages: Float
+  maxBytes: Float
+}
+
 type Health {
   "ok, degraded or down."
   status: String!
@@ -150,6 +158,8 @@ type Query {
   subscription(name: String!): DurableSubscription
   "In the order in which the messages were published. after: a position, exclusive. first: 100 unless given, at most 1,000. errorLike: a part of the last error."
   deadLetters(subscription: String!, first: Int, after: String, errorLike: String): [DeadLetter!]!
+  "All policies, or the one of exactly this pattern."
+  retention(topic: String): [Retention!]!
   health: Health!
 }
 
@@ -200,6 +210,21 @@ type DeleteStateResult {
 type PublishEventResult {
   success: Boolean!
   messageId: ID!
+  topic: String!
+  position: String!
+}
+
+type SetRetentionResult {
+  success: Boolean!
+  topic: String!
+  maxAgeSec: Float
+  maxMessages: Float
+  maxBytes: Float
+  position: String!
+}
+
+type RemoveRetentionResult {
+  success: Boolean!
   topic: String!
   position: String!
 }
@@ -257,6 +282,9 @@ type Mutation {
   redriveDeadLetters(subscription: String!, messageIds: [ID!], all: Boolean, errorLike: String, payload: String): RemovedDeadLettersResult!
   "One of messageIds, errorLike and all."
   discardDeadLetters(subscription: String!, messageIds: [ID!], all: Boolean, errorLike: String): RemovedDeadLettersResult!
+  "Replaces the limits of the pattern; at least one."
+  setRetention(topic: String!, maxAgeSec: Float, maxMessages: Float, maxBytes: Float): SetRetentionResult!
+  removeRetention(topic: String!): RemoveRetentionResult!
 }
 
 type Subscription {

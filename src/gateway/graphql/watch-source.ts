@@ -8,10 +8,12 @@ import { raise } from './faults.ts';
  * a `next()` is pending: that aborts the watch.
  *
  * @param open begins the watch; a problem is thrown as such.
+ * @param mapGap makes the item that stands for a gap: resolving its field throws what `tell` throws, and the items go on.
  */
 export const itemsOf = async <Item, Out>(
   open: (signal: AbortSignal) => Promise<Result<Watch<Item>>>,
   map: (item: Item) => Out,
+  mapGap: (tell: () => never) => Out,
 ): Promise<AsyncIterableIterator<Out>> => {
   const controller = new AbortController();
   const watch = await open(controller.signal);
@@ -38,10 +40,8 @@ export const itemsOf = async <Item, Out>(
       if (step.done === true) return { done: true, value: undefined };
       if (step.value.type === 'gap') {
         const { from, to } = step.value;
-        controller.abort();
-        return raise(
-          problem('not_found', 'What stood between was truncated: subscribe again behind it', { from, to }),
-        );
+        const tell = () => raise(problem('gap', 'Of what stood between, some was removed', { from, to }));
+        return { done: false, value: mapGap(tell) };
       }
       if (step.value.type === 'items') {
         batch = step.value.items;

@@ -11,6 +11,7 @@ import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './log.ts';
 import { requestRoutes } from './requests.ts';
+import { retentionRoutes } from './retention.ts';
 import { serviceRoutes } from './services.ts';
 import { stateRoutes } from './state.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
@@ -47,6 +48,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['requests', requests],
     ['replies', requests],
     ['subscriptions', subscriptionRoutes(options).routes()],
+    ['retention', retentionRoutes(options).routes()],
     ['streams', log],
     ['log', log],
     ['commands', log],
