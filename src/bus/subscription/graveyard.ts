@@ -49,9 +49,11 @@ export const letterOf = (entry: Entry): DeadLetter => ({
   message: copyOf(entry),
 });
 
+/** For a letter that one append does not hold: what is known of the last failure alone. */
+const withLastError = (letter: DeadLetter): DeadLetter => ({ ...letter, errors: letter.errors.slice(-1) });
+
 const withoutPayload = (letter: DeadLetter): DeadLetter => ({
-  ...letter,
-  errors: letter.errors.slice(-1),
+  ...withLastError(letter),
   message: {
     ...letter.message,
     payload: null,
@@ -64,7 +66,9 @@ const isTooLarge = (error: unknown): boolean => error instanceof LogError && err
 export const createGraveyard = ({ bury, buried, lost, troubled }: GraveyardOptions): Graveyard => {
   const queue = createFifo<Entry>();
   const stopping = new AbortController();
-  let underWay = 0;
+  const { signal } = stopping;
+  /** What is being recorded: those that are recorded leave it. */
+  let underWay: readonly Entry[] = [];
   let running = false;
 
   const nextBatch = (): Entry[] => {
@@ -79,43 +83,50 @@ export const createGraveyard = ({ bury, buried, lost, troubled }: GraveyardOptio
     return batch;
   };
 
-  const buryOne = async (letter: DeadLetter): Promise<'done' | 'lost'> => {
-    try {
-      return await bury([letter]);
-    } catch (error) {
-      if (!isTooLarge(error)) throw error;
-      return bury([withoutPayload(letter)]);
+  const conclude = (outcome: 'done' | 'lost', batch: readonly Entry[]): void => {
+    if (signal.aborted) return;
+    if (outcome === 'lost') {
+      lost();
+      return;
     }
+    underWay = underWay.slice(batch.length);
+    buried(batch);
   };
 
-  const buryAll = async (batch: readonly Entry[]): Promise<void> => {
-    const letters = batch.map(letterOf);
-    let outcome: 'done' | 'lost' = 'done';
+  const buryOne = async (entry: Entry): Promise<'done' | 'lost'> => {
+    const letter = letterOf(entry);
+    for (const shorter of [letter, withLastError(letter)]) {
+      try {
+        return await bury([shorter]);
+      } catch (error) {
+        if (!isTooLarge(error)) throw error;
+      }
+    }
+    return bury([withoutPayload(letter)]);
+  };
+
+  const buryAll = async (): Promise<void> => {
+    const batch = underWay;
     try {
-      outcome = await bury(letters);
+      conclude(await bury(batch.map(letterOf)), batch);
     } catch (error) {
       if (!isTooLarge(error)) throw error;
-      for (const letter of letters) if (outcome === 'done') outcome = await buryOne(letter);
+      for (const entry of batch) if (!signal.aborted) conclude(await buryOne(entry), [entry]);
     }
-    if (stopping.signal.aborted) return;
-    if (outcome === 'done') buried(batch);
-    else lost();
   };
 
   const run = async (): Promise<void> => {
     running = true;
-    while (queue.length > 0 && !stopping.signal.aborted) {
-      const batch = nextBatch();
-      underWay = batch.length;
-      await retrying(() => buryAll(batch), stopping.signal, troubled);
-      underWay = 0;
+    while (queue.length > 0 && !signal.aborted) {
+      underWay = nextBatch();
+      await retrying(buryAll, signal, troubled);
     }
     running = false;
   };
 
   return {
     get waiting() {
-      return queue.length + underWay;
+      return queue.length + underWay.length;
     },
     add(entry) {
       queue.push(entry);
