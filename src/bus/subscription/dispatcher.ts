@@ -286,12 +286,16 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
         for (const entry of entries) {
           unsettled++;
           const waitMs = entry.dueAtMs - wallMs();
-          if (waitMs > 0) lanes.rest(entry);
-          else lanes.offer(entry);
-          if (waitMs <= 0) continue;
+          const isDead = entry.attempts >= settings.maxDeliver;
+          if (waitMs <= 0 && !isDead) {
+            lanes.offer(entry);
+            continue;
+          }
+          lanes.rest(entry);
           entry.inFlight = true;
           inFlightBytes += entry.bytes;
-          resting.add(entry, clock.now() + waitMs);
+          if (isDead) graveyard.add(entry);
+          else resting.add(entry, clock.now() + waitMs);
         }
         pump();
       },
