@@ -4,7 +4,7 @@ import { retrying } from './retrying.ts';
 
 /** Decides when what a dispatcher remembers is written to the log. */
 export type Checkpointer = {
-  /** Something was settled: it is written within a second, or at once when enough has come together. */
+  /** Something was settled, or has failed: it is written within a second, or at once when enough has come together. */
   settled(): void;
   /** Resolves once everything that was settled before the call is written; false when it never will be. */
   flushed(): Promise<boolean>;
@@ -70,7 +70,12 @@ export const createCheckpointer = ({ clock, save, lost, troubled }: Checkpointer
     if (stopping.signal.aborted) return;
     if (fresh >= checkpointEverySettled) {
       if (saving === undefined) void begin();
-    } else cancel ??= clock.after(checkpointEveryMs, () => void begin());
+    } else {
+      cancel ??= clock.after(checkpointEveryMs, () => {
+        cancel = undefined;
+        void begin();
+      });
+    }
   };
 
   const flushed = async (): Promise<boolean> => {

@@ -49,6 +49,7 @@ export type Dispatcher = {
   settle(how: Settlement, deliveries: readonly string[], options: SettleOptions): readonly string[];
   /** Takes back what could not be handed over: no failed attempt. */
   giveBack(deliveries: readonly string[]): void;
+  /** Resolves once what was settled before the call can no longer be delivered again; false when it may be. */
   flushed(): Promise<boolean>;
   update(settings: SubscriptionSettings, paused: boolean): void;
   /** Looks again at what can be delivered: `isOwner` may have changed. */
@@ -156,6 +157,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
     end(entry);
     entry.attempts++;
     entry.failures = withFailure(entry.failures, new Date(wallMs()).toISOString(), reason);
+    checkpointer.settled();
     if (forGood || entry.attempts >= settings.maxDeliver) {
       graveyard.add(entry);
       return;
@@ -355,7 +357,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
       }
       pump();
     },
-    flushed: checkpointer.flushed,
+    flushed: async () => (await graveyard.recorded()) && checkpointer.flushed(),
     update(next, isPaused) {
       if (next.ackWaitMs < settings.ackWaitMs) hurry(next.ackWaitMs);
       settings = next;

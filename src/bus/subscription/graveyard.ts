@@ -9,6 +9,8 @@ export type Graveyard = {
   /** Entries that are given up and not recorded yet. */
   readonly waiting: number;
   add(entry: Entry): void;
+  /** Resolves once all that were added before the call are recorded; false when they never will be, by this one. */
+  recorded(): Promise<boolean>;
   stop(): void;
 };
 
@@ -70,6 +72,16 @@ export const createGraveyard = ({ bury, buried, lost, troubled }: GraveyardOptio
   /** What is being recorded: those that are recorded leave it. */
   let underWay: readonly Entry[] = [];
   let running = false;
+  /** How many were added, and how many of them are recorded: in the same order. */
+  let added = 0;
+  let done = 0;
+  let waiters: { readonly at: number; readonly resolve: (recorded: boolean) => void }[] = [];
+
+  const wake = (): void => {
+    const isDue = ({ at }: { readonly at: number }): boolean => signal.aborted || at <= done;
+    for (const waiter of waiters.filter(isDue)) waiter.resolve(!signal.aborted);
+    waiters = waiters.filter((waiter) => !isDue(waiter));
+  };
 
   const nextBatch = (): Entry[] => {
     const batch: Entry[] = [];
@@ -90,7 +102,9 @@ export const createGraveyard = ({ bury, buried, lost, troubled }: GraveyardOptio
       return;
     }
     underWay = underWay.slice(batch.length);
+    done += batch.length;
     buried(batch);
+    wake();
   };
 
   const buryOne = async (entry: Entry): Promise<'done' | 'lost'> => {
@@ -130,8 +144,16 @@ export const createGraveyard = ({ bury, buried, lost, troubled }: GraveyardOptio
     },
     add(entry) {
       queue.push(entry);
+      added++;
       if (!running) void run();
     },
-    stop: () => stopping.abort(),
+    recorded() {
+      if (signal.aborted || done === added) return Promise.resolve(!signal.aborted);
+      return new Promise((resolve) => waiters.push({ at: added, resolve }));
+    },
+    stop() {
+      stopping.abort();
+      wake();
+    },
   };
 };

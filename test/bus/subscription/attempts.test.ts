@@ -236,3 +236,43 @@ test('restored › what has failed as often as it may is a dead letter, and not 
   );
   t.deepEqual(idsOf(await pull()), ['m2']);
 });
+
+test('a failed attempt is saved as what is settled is: within a second, and when the dispatcher drains', async (t) => {
+  const { dispatcher, clock, pull, counts } = dispatcherWith({ backoffMs: [second] });
+  dispatcher.sink.accept(entriesTo(2));
+  const [first = '', other = ''] = tokensOf(await pull());
+  dispatcher.settle('nak', [first], {});
+  clock.advance(second);
+  await turns();
+  t.is(counts.saves, 1);
+  dispatcher.settle('nak', [other], {});
+  await dispatcher.drain();
+  t.is(counts.saves, 2);
+});
+
+test('flushed › waits for the letter of what was terminated', async (t) => {
+  const recording = Promise.withResolvers<'done'>();
+  const { dispatcher, pull } = dispatcherWith({}, { bury: () => recording.promise });
+  dispatcher.sink.accept([entryAt(1)]);
+  dispatcher.settle('term', tokensOf(await pull()), {});
+  let flushed: boolean | undefined;
+  const flushing = dispatcher.flushed().then((done) => {
+    flushed = done;
+  });
+  await turns();
+  t.is(flushed, undefined);
+  recording.resolve('done');
+  await flushing;
+  t.true(flushed);
+});
+
+test('flushed › is false when the letter never will be recorded here', async (t) => {
+  const { dispatcher, pull } = dispatcherWith({}, { bury: () => new Promise(() => {}) });
+  dispatcher.sink.accept([entryAt(1)]);
+  dispatcher.settle('term', tokensOf(await pull()), {});
+  const flushed = dispatcher.flushed();
+  await turns();
+  dispatcher.close();
+  t.false(await flushed);
+  t.false(await dispatcher.flushed());
+});

@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { DeadLetter } from '../../../domain/subscription/subscription.ts';
 import { createGraveyard, payloadOmitted } from '../../../src/bus/subscription/graveyard.ts';
 import { LogError } from '../../../src/log/event-log.ts';
@@ -8,7 +8,10 @@ const tooLarge = () => new LogError('too_large', 'too large', {});
 const away = () => new LogError('log_unavailable', 'the log is away', {});
 
 /** A graveyard, what it was asked to record, and what it has said of that; `refuse` stands in the log's way. */
-const open = (refuse: (letters: readonly DeadLetter[]) => Error | undefined = () => undefined) => {
+const open = (
+  t: ExecutionContext,
+  refuse: (letters: readonly DeadLetter[]) => Error | undefined = () => undefined,
+) => {
   const asked: string[][] = [];
   const recorded: DeadLetter[] = [];
   const buried: string[] = [];
@@ -36,6 +39,7 @@ const open = (refuse: (letters: readonly DeadLetter[]) => Error | undefined = ()
     troubled: (error) => troubles.push(error),
   });
   const alive = setInterval(() => {}, 60_000);
+  t.teardown(() => clearInterval(alive));
   return {
     graveyard,
     asked,
@@ -44,14 +48,14 @@ const open = (refuse: (letters: readonly DeadLetter[]) => Error | undefined = ()
     troubles,
     waiting,
     state,
-    finished: finished.promise.finally(() => clearInterval(alive)),
+    finished: finished.promise,
   };
 };
 
 const idsTo = (count: number) => Array.from({ length: count }, (_, index) => `m${index + 1}`);
 
 test('letters go together, 64 at most, in order, each once; none counts once it is said to be recorded', async (t) => {
-  const own = open();
+  const own = open(t);
   for (const entry of entriesTo(200)) own.graveyard.add(entry);
   t.is(own.graveyard.waiting, 200);
   await own.finished;
@@ -67,7 +71,7 @@ test('letters go together, 64 at most, in order, each once; none counts once it 
 });
 
 test('large letters go in batches that one append holds', async (t) => {
-  const own = open();
+  const own = open(t);
   for (const entry of entriesTo(6, { payload: 'x'.repeat(90_000) })) own.graveyard.add(entry);
   await own.finished;
   t.deepEqual(own.asked, [['m1'], ['m2', 'm3'], ['m4', 'm5'], ['m6']]);
@@ -75,7 +79,7 @@ test('large letters go in batches that one append holds', async (t) => {
 
 test('a batch that is too large is recorded one by one, and not again from its beginning when the log goes away', async (t) => {
   let calls = 0;
-  const own = open((letters) => {
+  const own = open(t, (letters) => {
     calls++;
     if (letters.length > 1) return tooLarge();
     return calls === 5 ? away() : undefined;
@@ -93,13 +97,13 @@ test('a batch that is too large is recorded one by one, and not again from its b
 test('a letter that is too large loses its older failures, and its payload only then', async (t) => {
   const failures = idsTo(20).map((reason) => ({ at: '2030-01-01T00:00:00.000Z', reason }));
   const entry = Object.assign(entryAt(1, { payload: 'payload' }), { failures, attempts: 20 });
-  const long = open(([letter]) => ((letter?.errors.length ?? 0) > 1 ? tooLarge() : undefined));
+  const long = open(t, ([letter]) => ((letter?.errors.length ?? 0) > 1 ? tooLarge() : undefined));
   long.graveyard.add(entry);
   await long.finished;
   t.like(long.recorded[0], { attempts: 20, error: 'm20', message: { payload: 'payload', headers: {} } });
   t.deepEqual(long.recorded[0]?.errors, failures.slice(-1));
 
-  const large = open(([letter]) => (letter?.message.payload === null ? undefined : tooLarge()));
+  const large = open(t, ([letter]) => (letter?.message.payload === null ? undefined : tooLarge()));
   large.graveyard.add(entry);
   await large.finished;
   t.like(large.recorded[0], { messageId: 'm1', error: 'm20' });
@@ -108,7 +112,7 @@ test('a letter that is too large loses its older failures, and its payload only 
 
 test('log away › letters wait and are recorded once when it is back; nothing is recorded after stop', async (t) => {
   let isAway = true;
-  const own = open(() => (isAway ? away() : undefined));
+  const own = open(t, () => (isAway ? away() : undefined));
   for (const entry of entriesTo(3)) own.graveyard.add(entry);
   await turns();
   t.is(own.graveyard.waiting, 3);
@@ -123,7 +127,7 @@ test('log away › letters wait and are recorded once when it is back; nothing i
 });
 
 test('lost › is said once, and nothing more is asked for', async (t) => {
-  const own = open();
+  const own = open(t);
   own.state.outcome = 'lost';
   for (const entry of entriesTo(100)) own.graveyard.add(entry);
   await turns();
