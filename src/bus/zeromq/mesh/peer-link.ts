@@ -55,13 +55,13 @@ export const openPeerLink = (options: PeerLinkOptions): PeerLink => {
   let batches = 0;
   let skipped = 0;
   let refused = 0;
-  /** What was told of this peer last: each trouble is told once until it is sound again. */
-  let told = '';
+  /** What was told of this peer since it was connected: each trouble once. */
+  const told = new Set<string>();
 
-  const tell = (trouble: string): void => {
-    if (trouble === told) return;
-    told = trouble;
-    logger.warn({ peer: address }, trouble);
+  const tell = (trouble: string, facts: object = {}): void => {
+    if (told.has(trouble)) return;
+    told.add(trouble);
+    logger.warn({ peer: address, ...facts }, trouble);
   };
 
   const takeBatch = (frames: readonly Buffer[]): void => {
@@ -71,16 +71,16 @@ export const openPeerLink = (options: PeerLinkOptions): PeerLink => {
       tell('a peer is on another log: nothing is taken from it');
       return;
     }
-    batches++;
     if (batch.last <= hub.position) skipped++;
     else hub.offer({ previous: batch.previous, events: batch.events() });
+    batches++;
   };
 
   const take = ([topic, ...frames]: readonly Buffer[]): void => {
     heardAt = nowMs();
     if (!connected) {
       connected = true;
-      told = '';
+      told.clear();
       logger.info({ peer: address }, 'a peer is heard');
     }
     if (String(topic) !== logTopic) return;
@@ -89,7 +89,7 @@ export const openPeerLink = (options: PeerLinkOptions): PeerLink => {
     } catch (error) {
       if (!(error instanceof BatchFault)) throw error;
       refused++;
-      tell(`a peer sends what is no batch of the log: ${error.message}`);
+      tell('a peer sends what is no batch of the log', { reason: error.message });
     }
   };
 
