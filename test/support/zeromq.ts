@@ -24,9 +24,15 @@ export type Heard = { readonly topic: string; readonly body: Answer };
 export const openSubscriber = async (
   endpoint: string,
   prefixes: readonly string[],
-  keys: { readonly client?: KeyPair; readonly server?: KeyPair } = {},
+  options: {
+    readonly client?: KeyPair;
+    readonly server?: KeyPair;
+    /** Messages that libzmq takes for it before it reads them; 1,000 unless given. */
+    readonly receiveHighWaterMark?: number;
+  } = {},
 ) => {
-  const socket = new Subscriber({ linger: 0, ...curveOptions(keys.client, keys.server) });
+  const { client, server, receiveHighWaterMark = 1_000 } = options;
+  const socket = new Subscriber({ linger: 0, receiveHighWaterMark, ...curveOptions(client, server) });
   // In this order: when the heartbeat comes, the hub knows the prefixes too.
   socket.subscribe(...prefixes, heartbeatTopic);
   socket.connect(endpoint);

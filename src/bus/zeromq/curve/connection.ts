@@ -79,7 +79,13 @@ export const openConnection = (options: ConnectionOptions): Connection => {
     clearTimeout(flushing);
     outer.destroy();
     inner?.destroy();
-    gone(joining.then(() => serving?.close()).catch(failed));
+    const release = async (): Promise<void> => {
+      await joining;
+      await serving?.close();
+      // Left by libzmq when nobody has connected.
+      rmSync(path, { force: true });
+    };
+    gone(release().catch(failed));
   };
 
   /** The socket has ended its side: what it sent may still leave, until the client hangs up. */
