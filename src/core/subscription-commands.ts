@@ -48,11 +48,11 @@ export const createSubscriptionCommands = (
     switch (input.type) {
       case 'CreateSubscription': {
         const { name, from, ...settings } = input.data;
-        if (before !== undefined && before.status !== 'deleted') {
-          return ok({ type: input.type, name, from: before.from, settings });
-        }
+        // Checked either way, so that input is right or wrong whatever is there.
         const place = await resolvePlace(log, runner.store, 'from', from);
-        return place.ok ? ok({ type: input.type, name, from: place.value, settings }) : place;
+        if (!place.ok) return place;
+        const exists = before !== undefined && before.status !== 'deleted';
+        return ok({ type: input.type, name, from: exists ? before.from : place.value, settings });
       }
       case 'ResetSubscription': {
         const place = await resolvePlace(log, runner.store, 'to', input.data.to);

@@ -195,6 +195,7 @@ const wrong: readonly (readonly [string, string, unknown, pointers: readonly str
   ['PUT', '', {}, ['/topic']],
   ['PUT', '', { topic: 'a..b' }, ['/topic']],
   ['PUT', '', { topic: 'a.>.b' }, ['/topic']],
+  ['PUT', '', { topic: 'a', from: 'yesterday' }, ['/from']],
   ['PUT', '', { topic: 'a', ackWaitMs: 99, maxDeliver: 0 }, ['/ackWaitMs', '/maxDeliver']],
   ['PUT', '', { topic: 'a', backoffMs: [] }, ['/backoffMs']],
   ['PUT', '', { topic: 'a', backoffMs: [1, -1] }, ['/backoffMs/1']],
