@@ -76,6 +76,8 @@ export type DeadLetterQuery = {
   readonly cursor?: string;
   /** A part of the last error's text. */
   readonly errorLike?: string;
+  /** Those of one message id: one, or several where topics share the id. */
+  readonly messageId?: string;
 };
 
 /** Durable subscriptions without any protocol. What changes one is a command (`execute`). */

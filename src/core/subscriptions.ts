@@ -2,8 +2,12 @@ import { allows } from '../../domain/access.ts';
 import { asPosition, parsePosition } from '../../domain/event.ts';
 import { isSubscriptionName } from '../../domain/names.ts';
 import { settingsOf } from '../../domain/subscription/settings.ts';
-import { lettersOf } from '../../projections/dead-letters.ts';
-import type { DeadLetterDocument, SubscriptionDocument } from '../../projections/documents.ts';
+import { letterIdPrefix, letterKey, lettersOf } from '../../projections/dead-letters.ts';
+import type {
+  DeadLetterDocument,
+  DeadLetterIdDocument,
+  SubscriptionDocument,
+} from '../../projections/documents.ts';
 import { pullSchema, settleSchema } from '../command/subscription-schemas.ts';
 import { fault, invalid, ok, type Result } from '../errors.ts';
 import type { Context } from '../nexus-core.ts';
@@ -17,13 +21,15 @@ import type {
 import { demand } from './demand.ts';
 import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
-import { clampLimit, type Reads } from './reads.ts';
+import { clampLimit, maxLimit, type Reads } from './reads.ts';
 import { explainSubscription } from './refusals.ts';
 import { validate } from './validate.ts';
 
 const model = 'subscriptions';
 const defaultMax = 100;
 const maxHeld = 1_000;
+/** As long as a publisher may make it. */
+const maxMessageId = 128;
 /** Dead letters that one page looks at: a page is bounded however few of them match. */
 const maxScanned = 20_000;
 
@@ -84,6 +90,24 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
   const read = async (name: string, context: Context): Promise<Result<SubscriptionDocument>> => {
     const at = await reads.ready(context);
     return at.ok ? find(name, context) : at;
+  };
+
+  const lettersOfMessage = (
+    { name, created }: SubscriptionDocument,
+    messageId: string,
+  ): readonly DeadLetterView[] => {
+    const letters: DeadLetterView[] = [];
+    if (messageId.length > maxMessageId) return letters;
+    const prefix = letterIdPrefix(name, messageId);
+    for (const [, { messagePosition }] of runner.store.range<DeadLetterIdDocument>('dead-letter-ids', {
+      prefix,
+    })) {
+      const key = letterKey(name, messagePosition);
+      const document = runner.store.read<DeadLetterDocument>('dead-letters', key);
+      if (document !== undefined && document.letter >= created) letters.push(letterView(document));
+      if (letters.length === maxLimit) break;
+    }
+    return letters;
   };
 
   return {
@@ -157,7 +181,8 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
         return invalid('/cursor', 'must be one that a page of this list has given');
       }
       const limit = clampLimit(query.limit);
-      const { errorLike } = query;
+      const { errorLike, messageId } = query;
+      if (messageId !== undefined) return ok({ deadLetters: lettersOfMessage(found.value, messageId) });
       const prefix = lettersOf(name);
       const range = from === undefined ? { prefix } : { prefix, after: `${prefix}${from}` };
       const letters: DeadLetterView[] = [];

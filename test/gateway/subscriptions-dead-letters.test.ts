@@ -77,6 +77,15 @@ test('dead letters › are paged by cursor, and picked by a part of the last err
   t.deepEqual(await group.letters('?errorLike=.*'), []);
 });
 
+test('list › one is found by the id of its message, whatever the id looks like', async (t) => {
+  const { group, letters } = await withLetters([1, 2]);
+  const [first] = letters;
+  t.deepEqual(await group.letters(`?messageId=${first?.messageId}`), [first]);
+  for (const none of ['', '1', '%00', '%2F', '..%2F', 'x'.repeat(3_000)]) {
+    t.deepEqual(await group.letters(`?messageId=${none}`), [], none);
+  }
+});
+
 test('redrive › sends the message again, edited or not, to that subscription alone', async (t) => {
   const { group, letters } = await withLetters(['a', 'b']);
   const { topic } = group;

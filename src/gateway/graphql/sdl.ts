@@ -157,7 +157,7 @@ type Query {
   "Null when there is none."
   subscription(name: String!): DurableSubscription
   "In the order in which the messages were published. after: a position, exclusive. first: 100 unless given, at most 1,000. errorLike: a part of the last error."
-  deadLetters(subscription: String!, first: Int, after: String, errorLike: String): [DeadLetter!]!
+  deadLetters(subscription: String!, first: Int, after: String, errorLike: String, messageId: ID): [DeadLetter!]!
   "All policies, or the one of exactly this pattern."
   retention(topic: String): [Retention!]!
   health: Health!

@@ -16,7 +16,13 @@ const subscriptions: Resolve<object, readonly Subscription[]> = async (_, _args,
 const subscription: Resolve<{ name: string }, Subscription | null> = async (_, { name }, { core, context }) =>
   gotOrNull(await core.subscription(name ?? '', context));
 
-type LettersArgs = { subscription: string; first: number; after: string; errorLike: string };
+type LettersArgs = {
+  subscription: string;
+  first: number;
+  after: string;
+  errorLike: string;
+  messageId: string;
+};
 const deadLetters: Resolve<LettersArgs, readonly DeadLetterView[]> = async (_, args, { core, context }) => {
   const { subscription: name = '', first, after, ...filter } = given(args);
   const place = after === undefined ? {} : { cursor: after };

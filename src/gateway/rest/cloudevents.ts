@@ -13,6 +13,7 @@ import { type Problem, ProblemError, problem, type Result, within } from '../../
 import type { Logger } from '../../logger.ts';
 import { mediaTypeOf } from '../../media-type.ts';
 import type { CommandInput, Message, NexusCore } from '../../nexus-core.ts';
+import type { Delivery } from '../../nexus-subscriptions.ts';
 import { readBytes, readJson, unsupported } from '../body.ts';
 import { contextOf } from '../context.ts';
 import { problemBody, problemOf, statusOf } from '../problem.ts';
@@ -142,6 +143,19 @@ export const sendBatch = (
     ctx.res.setHeader('Link', `</events?${next}>; rel="next"`);
   }
   send(ctx, batchType, page.events.map(structured));
+};
+
+/**
+ * Deliveries in the batch format: what settles one, and its attempt, are extension attributes of the event
+ * (`nexusdelivery`, `nexusattempt`).
+ */
+export const sendDeliveries = (ctx: RestContext, deliveries: readonly Delivery[]): void => {
+  const events = deliveries.map(({ delivery, attempt, message }) => ({
+    ...structured(message),
+    nexusdelivery: delivery,
+    nexusattempt: attempt,
+  }));
+  send(ctx, batchType, events);
 };
 
 /** One message as an event. What binary mode cannot hold is sent structured: the reader tells by Content-Type. */

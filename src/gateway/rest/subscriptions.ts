@@ -1,3 +1,4 @@
+import { batchType } from '../../bus/cloudevents/structured.ts';
 import { given } from '../../given.ts';
 import type { CommandDone, Context } from '../../nexus-core.ts';
 import type { Delivery, Settled, Settlement } from '../../nexus-subscriptions.ts';
@@ -13,6 +14,7 @@ import {
   sendNothing,
   unwrap,
 } from './answer.ts';
+import { sendDeliveries } from './cloudevents.ts';
 import { createAnswers, executeOnce, refuseKey } from './idempotency.ts';
 import { readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
@@ -86,7 +88,7 @@ export const subscriptionRoutes = ({ core, logger, askers }: RestOptions): RestR
   };
 
   router.post('/subscriptions/:name/pull', async (ctx) => {
-    negotiate(ctx);
+    const type = negotiate(ctx, ['application/json', batchType]);
     unwrap(refuseKey(ctx, 'what a pull brings is not recorded'));
     const name = pathText(ctx, 'name');
     const context = contextOf(ctx);
@@ -94,7 +96,8 @@ export const subscriptionRoutes = ({ core, logger, askers }: RestOptions): RestR
     const pulled = await askers.whileOpen(ctx.res, (signal) => core.pull(name, data, context, signal));
     const { deliveries } = unwrap(pulled);
     handOver(ctx, name, deliveries, context);
-    sendJson(ctx, 200, { deliveries });
+    if (type === batchType) sendDeliveries(ctx, deliveries);
+    else sendJson(ctx, 200, { deliveries });
   });
 
   for (const how of settlements) {
@@ -108,11 +111,12 @@ export const subscriptionRoutes = ({ core, logger, askers }: RestOptions): RestR
 
   router.get('/subscriptions/:name/dead-letters', async (ctx) => {
     negotiate(ctx);
-    const query = readQuery(ctx.url, ['limit', 'cursor', 'errorLike']);
+    const query = readQuery(ctx.url, ['limit', 'cursor', 'errorLike', 'messageId']);
     const options = given({
       limit: query.limit(),
       cursor: query.text('cursor'),
       errorLike: query.text('errorLike'),
+      messageId: query.text('messageId'),
     });
     const page = await core.deadLetters(pathText(ctx, 'name'), options, contextOf(ctx));
     sendJson(ctx, 200, unwrap(page));
