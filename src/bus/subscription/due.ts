@@ -1,4 +1,4 @@
-/** Items by the time at which each is due: a binary heap. */
+/** Items by the time at which each is due, then in the order in which they were added: a binary heap. */
 export type Due<Item> = {
   readonly size: number;
   /** Of the earliest. */
@@ -6,13 +6,13 @@ export type Due<Item> = {
   add(item: Item, dueMs: number): void;
   /** The earliest that is due at `nowMs`. */
   take(nowMs: number): Item | undefined;
-  items(): Iterable<Item>;
 };
 
-type Node<Item> = { readonly item: Item; readonly dueMs: number };
+type Node<Item> = { readonly item: Item; readonly dueMs: number; readonly serial: number };
 
 export const createDue = <Item>(): Due<Item> => {
   const heap: Node<Item>[] = [];
+  let serial = 0;
 
   const swap = (left: number, right: number): void => {
     const [a, b] = [heap[left], heap[right]];
@@ -20,12 +20,17 @@ export const createDue = <Item>(): Due<Item> => {
     heap[left] = b;
     heap[right] = a;
   };
-  const dueAt = (index: number): number => heap[index]?.dueMs ?? Number.POSITIVE_INFINITY;
+  /** False for a `left` that is not there. */
+  const isBefore = (left: number, right: number): boolean => {
+    const [a, b] = [heap[left], heap[right]];
+    if (a === undefined || b === undefined) return a !== undefined;
+    return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.serial < b.serial);
+  };
 
   const rise = (from: number): void => {
     for (let index = from; index > 0; ) {
       const parent = (index - 1) >> 1;
-      if (dueAt(parent) <= dueAt(index)) return;
+      if (!isBefore(index, parent)) return;
       swap(parent, index);
       index = parent;
     }
@@ -33,8 +38,8 @@ export const createDue = <Item>(): Due<Item> => {
   const sink = (): void => {
     for (let index = 0; ; ) {
       const [left, right] = [2 * index + 1, 2 * index + 2];
-      const least = dueAt(right) < dueAt(left) ? right : left;
-      if (dueAt(index) <= dueAt(least)) return;
+      const least = isBefore(right, left) ? right : left;
+      if (!isBefore(least, index)) return;
       swap(index, least);
       index = least;
     }
@@ -48,7 +53,7 @@ export const createDue = <Item>(): Due<Item> => {
       return heap[0]?.dueMs;
     },
     add(item, dueMs) {
-      heap.push({ item, dueMs });
+      heap.push({ item, dueMs, serial: serial++ });
       rise(heap.length - 1);
     },
     take(nowMs) {
@@ -58,9 +63,6 @@ export const createDue = <Item>(): Due<Item> => {
       heap.pop();
       sink();
       return first.item;
-    },
-    *items() {
-      for (const { item } of heap) yield item;
     },
   };
 };

@@ -1,4 +1,4 @@
-/** First in, first out, at a constant cost per item. */
+/** First in, first out, at a constant cost per item. What was taken is not held on to. */
 export type Fifo<Item> = {
   readonly length: number;
   push(item: Item): void;
@@ -9,7 +9,7 @@ export type Fifo<Item> = {
 const compactAt = 1_024;
 
 export const createFifo = <Item>(): Fifo<Item> => {
-  let items: Item[] = [];
+  let items: (Item | undefined)[] = [];
   let first = 0;
   return {
     get length() {
@@ -22,7 +22,7 @@ export const createFifo = <Item>(): Fifo<Item> => {
     shift() {
       const item = items[first];
       if (item === undefined) return undefined;
-      first++;
+      items[first++] = undefined;
       if (first === items.length) {
         items = [];
         first = 0;
