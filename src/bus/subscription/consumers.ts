@@ -25,6 +25,7 @@ export type Consumers = {
   freed(holder: Holder): void;
   /** It asks no more, and is told so. */
   leave(consumer: Consumer): void;
+  /** All leave, and who joins from now on has left already. */
   closeAll(): readonly Consumer[];
 };
 
@@ -32,6 +33,7 @@ export const createConsumers = (): Consumers => {
   const waiting = new Set<Consumer>();
   /** Holders are consumers of this set and of no other. */
   const members = new Map<Holder, Consumer>();
+  let closed = false;
 
   const hasRoom = ({ held, max }: Consumer): boolean => held.size < max;
 
@@ -52,7 +54,7 @@ export const createConsumers = (): Consumers => {
     },
     join(max, once) {
       const consumer: Consumer = { held: new Set<Entry>(), max, once, asking: undefined };
-      members.set(consumer, consumer);
+      if (!closed) members.set(consumer, consumer);
       return consumer;
     },
     ask(consumer) {
@@ -79,6 +81,7 @@ export const createConsumers = (): Consumers => {
     },
     leave,
     closeAll() {
+      closed = true;
       const left = [...members.values()];
       for (const consumer of left) leave(consumer);
       return left;

@@ -141,6 +141,14 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
     lanes.again(entry);
   };
 
+  const giveBack = (deliveries: readonly string[]): void => {
+    for (const delivery of deliveries) {
+      const entry = underWay.get(delivery);
+      if (entry !== undefined) takeBack(entry);
+    }
+    pump();
+  };
+
   const takeBack = (entry: Entry): void => {
     end(entry);
     deliverAgain(entry);
@@ -334,7 +342,11 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
       const cancel = consumer.asking === undefined ? () => {} : clock.after(waitMs, giveUp);
       signal.addEventListener('abort', giveUp, { once: true });
       try {
-        return (await asked) ?? [];
+        const deliveries = (await asked) ?? [];
+        if (!signal.aborted) return deliveries;
+        // It went between the answer and this turn.
+        giveBack(deliveries.map(({ delivery }) => delivery));
+        return [];
       } finally {
         cancel();
         signal.removeEventListener('abort', giveUp);
@@ -350,13 +362,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
       pump();
       return refused;
     },
-    giveBack(deliveries) {
-      for (const delivery of deliveries) {
-        const entry = underWay.get(delivery);
-        if (entry !== undefined) takeBack(entry);
-      }
-      pump();
-    },
+    giveBack,
     flushed: async () => (await graveyard.recorded()) && checkpointer.flushed(),
     update(next, isPaused) {
       if (next.ackWaitMs < settings.ackWaitMs) hurry(next.ackWaitMs);
