@@ -2,7 +2,12 @@ import type { Json, Position, Revision } from '../domain/event.ts';
 import type { Priority } from '../domain/message/message.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus } from '../domain/service/service.ts';
-import type { DeadLetter, Owner, SubscriptionSettings } from '../domain/subscription/subscription.ts';
+import type {
+  DeadLetter,
+  Owner,
+  ReplayOrder,
+  SubscriptionSettings,
+} from '../domain/subscription/subscription.ts';
 
 /** One state key, deleted ones included: versions go on counting when the key is put again. */
 export type StateDocument = {
@@ -74,6 +79,15 @@ export type DeadLetterDocument = Omit<DeadLetter, 'position'> & {
 
 /** Leads from a message's id to its dead letter. */
 export type DeadLetterIdDocument = { readonly messagePosition: string; readonly position: Position };
+
+/** A replay that was asked for and not stopped, over or not. */
+export type ReplayDocument = ReplayOrder & {
+  readonly requestedAt: string;
+  readonly requestedBy: string;
+  /** Of its ReplayRequested. */
+  readonly revision: Revision;
+  readonly position: Position;
+};
 
 /** A message that was published to be delivered later. */
 export type ScheduledDocument = {

@@ -9,6 +9,7 @@ import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  ReplayDocument,
   RetentionDocument,
   ScheduledDocument,
   ServiceDocument,
@@ -18,6 +19,7 @@ import type {
   TrimDocument,
 } from './documents.ts';
 import type { Projection } from './projection.ts';
+import { replays } from './replays.ts';
 import { retention } from './retention.ts';
 import { scheduled } from './scheduled.ts';
 import { services } from './services.ts';
@@ -35,7 +37,8 @@ export type AnyProjection =
   | Projection<DeadLetterDocument, SubscriptionEvent>
   | Projection<DeadLetterIdDocument, SubscriptionEvent>
   | Projection<RetentionDocument, RetentionEvent | LogCreatedEvent>
-  | Projection<TrimDocument, TopicTrimmedEvent>;
+  | Projection<TrimDocument, TopicTrimmedEvent>
+  | Projection<ReplayDocument, SubscriptionEvent>;
 export type AnyDocument =
   | ServiceDocument
   | StateDocument
@@ -45,7 +48,8 @@ export type AnyDocument =
   | DeadLetterDocument
   | DeadLetterIdDocument
   | RetentionDocument
-  | TrimDocument;
+  | TrimDocument
+  | ReplayDocument;
 
 /** Every read model, each fed by the events of its category. */
 export const projections: readonly AnyProjection[] = [
@@ -58,6 +62,7 @@ export const projections: readonly AnyProjection[] = [
   deadLetterIds,
   retention,
   trims,
+  replays,
 ];
 
 /**

@@ -71,6 +71,7 @@ export const subscriptions: Projection<SubscriptionDocument, SubscriptionEvent> 
         removals: removals + 1,
       })),
     ReplayRequested: (document, event) => changed(document, event),
+    ReplaysStopped: (document, event) => changed(document, event),
   },
 };
 

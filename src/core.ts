@@ -20,6 +20,7 @@ import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
+import { createReplayApi } from './core/replays.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createStateQueries } from './core/states.ts';
@@ -253,6 +254,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createRetentionQueries(reads, parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
+    ...createReplayApi(parts, reads),
     quiesce: subscriptions.quiesce,
     health: () => healthOf(parts, version, startedAtMs),
     listensOn: (own, url) => {

@@ -7,8 +7,11 @@ import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
+import type { ReplayApi } from './nexus-replays.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
+
+type BusApi = SubscriptionApi & ReplayApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -209,7 +212,7 @@ export type ServiceChange = {
  * program embeds. Each operation checks the subject's scopes first (`forbidden` names the missing one), then its
  * input, and answers a `Problem` as a value. Only broken infrastructure throws (`LogError`).
  */
-export type NexusCore = SubscriptionApi & {
+export type NexusCore = BusApi & {
   readonly config: Config;
   readonly node: string;
 

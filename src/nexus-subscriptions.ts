@@ -52,6 +52,8 @@ export type DeadLetterView = {
   readonly attempts: number;
   readonly errors: readonly Failure[];
   readonly redrives: number;
+  /** It died in a replay. */
+  readonly replay?: true;
   readonly deadLetteredAt: string;
   /** Of the dead message: goes on behind it in lists. */
   readonly position: string;

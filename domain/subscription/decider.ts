@@ -71,6 +71,10 @@ const decideOnLive = (command: Exclude<SubscriptionCommand, Create>, state: Live
     }
     case 'ReplayMessages':
       return accept({ type: 'ReplayRequested', data: command.replay });
+    case 'StopReplays':
+      return command.replays.length === 0
+        ? accept()
+        : accept({ type: 'ReplaysStopped', data: { replays: command.replays } });
     default:
       return unreachable(command);
   }
@@ -123,6 +127,7 @@ export const subscriptionDecider: Decider<
       case 'SubscriptionReset':
       case 'MessageDeadLettered':
       case 'ReplayRequested':
+      case 'ReplaysStopped':
         return state;
       default:
         return unreachable(event);

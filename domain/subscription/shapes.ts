@@ -14,6 +14,7 @@ const isData = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText: Check = (value) => typeof value === 'string';
 const isCount: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+const isOptionalTrue: Check = (value) => value === undefined || value === true;
 const isOptionalText: Check = (value) => value === undefined || isText(value);
 const isListOf =
   (check: Check): Check =>
@@ -63,11 +64,13 @@ const letterChecks = {
   error: isText,
   errors: isListOf(isFailure),
   redrives: isCount,
-  replaces: (replaces: unknown) => replaces === undefined || replaces === true,
+  replaces: isOptionalTrue,
+  replay: isOptionalTrue,
   message: isMessageCopy,
 };
 const refsChecks = { letters: isListOf(isLetterRef), through: isText };
 const replayChecks = { replayId: isText, topic: isText, from: isText, to: isText, speed: Number.isFinite };
+const isReplayRef: Check = (value) => isData(value) && isText(value.replayId) && isCount(value.request);
 
 const updatedFault = ({ changes, owner }: Data): string | undefined => {
   if (!isData(changes)) return 'changes';
@@ -95,6 +98,7 @@ export const subscriptionShapes: {
   DeadLettersRedriven: shape(refsChecks),
   DeadLettersDiscarded: shape(refsChecks),
   ReplayRequested: shape(replayChecks),
+  ReplaysStopped: shape({ replays: isListOf(isReplayRef) }),
   SubscriptionCheckpointed: {
     category: 'checkpoint',
     fault: (data) =>

@@ -52,8 +52,10 @@ export type DeadLetter = {
   readonly errors: readonly Failure[];
   /** How often it was redriven before. */
   readonly redrives: number;
-  /** A letter of the same message stands there already, from before a reset. */
+  /** A letter of the same message stands there already, of a replay or from before a reset. */
   readonly replaces?: true;
+  /** It was delivered by a replay: the subscription's own delivery of the message is another matter. */
+  readonly replay?: true;
   readonly message: MessageCopy;
 };
 
@@ -71,6 +73,9 @@ export type ReplayOrder = {
   /** 0: as fast as they are taken; 1: at the pace of their publishing; 2: twice that. */
   readonly speed: number;
 };
+
+/** Names one replay: `request` is the revision of its ReplayRequested in the subscription's stream. */
+export type ReplayRef = { readonly replayId: string; readonly request: number };
 
 export type SubscriptionEvent =
   | {
@@ -108,7 +113,9 @@ export type SubscriptionEvent =
       readonly type: 'DeadLettersDiscarded';
       readonly data: { readonly letters: readonly LetterRef[]; readonly through: string };
     }
-  | { readonly type: 'ReplayRequested'; readonly data: ReplayOrder };
+  | { readonly type: 'ReplayRequested'; readonly data: ReplayOrder }
+  /** Nothing more is read for them; those that are over already are named in vain. */
+  | { readonly type: 'ReplaysStopped'; readonly data: { readonly replays: readonly ReplayRef[] } };
 
 /** Stands in `checkpoint-{name}`, of which only the newest is kept. `state` is src/bus/subscription's own. */
 export type CheckpointEvent = {
@@ -158,7 +165,8 @@ export type SubscriptionCommand =
       readonly through: string;
       readonly removals: number;
     }
-  | { readonly type: 'ReplayMessages'; readonly replay: ReplayOrder };
+  | { readonly type: 'ReplayMessages'; readonly replay: ReplayOrder }
+  | { readonly type: 'StopReplays'; readonly replays: readonly ReplayRef[] };
 
 export type SubscriptionRejection =
   | { readonly code: 'not_found' }

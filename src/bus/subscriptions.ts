@@ -12,13 +12,14 @@ import { ReadModelDamaged } from '../projection/read-store.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Hub } from '../watch/hub.ts';
 import type { Ownership } from './ownership.ts';
+import { createRanges } from './replay/range.ts';
 import { type Local, openLocal } from './subscription/local.ts';
 import { retrying } from './subscription/retrying.ts';
 import { type Member, notServed, type SubscriptionServer, serverOf } from './subscription/server.ts';
 
 export type SubscriptionsOptions = {
   readonly log: EventLog;
-  readonly hub: Pick<Hub, 'watch' | 'position'>;
+  readonly hub: Pick<Hub, 'watch' | 'position' | 'gapBehind'>;
   readonly runner: Runner;
   readonly node: string;
   readonly logger: Logger;
@@ -94,6 +95,7 @@ const isOther = (before: SubscriptionDocument, now: SubscriptionDocument): boole
 export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions => {
   const { log, hub, runner, node, logger, ownership, wallMs, clock = steadyClock } = options;
   const servings = new Map<string, Serving>();
+  const ranges = createRanges(log, hub);
   const closing = new AbortController();
   const away = new Set<Away>();
   let told = '';
@@ -126,6 +128,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
         node,
         log,
         hub,
+        ranges,
         runner,
         messageFrom: options.messageFrom,
         bury: (current, letters) => options.bury(current, owner, letters),

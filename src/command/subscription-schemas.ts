@@ -38,6 +38,13 @@ const createSubscription = z.strictObject({
   order: z.enum(deliveryOrders).default('none'),
 });
 
+/** Which stretch of history, and how fast: 0 is as fast as it is taken, 1 the pace at which it was published. */
+const replayed = {
+  from: place,
+  to: place.default('now'),
+  speed: z.number().min(0).max(1_000).default(0),
+};
+
 /** Which dead letters are meant: exactly one of the three. */
 const selection = {
   messageIds: z.array(text(128)).min(1).max(1_000).optional(),
@@ -62,7 +69,12 @@ export const subscriptionSchemas = {
     .strictObject({ ...named, ...selection, payload: json.optional() })
     .refine(oneSelection, selectionRule),
   DiscardDeadLetters: z.strictObject({ ...named, ...selection }).refine(oneSelection, selectionRule),
+  ReplayMessages: z.strictObject({ ...named, topic: topicPatternSchema.optional(), ...replayed }),
+  StopReplays: z.strictObject({ ...named, replayId: text(128).optional() }),
 } as const;
+
+/** A replay to whoever asks for it, rather than to a subscription. */
+export const replaySchema = z.strictObject({ topic: topicPatternSchema, ...replayed });
 
 export const pullSchema = z.strictObject({
   max: z.number().int().min(1).max(1_000).default(1),

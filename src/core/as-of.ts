@@ -62,6 +62,32 @@ export const resolvePlace = async (
   );
 };
 
+/** What a replay is to deliver: behind `from` (exclusive), up to `to` (inclusive). */
+export type Stretch = { readonly from: Position; readonly to: Position };
+
+/**
+ * Both ends of a stretch that the log has now: `start`, `now`, a position or a time each. A position as `from` is
+ * exclusive and as `to` inclusive; times are inclusive both; what lies ahead of the log's end is its end.
+ */
+export const resolveStretch = async (
+  log: EventLog,
+  store: ReadStore,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<Result<Stretch>> => {
+  const first = await resolvePlace(log, store, 'from', from);
+  if (!first.ok) return first;
+  const toMs = parseTime(to);
+  const last =
+    toMs === undefined ? await resolvePlace(log, store, 'to', to) : ok(await positionAt(log, store, toMs));
+  if (!last.ok) return last;
+  const end = await log.position();
+  if (first.value > last.value) return invalid('/to', 'must not lie before from');
+  return ok({
+    from: first.value < end ? first.value : end,
+    to: last.value < end ? last.value : end,
+  });
+};
+
 /** What `asOf` names: a position, or the position at a time. */
 export const resolveAsOf = async (
   log: EventLog,

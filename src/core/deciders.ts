@@ -77,6 +77,7 @@ const subscriptionEvent = (event: LogEvent): SubscriptionEvent | undefined => {
     case 'DeadLettersRedriven':
     case 'DeadLettersDiscarded':
     case 'ReplayRequested':
+    case 'ReplaysStopped':
       return known;
     default:
       return undefined;

@@ -11,6 +11,7 @@ import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import { explainSubscription, mismatchOf, receiptsOf, receiptsOfRecorded, refusalOf } from './refusals.ts';
+import { createReplayCommands } from './replay-commands.ts';
 import { viewOf } from './subscriptions.ts';
 
 export type SubscriptionInput = Extract<
@@ -23,7 +24,9 @@ export type SubscriptionInput = Extract<
       | 'ResumeSubscription'
       | 'ResetSubscription'
       | 'RedriveDeadLetters'
-      | 'DiscardDeadLetters';
+      | 'DiscardDeadLetters'
+      | 'ReplayMessages'
+      | 'StopReplays';
   }
 >;
 
@@ -35,6 +38,7 @@ export const createSubscriptionCommands = (
 ) => {
   const { log, runner } = parts;
   const letters = createLetterCommands(parts, handler, decider);
+  const replays = createReplayCommands(parts, handler, decider);
 
   const documentOf = (name: string): SubscriptionDocument | undefined =>
     runner.store.read<SubscriptionDocument>('subscriptions', name);
@@ -64,6 +68,8 @@ export const createSubscriptionCommands = (
         return ok({ type: input.type, reason: input.data.reason ?? by });
       case 'RedriveDeadLetters':
       case 'DiscardDeadLetters':
+      case 'ReplayMessages':
+      case 'StopReplays':
         return fault(problem('internal', `${input.type} is decided elsewhere`));
     }
   };
@@ -124,8 +130,15 @@ export const createSubscriptionCommands = (
       // With a command id it may be a repetition of what deleted the subscription.
       return fault(explainSubscription(name)({ code: 'not_found' }));
     }
-    return input.type === 'RedriveDeadLetters' || input.type === 'DiscardDeadLetters'
-      ? letters(input, stream, call)
-      : run(input, stream, before, call);
+    switch (input.type) {
+      case 'RedriveDeadLetters':
+      case 'DiscardDeadLetters':
+        return letters(input, stream, call);
+      case 'ReplayMessages':
+      case 'StopReplays':
+        return replays(input, stream, call);
+      default:
+        return run(input, stream, before, call);
+    }
   };
 };

@@ -26,15 +26,20 @@ export const createSubscriptionWrites = (
     schema: 1,
   });
 
-  /** Those of the letters whose message has one already, from before a reset, take its place. */
+  /** Those of the letters whose message has one already, of a replay or from before a reset, take its place. */
   const marked = (
     { name, created }: SubscriptionDocument,
     letters: readonly DeadLetter[],
-  ): readonly DeadLetter[] =>
-    letters.map((letter) => {
-      const before = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, letter.position));
-      return before === undefined || before.letter < created ? letter : { ...letter, replaces: true };
+  ): readonly DeadLetter[] => {
+    const seen = new Set<string>();
+    return letters.map((letter) => {
+      const { position } = letter;
+      const before = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, position));
+      const replaces = seen.has(position) || (before !== undefined && before.letter >= created);
+      seen.add(position);
+      return replaces ? { ...letter, replaces } : letter;
     });
+  };
 
   return {
     bury: async (

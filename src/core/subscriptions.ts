@@ -60,6 +60,7 @@ const letterView = (document: DeadLetterDocument): DeadLetterView => ({
   attempts: document.attempts,
   errors: document.errors,
   redrives: document.redrives,
+  ...(document.replay === undefined ? {} : { replay: document.replay }),
   deadLetteredAt: document.deadLetteredAt,
   position: document.messagePosition,
 });
@@ -70,22 +71,26 @@ const cursorOf = (position: string): string => Buffer.from(position).toString('b
 const parseCursor = (text: string): string | undefined =>
   parsePosition(text) ?? parsePosition(Buffer.from(text, 'base64url').toString());
 
+/** The subscription that a subject may use: its topics are what it needs the scope for. */
+export const findSubscription = (
+  { runner }: Pick<Parts, 'runner'>,
+  name: string,
+  context: Context,
+): Result<SubscriptionDocument> => {
+  const document = isSubscriptionName(name)
+    ? runner.store.read<SubscriptionDocument>(model, name)
+    : undefined;
+  if (document === undefined || document.status === 'deleted') {
+    return fault(explainSubscription(name)({ code: 'not_found' }));
+  }
+  return demand(context, { scope: 'events:read', topic: document.topic }) ?? ok(document);
+};
+
 export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionApi => {
   const { runner, subscriptions } = parts;
 
-  const documentOf = (name: string): SubscriptionDocument | undefined => {
-    const document = isSubscriptionName(name)
-      ? runner.store.read<SubscriptionDocument>(model, name)
-      : undefined;
-    return document?.status === 'deleted' ? undefined : document;
-  };
-
-  /** The subscription that a subject may use: its topics are what it needs the scope for. */
-  const find = (name: string, context: Context): Result<SubscriptionDocument> => {
-    const document = documentOf(name);
-    if (document === undefined) return fault(explainSubscription(name)({ code: 'not_found' }));
-    return demand(context, { scope: 'events:read', topic: document.topic }) ?? ok(document);
-  };
+  const find = (name: string, context: Context): Result<SubscriptionDocument> =>
+    findSubscription(parts, name, context);
 
   const read = async (name: string, context: Context): Promise<Result<SubscriptionDocument>> => {
     const at = await reads.ready(context);

@@ -277,6 +277,15 @@ const samples: {
       ['position', { position: 'x' }],
     ],
   },
+  ReplaysStopped: {
+    stream: 'subscription-billing',
+    data: { replays: [{ replayId: 'r', request: 4 }] },
+    wrong: [
+      ['replays', { replays: undefined }],
+      ['replays', { replays: [{ replayId: 'r' }] }],
+      ['replays', { replays: [{ request: 4 }] }],
+    ],
+  },
   LogCreated: { stream: 'nexus-log', data: { logId: 'l' }, wrong: [['logId', { logId: 1 }]] },
 };
 

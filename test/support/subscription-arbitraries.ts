@@ -6,6 +6,7 @@ import {
   type LetterRef,
   type Owner,
   type ReplayOrder,
+  type ReplayRef,
   type SubscriptionCommand,
   type SubscriptionEvent,
   type SubscriptionSettings,
@@ -82,6 +83,11 @@ const anyReplay: fc.Arbitrary<ReplayOrder> = fc.record({
   speed: fc.constantFrom(0, 1, 2.5),
 });
 
+const anyReplayRefs: fc.Arbitrary<readonly ReplayRef[]> = fc.array(
+  fc.record({ replayId: fc.uuid(), request: fc.nat({ max: 20 }) }),
+  { maxLength: 3 },
+);
+
 /** With as much in it as an event or a command of this type may leave out. */
 const anyRedrive = fc
   .tuple(anyRefs, anyPlace, fc.option(anyJson, { nil: undefined }))
@@ -126,6 +132,7 @@ export const anySubscriptionCommand: fc.Arbitrary<SubscriptionCommand> = fc.oneo
     }),
   ),
   anyReplay.map((replay): SubscriptionCommand => ({ type: 'ReplayMessages', replay })),
+  anyReplayRefs.map((replays): SubscriptionCommand => ({ type: 'StopReplays', replays })),
 );
 
 /** Any events in any order, such as a truncated stream may hold, not only what the decider would record. */
@@ -155,4 +162,5 @@ export const anySubscriptionEvent: fc.Arbitrary<SubscriptionEvent> = fc.oneof(
     }),
   ),
   anyReplay.map((data): SubscriptionEvent => ({ type: 'ReplayRequested', data })),
+  anyReplayRefs.map((replays): SubscriptionEvent => ({ type: 'ReplaysStopped', data: { replays } })),
 );

@@ -157,9 +157,13 @@ export const freshState = (from: Position, resets: number, nowIso: string, revis
   };
 };
 
-/** `state` with its lanes begun anew at `to`, as a reset wants it; redrives that were asked for stay. */
+/**
+ * `state` with its lanes begun anew at `to`, as a reset wants it: redrives that were asked for stay, replays are over. A
+ * replay whose request stands before the reset is passed over wherever the cursor is.
+ */
 export const resetState = (state: SavedState, to: Position, resets: number, nowIso: string): SavedState => ({
   ...state,
   ...(({ lanes, scheduled }) => ({ lanes, scheduled }))(freshState(to, resets, nowIso, 0)),
+  replay: { cursor: state.replay.cursor, pending: [] },
   resets,
 });

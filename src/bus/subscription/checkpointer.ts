@@ -4,7 +4,10 @@ import { retrying } from './retrying.ts';
 
 /** Decides when what a dispatcher remembers is written to the log. */
 export type Checkpointer = {
-  /** Something was settled, or has failed: it is written within a second, or at once when enough has come together. */
+  /**
+   * Something was settled or has failed, or a source has moved: it is written within a second, or at once when enough has
+   * come together.
+   */
   settled(): void;
   /** Resolves once everything that was settled before the call is written; false when it never will be. */
   flushed(): Promise<boolean>;

@@ -310,6 +310,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
         pump();
       },
       nowMs: () => clock.now(),
+      moved: checkpointer.settled,
       troubled: options.troubled,
     },
     get inFlight() {

@@ -48,6 +48,7 @@ export const letterOf = (entry: Entry): DeadLetter => ({
   error: entry.failures.at(-1)?.reason ?? 'unknown',
   errors: entry.failures,
   redrives: entry.redrives,
+  ...(entry.message.replay === true ? { replay: true } : {}),
   message: copyOf(entry),
 });
 

@@ -12,11 +12,13 @@ import type { EventLog } from '../../log/event-log.ts';
 import type { Message } from '../../nexus-core.ts';
 import type { Runner } from '../../projection/runner.ts';
 import type { Hub } from '../../watch/hub.ts';
+import type { Ranges } from '../replay/range.ts';
 import { decodeState, encodeState, freshState, resetState, type SavedState } from './checkpoint.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
 import { createLag } from './lag.ts';
 import { createLaneSource, type LaneSource } from './lane-source.ts';
 import { createRedriveSource } from './redrive-source.ts';
+import { createReplaySource } from './replay-source.ts';
 import { createScheduledSource } from './scheduled-source.ts';
 
 export type LocalOptions = {
@@ -27,6 +29,7 @@ export type LocalOptions = {
   readonly node: string;
   readonly log: EventLog;
   readonly hub: Pick<Hub, 'watch' | 'position'>;
+  readonly ranges: Ranges;
   readonly runner: Pick<Runner, 'store' | 'reached'>;
   readonly messageFrom: (event: LogEvent) => Message | undefined;
   readonly bury: (document: SubscriptionDocument, letters: readonly DeadLetter[]) => Promise<'done' | 'lost'>;
@@ -53,7 +56,7 @@ export type Local = {
   /** Everything that matches at or before it is settled. */
   readonly position: Position;
   live(): Promise<Live>;
-  /** The document as it stands now: settings and pause are taken over, and redrives are looked for. */
+  /** The document as it stands now: settings and pause are taken over, redrives and replays are looked for. */
   update(document: SubscriptionDocument): void;
   /** Scheduled messages came. */
   poke(): void;
@@ -68,9 +71,10 @@ const readModelsMs = 5_000;
 
 type Checkpoint = { readonly revision: Revision | undefined; readonly state: SavedState | undefined };
 
-const readCheckpoint = async (
+/** The newest checkpoint; its state is undefined when it is of an earlier subscription of this name. */
+export const readCheckpoint = async (
   log: Pick<EventLog, 'readStream'>,
-  { name, created }: SubscriptionDocument,
+  { name, created }: Pick<SubscriptionDocument, 'name' | 'created'>,
 ): Promise<Checkpoint> => {
   const [newest] = await log.readStream(streamId('checkpoint', name), { direction: 'backwards', limit: 1 });
   if (newest === undefined) return { revision: undefined, state: undefined };
@@ -132,10 +136,10 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
   const settledBefore = (position: Position): boolean => {
     if (position > openedAt) return false;
     const letter = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, position));
-    return letter !== undefined && letter.position > document.fromAt;
+    // One that died in a replay says nothing of its lane.
+    return letter !== undefined && letter.replay !== true && letter.position > document.fromAt;
   };
 
-  let saving: SavedState = state;
   const collect = (): SavedState => ({
     resets: document.resets,
     lanes: {
@@ -146,7 +150,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     },
     scheduled: scheduled.save(),
     redrive: redrive.save(),
-    replay: saving.replay,
+    replay: replay.save(),
   });
 
   const dispatcher = createDispatcher({
@@ -158,8 +162,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     isOwner: options.isOwner,
     bury: (letters) => options.bury(document, letters),
     save: async () => {
-      saving = collect();
-      const next = await append(saving, revision);
+      const next = await append(collect(), revision);
       if (next === undefined) return 'lost';
       revision = next;
       return 'done';
@@ -210,7 +213,21 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     saved: state.redrive,
     sink,
   });
-  const sources = [...priorities.map((priority) => lanes[priority]), scheduled, redrive];
+  const replay = createReplaySource({
+    runner,
+    ranges: options.ranges,
+    log,
+    name,
+    topic: document.topic,
+    fromAt: document.fromAt,
+    saved: state.replay,
+    sink,
+    messageFrom: options.messageFrom,
+    clock,
+    wallMs,
+    onGap: options.onGap,
+  });
+  const sources = [...priorities.map((priority) => lanes[priority]), scheduled, redrive, replay];
   const lag = createLag({ hub, topic: document.topic, lanes });
 
   const close = (): void => {
@@ -256,6 +273,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
       document = next;
       dispatcher.update(settingsOf(next), next.status === 'paused');
       redrive.poke();
+      replay.poke();
     },
     poke: scheduled.poke,
     async state() {

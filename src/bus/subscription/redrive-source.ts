@@ -85,6 +85,7 @@ export const createRedriveSource = ({ log, stream, saved, sink }: RedriveSourceO
         payload: edit === undefined ? message.payload : edit.payload,
         headers,
         position: asPosition(message.position),
+        ...(dead.replay === true ? { replay: true } : {}),
       },
       place,
       nowMs: sink.nowMs(),

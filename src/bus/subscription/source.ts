@@ -23,6 +23,8 @@ export type Sink = {
   restored(entries: readonly Entry[]): void;
   /** Of the steady clock. */
   nowMs(): number;
+  /** A source has gone on by what `save` tells although nothing of it was settled: a checkpoint is to follow. */
+  moved(): void;
   /** A source can no longer read: it tries again; told once. */
   troubled(error: unknown): void;
 };

@@ -100,6 +100,7 @@ const lists: Readonly<Record<string, string | undefined>> = {
   topics: '',
   subscriptions: '',
   deadLetters: 'first',
+  replays: '',
   states: 'first',
   events: 'first',
   stateHistory: 'last',

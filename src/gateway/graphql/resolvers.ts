@@ -12,6 +12,7 @@ import type {
   StateVersion,
 } from '../../nexus-core.ts';
 import { raise } from './faults.ts';
+import { replayMutations, replayQueries } from './replay-resolvers.ts';
 import {
   type Args,
   command,
@@ -270,6 +271,7 @@ export const resolvers = {
     topics,
     ...subscriptionQueries,
     retention,
+    ...replayQueries,
     health,
   },
   Mutation: {
@@ -284,6 +286,7 @@ export const resolvers = {
     ...subscriptionMutations,
     setRetention,
     removeRetention,
+    ...replayMutations,
   },
   Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
 } as const;

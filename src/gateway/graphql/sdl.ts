@@ -1,3 +1,4 @@
+import { replayTypes } from './replay-sdl.ts';
 import { subscriptionTypes } from './subscription-sdl.ts';
 
 /** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
@@ -138,6 +139,7 @@ type ServiceChange {
 }
 
 ${subscriptionTypes}
+${replayTypes}
 type Query {
   "Null when there is none. asOf is a position or a time."
   service(id: ID!, asOf: String): Service
@@ -160,6 +162,8 @@ type Query {
   deadLetters(subscription: String!, first: Int, after: String, errorLike: String, messageId: ID): [DeadLetter!]!
   "All policies, or the one of exactly this pattern."
   retention(topic: String): [Retention!]!
+  "Replays to a durable subscription that are not over, in the order in which they are carried out."
+  replays(subscription: String!): [Replay!]!
   health: Health!
 }
 
@@ -285,6 +289,10 @@ type Mutation {
   "Replaces the limits of the pattern; at least one."
   setRetention(topic: String!, maxAgeSec: Float, maxMessages: Float, maxBytes: Float): SetRetentionResult!
   removeRetention(topic: String!): RemoveRetentionResult!
+  "from and to: start, now, a position or an RFC 3339 time; to is now unless given. speed: 0 (unless given) as fast as it is taken, 1 the original pace."
+  replay(subscription: String!, topic: String, from: String!, to: String, speed: Float): ReplayResult!
+  "All of them unless replayId says which."
+  stopReplays(subscription: String!, replayId: ID): StopReplaysResult!
 }
 
 type Subscription {

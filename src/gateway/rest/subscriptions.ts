@@ -17,6 +17,7 @@ import {
 import { sendDeliveries } from './cloudevents.ts';
 import { createAnswers, executeOnce, refuseKey } from './idempotency.ts';
 import { readQuery } from './query.ts';
+import { addReplayRoutes } from './replays.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
 const settlements: readonly Settlement[] = ['ack', 'nak', 'term', 'extend'];
@@ -129,5 +130,6 @@ export const subscriptionRoutes = ({ core, logger, askers }: RestOptions): RestR
     });
   }
 
+  addReplayRoutes(router, core);
   return router;
 };

@@ -49,6 +49,7 @@ const onLive: readonly SubscriptionCommand[] = [
     type: 'ReplayMessages',
     replay: { replayId: 'r', topic: 'orders.>', from: positionAt(1), to: positionAt(9), speed: 0 },
   },
+  { type: 'StopReplays', replays: [{ replayId: 'r', request: 1 }] },
 ];
 
 for (const command of onLive) {
@@ -235,6 +236,11 @@ test('replay › is recorded as it was ordered', (t) => {
   given(t, subscriptionDecider, wasCreated)
     .when({ type: 'ReplayMessages', replay })
     .thenEvents({ type: 'ReplayRequested', data: replay });
+  const replays = [{ replayId: 'r', request: 1 }];
+  given(t, subscriptionDecider, wasCreated)
+    .when({ type: 'StopReplays', replays })
+    .thenEvents({ type: 'ReplaysStopped', data: { replays } });
+  given(t, subscriptionDecider, wasCreated).when({ type: 'StopReplays', replays: [] }).thenEvents();
 });
 
 const live: Extract<SubscriptionState, { readonly settings: unknown }> = {
