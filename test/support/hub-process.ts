@@ -30,7 +30,8 @@ export const startHubProcess = async (
   prefix: readonly string[] = [],
 ): Promise<HubProcess> => {
   const { PATH, HOME } = process.env;
-  const own = [main, 'start', '--api-port', '0', '--log-level', 'warn', ...args];
+  const level = args.includes('--log-level') ? [] : ['--log-level', 'warn'];
+  const own = [main, 'start', '--api-port', '0', ...level, ...args];
   const [program = process.execPath, ...words] = [...prefix, process.execPath, ...own];
   const child = spawn(program, words, {
     cwd: folder,
