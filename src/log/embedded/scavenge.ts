@@ -4,7 +4,7 @@ import type { Committer } from './committer.ts';
 import { nothingAppended } from './group.ts';
 import type { Indexer } from './indexer.ts';
 import type { Marks } from './marks.ts';
-import { type Place, placeOf, recordKeyOf, sequenceOf } from './place.ts';
+import { type Place, placeOf, recordKeyOf } from './place.ts';
 import type { Recent } from './recent.ts';
 import { eventsIn, type Record, sequenceIn, withOnly } from './record.ts';
 import type { Records } from './records.ts';
@@ -21,6 +21,7 @@ export type ScavengeOptions = {
 };
 
 const stepRecords = 64;
+const maxKeys = 100_000;
 const stepBytes = 2 * 2 ** 20;
 
 type Step = {
@@ -31,7 +32,7 @@ type Step = {
   >;
   events: number;
   bytes: number;
-  /** Key to go on from; undefined at the end. */
+  /** Index of the key to go on from; undefined at the end. */
   next: number | undefined;
 };
 
@@ -69,26 +70,34 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
   if (targets.size === 0) return { events: 0, bytes: 0 };
   await indexer.flush();
 
-  let first = Number.POSITIVE_INFINITY;
-  let last = 0;
-  for (const [stream, before] of targets) {
-    const span = indexer.store.streams.span(stream, before);
-    if (span === undefined) continue;
-    first = Math.min(first, recordKeyOf(span[0]));
-    last = Math.max(last, sequenceOf(span[1]));
-  }
+  /** Keys of the records that hold hidden events, some at a time: what else stands in the log is not looked at. */
+  const keysOfRecords = function* (): Iterable<readonly number[]> {
+    let keys = new Set<number>();
+    const sorted = (): readonly number[] => Array.from(Float64Array.from(keys).sort());
+    for (const [stream, before] of targets) {
+      for (let from: number | undefined = 0; from !== undefined; ) {
+        const found = indexer.store.streams.below(stream, from, before);
+        for (const place of found.places) keys.add(recordKeyOf(place));
+        from = found.next;
+        if (keys.size < maxKeys) continue;
+        yield sorted();
+        keys = new Set();
+      }
+    }
+    yield sorted();
+  };
 
-  const takeStep = (from: number): Step => {
+  const takeStep = (keys: readonly number[], from: number): Step => {
     const step: Step = { rewrites: [], dropped: new Map(), events: 0, bytes: 0, next: undefined };
-    let seen = 0;
     let bytes = 0;
-    for (const record of records.from(from)) {
-      if (record.key > last) break;
-      if (seen >= stepRecords || bytes >= stepBytes) {
-        step.next = record.key;
+    for (let at = from; at < keys.length; at++) {
+      if (at - from >= stepRecords || bytes >= stepBytes) {
+        step.next = at;
         break;
       }
-      seen++;
+      // One that held hidden events only is gone since an earlier step.
+      const record = records.at(keys[at] ?? 0);
+      if (record === undefined) continue;
       bytes += record.buffer.length;
       rewrite(step, record, targets);
     }
@@ -105,17 +114,19 @@ export const scavengeLog = async (options: ScavengeOptions): Promise<Freed> => {
     });
 
   const freed = { events: 0, bytes: 0 };
-  for (let from = first <= last ? first : undefined; from !== undefined; ) {
-    const step = takeStep(from);
-    if (step.rewrites.length > 0) {
-      await commit((group) => group.rewrites.push(...step.rewrites));
-      await indexer.store.dropPlaces(step.dropped.values());
-      freed.events += step.events;
-      freed.bytes += step.bytes;
+  for (const keys of keysOfRecords()) {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const step = takeStep(keys, from);
+      if (step.rewrites.length > 0) {
+        await commit((group) => group.rewrites.push(...step.rewrites));
+        await indexer.store.dropPlaces(step.dropped.values());
+        freed.events += step.events;
+        freed.bytes += step.bytes;
+      }
+      if (signal.aborted) return freed;
+      await nextTurn();
+      from = step.next;
     }
-    if (signal.aborted) return freed;
-    await nextTurn();
-    from = step.next;
   }
 
   await indexer.store.dropRevisions(targets);

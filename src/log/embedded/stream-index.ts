@@ -18,8 +18,15 @@ export type StreamIndex = {
   places(stream: StreamId, from: number, to: number): Place[];
   /** Place of one revision; undefined when it is not known, or was scavenged. */
   placeOf(stream: StreamId, revision: number): Place | undefined;
-  /** Places of the oldest and the newest revision below `before`, when there are any. */
-  span(stream: StreamId, before: number): readonly [oldest: Place, newest: Place] | undefined;
+  /**
+   * Places of revisions from `from` on and below `before`, ascending, without those that were scavenged; a bounded number,
+   * and the revision to go on from, undefined when these were the last.
+   */
+  below(
+    stream: StreamId,
+    from: number,
+    before: number,
+  ): { readonly places: readonly Place[]; readonly next: number | undefined };
   /** The first `count` of `places` are the revisions from `base` on. */
   put(stream: StreamId, base: number, places: readonly Place[], count: number): void;
   /** Forgets the revisions below `before`. */
@@ -27,6 +34,7 @@ export type StreamIndex = {
 };
 
 const lastKey = Number.MAX_SAFE_INTEGER;
+const placesAtOnce = 10_000;
 
 export const createStreamIndex = (database: Database<Buffer, StreamKey>, directory: string): StreamIndex => {
   const check = (block: Buffer): Buffer => checkBlock(block, directory);
@@ -66,17 +74,17 @@ export const createStreamIndex = (database: Database<Buffer, StreamKey>, directo
       const index = revision - found.key[1];
       return index < countIn(found.block) ? placeIn(found.block, index) : undefined;
     },
-    span(stream, before) {
-      let oldest: Place | undefined;
-      let newest: Place | undefined;
-      const start: StreamKey = [stream, 0];
+    below(stream, from, before) {
+      const places: Place[] = [];
+      const start: StreamKey = [stream, from];
       const end: StreamKey = [stream, before];
       for (const { key, value } of database.getRange({ start, end })) {
+        if (places.length >= placesAtOnce) return { places, next: key[1] };
         const block = check(value);
-        oldest ??= placeIn(block, 0);
-        newest = placeIn(block, Math.min(countIn(block), before - key[1]) - 1);
+        const count = Math.min(countIn(block), before - key[1]);
+        for (let index = 0; index < count; index++) places.push(placeIn(block, index));
       }
-      return oldest === undefined || newest === undefined ? undefined : [oldest, newest];
+      return { places, next: undefined };
     },
     put(stream, base, places, count) {
       database.put([stream, base], encodePlaces(places, 0, count));
