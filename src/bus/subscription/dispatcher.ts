@@ -301,7 +301,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
             lanes.offer(entry);
             continue;
           }
-          lanes.rest(entry);
+          if (!lanes.rest(entry)) continue;
           entry.inFlight = true;
           inFlightBytes += entry.bytes;
           if (isDead) graveyard.add(entry);

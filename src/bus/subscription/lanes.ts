@@ -9,8 +9,11 @@ export type Lanes = {
   readonly ready: number;
   /** Takes an entry that is new: it is ready, or waits for those of its key that came before. */
   offer(entry: Entry): void;
-  /** Takes an entry that waits for its next attempt elsewhere: it holds its key. `again` follows. */
-  rest(entry: Entry): void;
+  /**
+   * Takes an entry that waits for its next attempt elsewhere: it holds its key, and `again` follows. False when another
+   * holds the key: then it waits here for that one, like any other.
+   */
+  rest(entry: Entry): boolean;
   /** Takes an entry back for its next attempt, in front of those that had none. */
   again(entry: Entry): void;
   /** The entry is settled: the next of its key is ready. */
@@ -56,6 +59,16 @@ export const createLanes = (order: DeliveryOrder): Lanes => {
   const laneOf = ({ message }: Entry): Lane | undefined => lanes[priorityIndex[message.priority]];
   const keyOf = (entry: Entry): string | undefined => (order === 'key' ? entry.key : undefined);
 
+  /** False when it has to wait for its key. */
+  const hold = (lane: Lane, entry: Entry): boolean => {
+    const key = keyOf(entry);
+    if (key === undefined) return true;
+    const waiting = lane.keys.get(key);
+    waiting?.push(entry);
+    if (waiting === undefined) lane.keys.set(key, createFifo());
+    return waiting === undefined;
+  };
+
   /** Nginx's smooth weighted round-robin: each lane gains its weight, the richest is taken and pays for all. */
   const choose = (nowMs: number): Lane | undefined => {
     let best: Lane | undefined;
@@ -81,22 +94,13 @@ export const createLanes = (order: DeliveryOrder): Lanes => {
     },
     offer(entry) {
       const lane = laneOf(entry);
-      if (lane === undefined) return;
-      const key = keyOf(entry);
-      if (key !== undefined) {
-        const waiting = lane.keys.get(key);
-        if (waiting !== undefined) {
-          waiting.push(entry);
-          return;
-        }
-        lane.keys.set(key, createFifo());
-      }
+      if (lane === undefined || !hold(lane, entry)) return;
       lane.fresh.push(entry);
       ready++;
     },
     rest(entry) {
-      const key = keyOf(entry);
-      if (key !== undefined) laneOf(entry)?.keys.set(key, createFifo());
+      const lane = laneOf(entry);
+      return lane === undefined || hold(lane, entry);
     },
     again(entry) {
       laneOf(entry)?.again.push(entry);

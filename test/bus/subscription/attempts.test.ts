@@ -276,3 +276,20 @@ test('flushed › is false when the letter never will be recorded here', async (
   t.false(await flushed);
   t.false(await dispatcher.flushed());
 });
+
+test('restored › of two that wait with the same key none is forgotten, and they come one at a time', async (t) => {
+  const { dispatcher, clock, pull } = dispatcherWith({ order: 'key' });
+  const waiting = [1, 3].map((place) =>
+    Object.assign(entryAt(place, { attempts: 1, key: 'k' }), { dueAtMs: clock.now() + place * second }),
+  );
+  dispatcher.sink.restored([...waiting.slice(0, 1), entryAt(2, { key: 'k' }), ...waiting.slice(1)]);
+  clock.advance(10 * second);
+  const came: string[] = [];
+  for (let batch = await pull(); batch.length > 0; batch = await pull()) {
+    t.is(batch.length, 1);
+    came.push(...idsOf(batch));
+    dispatcher.settle('ack', tokensOf(batch), {});
+  }
+  t.deepEqual(came, ['m1', 'm2', 'm3']);
+  t.is(dispatcher.unsettled, 0);
+});
