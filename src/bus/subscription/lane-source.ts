@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asPosition, type LogEvent, type Position } from '../../../domain/event.ts';
 import type { Priority } from '../../../domain/message/message.ts';
 import type { EventLog } from '../../log/event-log.ts';
@@ -17,6 +18,8 @@ export type LaneSource = Source & {
   readonly met: number;
   /** Everything of the lane at or before it is settled. */
   readonly floor: Position;
+  /** What was left to the scheduled ones at `position` is handed over by them: it is not read again after a restart. */
+  pass(position: Position): void;
 };
 
 export type LaneSourceOptions = {
@@ -29,6 +32,8 @@ export type LaneSourceOptions = {
   readonly messageFrom: (event: LogEvent) => Message | undefined;
   /** True for a message that is to be delivered later and that the scheduled ones will deliver. */
   readonly isLater: (event: LogEvent, deliverAt: string) => boolean;
+  /** True once the scheduled ones can find what stands at or before `position`; false when that takes too long. */
+  readonly listed: (position: Position) => Promise<boolean>;
   /** True for one that was settled although the checkpoint does not say so. */
   readonly isSettled: (position: Position) => boolean;
   readonly onGap: (from: Position, to: Position) => void;
@@ -42,6 +47,7 @@ const batchEvents = 256;
 export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
   const { hub, log, topic, priority, saved, sink, messageFrom } = options;
   const stopping = new AbortController();
+  const { signal } = stopping;
   const window = createWindow(laneEntries, laneBytes);
   /** What was handed over, in the order of their positions, each with that of the message before. */
   const unsettled = new Map<Entry, Position>();
@@ -50,8 +56,7 @@ export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
   let accepted = asPosition(saved.cursor);
   /** The farthest that was delivered: what stands behind it is read again after a restart. */
   let delivered = accepted;
-  let iterator: WatchIterator | undefined;
-  let pulling = false;
+  let pulling: WatchIterator | undefined;
   let met = 0;
 
   const origin: Origin = {
@@ -76,42 +81,56 @@ export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
   const take = (step: Watched<LogEvent>): void => {
     if (step.type === 'gap') options.onGap(step.from, step.to);
     if (step.type !== 'items') return;
-    const entries: Entry[] = [];
+    // All are looked at before any is taken: what cannot be read now is read again as a whole.
+    const entries = step.items.map(entryOf).filter((entry) => entry !== undefined);
     met += step.items.length;
     let before = accepted;
-    for (const event of step.items) {
-      const entry = entryOf(event);
-      if (entry === undefined) continue;
+    for (const entry of entries) {
       unsettled.set(entry, before);
-      before = event.position;
+      before = entry.message.position;
       waiting.add(entry);
       window.add(entry.bytes);
-      entries.push(entry);
     }
     accepted = step.position;
     if (entries.length > 0) sink.accept(entries);
   };
 
-  const follow = async (): Promise<void> => {
-    const { signal } = stopping;
-    iterator = hub
-      .watch({ filter: { topic, priority }, after: accepted, signal, maxBatchEvents: batchEvents })
-      [Symbol.asyncIterator]();
+  /** What is left to the scheduled ones must be in their list first, or their cursor could pass it unseen. */
+  const waitForList = async (step: Watched<LogEvent>): Promise<void> => {
+    if (step.type !== 'items' || step.items.every((event) => timesOf(event).deliverAt === undefined)) return;
+    while (!signal.aborted && !(await options.listed(step.position))) await nextTurn();
+  };
+
+  const followOne = async (iterator: WatchIterator): Promise<void> => {
     for (;;) {
       await window.room();
       if (signal.aborted) return;
-      pulling = true;
+      pulling = iterator;
       const step = await iterator.next().finally(() => {
-        pulling = false;
+        pulling = undefined;
       });
-      if (step.done === true || signal.aborted) return;
+      if (step.done === true) return;
+      await waitForList(step.value);
+      if (signal.aborted) return;
       take(step.value);
+    }
+  };
+
+  const follow = async (): Promise<void> => {
+    const filter = { topic, priority };
+    const iterator = hub
+      .watch({ filter, after: accepted, signal, maxBatchEvents: batchEvents })
+      [Symbol.asyncIterator]();
+    try {
+      await followOne(iterator);
+    } finally {
+      await iterator.return?.();
     }
   };
 
   return {
     get accepted() {
-      return pulling && iterator !== undefined && iterator.position > accepted ? iterator.position : accepted;
+      return pulling !== undefined && pulling.position > accepted ? pulling.position : accepted;
     },
     get met() {
       return met;
@@ -119,6 +138,9 @@ export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
     get floor() {
       for (const before of unsettled.values()) return before;
       return this.accepted;
+    },
+    pass(position) {
+      if (position > delivered) delivered = position;
     },
     async restore() {
       const events = await loadEvents(log, saved.pending);
@@ -149,7 +171,7 @@ export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
       sink.restored(entries);
     },
     start() {
-      void retrying(follow, stopping.signal, sink.troubled);
+      void retrying(follow, signal, sink.troubled);
     },
     save() {
       const idle = unsettled.size === 0;

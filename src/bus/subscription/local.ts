@@ -186,6 +186,8 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     sink,
     messageFrom: options.messageFrom,
     accepted: (priority) => lanes[priority].accepted,
+    passed: (priority, place) => lanes[priority].pass(place),
+    isSettled: settledBefore,
   });
   const laneOf = (priority: Priority): LaneSource =>
     createLaneSource({
@@ -198,6 +200,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
       messageFrom: options.messageFrom,
       isLater: (event, deliverAt) =>
         deliverAt > event.metadata.recordedAt && `${deliverAt}/${event.position}` > scheduled.cursor,
+      listed: (place) => runner.reached(place, readModelsMs),
       isSettled: settledBefore,
       onGap: options.onGap,
     });

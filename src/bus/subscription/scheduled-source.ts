@@ -17,7 +17,7 @@ import { createWindow } from './window.ts';
 export type ScheduledSource = Source & {
   /** The key behind which nothing was looked at: what is due at or before it is the lanes' to deliver. */
   readonly cursor: string;
-  /** Scheduled messages that the lanes have met and that are not due: 1,000 at most are counted. */
+  /** Scheduled messages that the lanes have met and that are not due, of the next 20,000 of all topics. */
   readonly later: number;
   /** Scheduled messages came. */
   poke(): void;
@@ -37,6 +37,10 @@ export type ScheduledSourceOptions = {
   readonly messageFrom: (event: LogEvent) => Message | undefined;
   /** How far the lane of a priority has gone. */
   readonly accepted: (priority: Priority) => Position;
+  /** The message at `position` is handed over here, and no longer the lane's. */
+  readonly passed: (priority: Priority, position: Position) => void;
+  /** True for one that was settled although the checkpoint does not say so. */
+  readonly isSettled: (position: Position) => boolean;
 };
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -46,7 +50,10 @@ const windowEntries = 256;
 const windowBytes = 4 * 1_048_576;
 /** Documents that one look goes through, whoever's they are. */
 const lookEntries = 1_000;
+const countEntries = 20_000;
 const reachedMs = 5_000;
+/** Until it is looked whether the read models have come closer. */
+const behindMs = 100;
 /** A timer's longest wait; looks that are due later come in steps. */
 const maxWaitMs = 60_000;
 
@@ -78,7 +85,7 @@ export const createScheduledSource = (options: ScheduledSourceOptions): Schedule
 
   const entryOf = (event: LogEvent | undefined, more: Partial<Entry> = {}): Entry | undefined => {
     const message = event === undefined ? undefined : messageFrom(event);
-    if (event === undefined || message === undefined) return undefined;
+    if (event === undefined || message === undefined || options.isSettled(event.position)) return undefined;
     const { expiresAt } = timesOf(event);
     return Object.assign(
       createEntry({ origin, message, place: event, expiresAt, nowMs: sink.nowMs() }),
@@ -107,6 +114,7 @@ export const createScheduledSource = (options: ScheduledSourceOptions): Schedule
       if (position <= from || !topicMatches(topic, document.topic)) continue;
       // One that its lane has not met yet will be due when it does.
       if (position > accepted(priority)) continue;
+      options.passed(priority, position);
       found.push({ stream: streamId('topic', document.topic), revision: document.revision });
     }
     if (now > cursor) cursor = now;
@@ -131,7 +139,7 @@ export const createScheduledSource = (options: ScheduledSourceOptions): Schedule
   const step = async (): Promise<number | undefined> => {
     await handOwed();
     // The list must hold what the lanes have left to it before the cursor may pass.
-    if (!(await runner.reached(farthest(), reachedMs))) return 0;
+    if (!(await runner.reached(farthest(), reachedMs))) return wallMs() + behindMs;
     // In a turn of its own: what the lanes have been given, they have looked at.
     await nextTurn();
     if (stopping.signal.aborted) return undefined;
@@ -165,8 +173,9 @@ export const createScheduledSource = (options: ScheduledSourceOptions): Schedule
     },
     get later() {
       let count = 0;
+      let looked = 0;
       for (const [, document] of runner.store.range<ScheduledDocument>(model, { after: cursor })) {
-        if (count === lookEntries) break;
+        if (++looked > countEntries) break;
         const { position, priority } = document;
         if (position > from && position <= accepted(priority) && topicMatches(topic, document.topic)) count++;
       }
