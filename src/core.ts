@@ -159,6 +159,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     messageFrom,
     ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
   });
+  held.defer(() => subscriptions.close());
   const maintenance = openMaintenance({
     log,
     logger,

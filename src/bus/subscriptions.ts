@@ -13,6 +13,7 @@ import type { Runner } from '../projection/runner.ts';
 import type { Hub } from '../watch/hub.ts';
 import type { Ownership } from './ownership.ts';
 import { createRanges } from './replay/range.ts';
+import type { SavedState } from './subscription/checkpoint.ts';
 import { type Local, openLocal } from './subscription/local.ts';
 import { retrying } from './subscription/retrying.ts';
 import { type Member, notServed, type SubscriptionServer, serverOf } from './subscription/server.ts';
@@ -66,6 +67,8 @@ type Away = { readonly name: string; readonly owner: Owner | null; readonly memb
 type Serving = {
   readonly name: string;
   local: Local | undefined;
+  /** What the one before has handed over, while the next one cannot be opened yet. */
+  left: { readonly created: number; readonly state: SavedState } | undefined;
   /** The document or the ownership changed since it was last looked at. */
   stale: boolean;
   running: Promise<void> | undefined;
@@ -116,39 +119,35 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     return sameOwner(self, owner);
   };
 
-  const open = (document: SubscriptionDocument, from?: Local): Promise<Local> => {
+  const open = (document: SubscriptionDocument, state: SavedState | undefined): Promise<Local> => {
     const { name, owner } = document;
-    const state = from?.document.created === document.created ? from.state() : Promise.resolve(undefined);
-    return state.then((saved) => {
-      from?.close();
-      return openLocal({
-        document,
-        owner,
-        isOwner: () => ownership.valid && isSelf(owner),
-        node,
-        log,
-        hub,
-        ranges,
-        runner,
-        messageFrom: options.messageFrom,
-        bury: (current, letters) => options.bury(current, owner, letters),
-        clock,
-        wallMs,
-        lost: () => {
-          const serving = servings.get(name);
-          if (serving === undefined) return;
-          logger.warn({ subscription: name }, 'another node serves the subscription now');
-          serving.local = undefined;
-          reconcile(name);
-        },
-        troubled: (error) => troubled(name, error),
-        onGap: (gapFrom, to) =>
-          logger.warn(
-            { subscription: name, from: gapFrom, to },
-            'messages were removed before they were delivered',
-          ),
-        ...(saved === undefined ? {} : { state: saved }),
-      });
+    return openLocal({
+      document,
+      owner,
+      isOwner: () => ownership.valid && isSelf(owner),
+      node,
+      log,
+      hub,
+      ranges,
+      runner,
+      messageFrom: options.messageFrom,
+      bury: (current, letters) => options.bury(current, owner, letters),
+      clock,
+      wallMs,
+      lost: () => {
+        const serving = servings.get(name);
+        if (serving === undefined) return;
+        logger.warn({ subscription: name }, 'another node serves the subscription now');
+        serving.local = undefined;
+        reconcile(name);
+      },
+      troubled: (error) => troubled(name, error),
+      onGap: (gapFrom, to) =>
+        logger.warn(
+          { subscription: name, from: gapFrom, to },
+          'messages were removed before they were delivered',
+        ),
+      ...(state === undefined ? {} : { state }),
     });
   };
 
@@ -158,8 +157,10 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     const document = closing.signal.aborted ? undefined : documentOf(name);
     if (!isLive(document) || !isSelf(document.owner)) {
       serving.local = undefined;
-      local?.close();
+      serving.left = undefined;
+      const closed = local?.close();
       if (isLive(document)) await takeOver(document);
+      await closed;
       return;
     }
     if (local !== undefined && !isOther(local.document, document)) {
@@ -167,12 +168,16 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       return;
     }
     serving.local = undefined;
-    let opened: Local;
-    try {
-      opened = await open(document, local);
-    } catch (error) {
-      local?.close();
-      throw error;
+    if (local !== undefined) {
+      const { created } = local.document;
+      serving.left = { created, state: await local.handOver() };
+    }
+    const { left } = serving;
+    const opened = await open(document, left?.created === document.created ? left.state : undefined);
+    serving.left = undefined;
+    if (closing.signal.aborted) {
+      await opened.drain();
+      return;
     }
     serving.local = opened;
     serving.stale = true;
@@ -214,7 +219,13 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   const reconcile = (name: string): void => {
     if (closing.signal.aborted) return;
     callBack(name);
-    const serving = servings.get(name) ?? { name, local: undefined, stale: true, running: undefined };
+    const serving = servings.get(name) ?? {
+      name,
+      local: undefined,
+      left: undefined,
+      stale: true,
+      running: undefined,
+    };
     servings.set(name, serving);
     serving.stale = true;
     if (serving.running !== undefined) return;

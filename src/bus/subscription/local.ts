@@ -39,7 +39,7 @@ export type LocalOptions = {
   readonly lost: () => void;
   readonly troubled: (error: unknown) => void;
   readonly onGap: (from: Position, to: Position) => void;
-  /** In place of the newest checkpoint. */
+  /** In place of the newest checkpoint, and newer than that. */
   readonly state?: SavedState;
 };
 
@@ -60,9 +60,10 @@ export type Local = {
   update(document: SubscriptionDocument): void;
   /** Scheduled messages came. */
   poke(): void;
-  /** What it would save now. */
-  state(): Promise<SavedState>;
-  close(): void;
+  /** Closes it, and tells what it would have saved to who goes on from there. */
+  handOver(): Promise<SavedState>;
+  /** At once; resolves when nothing of it is being written any more, so that another checkpoint may follow. */
+  close(): Promise<void>;
   drain(): Promise<void>;
 };
 
@@ -153,6 +154,9 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     replay: replay.save(),
   });
 
+  /** The newest save, whatever becomes of it. */
+  let written: Promise<unknown> = Promise.resolve();
+
   const dispatcher = createDispatcher({
     settings: settingsOf(document),
     paused: true,
@@ -162,13 +166,15 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     isOwner: options.isOwner,
     bury: (letters) => options.bury(document, letters),
     save: async () => {
-      const next = await append(collect(), revision);
+      const appended = append(collect(), revision);
+      written = appended.catch(() => undefined);
+      const next = await appended;
       if (next === undefined) return 'lost';
       revision = next;
       return 'done';
     },
     lost: () => {
-      close();
+      void close();
       options.lost();
     },
     troubled,
@@ -233,10 +239,11 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
   const sources = [...priorities.map((priority) => lanes[priority]), scheduled, redrive, replay];
   const lag = createLag({ hub, topic: document.topic, lanes });
 
-  const close = (): void => {
+  const close = async (): Promise<void> => {
     lag.stop();
     for (const source of sources) source.stop();
     dispatcher.close();
+    await written;
   };
 
   try {
@@ -245,7 +252,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
       throw new Error('the read models are behind the log');
     for (const source of sources) await source.restore();
   } catch (error) {
-    close();
+    await close();
     throw error;
   }
   const position = (): Position =>
@@ -254,6 +261,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
       .reduce((left, right) => (left < right ? left : right));
   dispatcher.update(settingsOf(document), document.status === 'paused');
   for (const source of sources) source.start();
+  if (options.state !== undefined) sink.moved();
 
   return {
     get document() {
@@ -279,14 +287,16 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
       replay.poke();
     },
     poke: scheduled.poke,
-    async state() {
+    async handOver() {
       await nextTurn();
-      return collect();
+      const left = collect();
+      await close();
+      return left;
     },
     close,
     async drain() {
       await dispatcher.drain();
-      close();
+      await close();
     },
   };
 };

@@ -81,6 +81,7 @@ const open = (t: ExecutionContext, changes: Partial<LaneSourceOptions> = {}) => 
       accept: (entries) => accepted.push(...entries),
       restored: (entries) => restored.push(...entries),
       nowMs: () => 0,
+      moved: () => {},
       troubled: (error) => troubles.push(error),
     },
     messageFrom,
