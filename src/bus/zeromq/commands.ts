@@ -67,18 +67,19 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
   const send = async (): Promise<void> => {
     for (let next = answers.shift(); next !== undefined; next = answers.shift()) {
       // A peer that is gone, or does not read, gets no answer: libzmq drops it.
-      if (!socket.closed) await socket.send(next);
+      if (socket.closed) continue;
+      try {
+        await socket.send(next);
+      } catch (error) {
+        if (!socket.closed) logger.warn({ err: error }, 'ZeroMQ could not answer');
+      }
     }
+    // In the turn that found no answer: one that comes a moment later would wait for the next to be sent.
+    sending = undefined;
   };
   const answer = ({ envelope }: Received, text: string): void => {
     answers.push([...envelope, text]);
-    sending ??= send()
-      .catch((error: unknown) => {
-        if (!socket.closed) logger.warn({ err: error }, 'ZeroMQ could not answer');
-      })
-      .finally(() => {
-        sending = undefined;
-      });
+    sending ??= send();
   };
 
   const answered = (peer: Peer, frame: Received, text: string): void => {
