@@ -44,6 +44,17 @@ export const messageFrom = (event: LogEvent): Message | undefined => {
   return message;
 };
 
+const messageLists = new WeakMap<readonly LogEvent[], readonly Message[]>();
+
+/** The messages among events that nobody changes. The same array gives the same array, as `messageFrom` does. */
+export const messagesFrom = (events: readonly LogEvent[]): readonly Message[] => {
+  const made = messageLists.get(events);
+  if (made !== undefined) return made;
+  const list = events.map(messageFrom).filter((message) => message !== undefined);
+  messageLists.set(events, list);
+  return list;
+};
+
 /** The scope that reading a stream needs: that of what it holds. */
 export const streamRequirement = (stream: string): Requirement => {
   switch (categoryOf(stream)) {

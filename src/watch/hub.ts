@@ -4,13 +4,19 @@ import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Gap, Watched } from '../nexus-core.ts';
 import { roughBytes } from '../rough-bytes.ts';
-import { ofPriority, selectionOf, type WatchFilter } from './filter.ts';
-import { createWatcherIndex } from './index-of-watchers.ts';
+import { selectionOf, type WatchFilter } from './filter.ts';
+import { createGroups } from './groups.ts';
 import { createOffers, type Offer } from './offers.ts';
 import { createRing } from './ring.ts';
 import { createTrims } from './trims.ts';
 import { createTurns } from './turns.ts';
-import { createWatcher, type Watcher, type WatcherHost, type WatchOptions } from './watcher.ts';
+import {
+  createWatcher,
+  defaultBatchEvents,
+  type Watcher,
+  type WatcherHost,
+  type WatchOptions,
+} from './watcher.ts';
 
 export type { WatchFilter } from './filter.ts';
 export type { WatchOptions } from './watcher.ts';
@@ -132,7 +138,7 @@ export const createHub = ({
   const turns = createTurns(maxReads);
   const offers = createOffers({ maxEvents: maxOfferedEvents, maxBytes: maxOfferedBytes }, weigh);
   const trims = createTrims(log);
-  const index = createWatcherIndex<Watcher>();
+  const groups = createGroups<Watcher>(defaultBatchEvents);
   const watchers = new Set<Watcher>();
   const closing = new AbortController();
   const reached = Promise.withResolvers<void>();
@@ -148,9 +154,6 @@ export const createHub = ({
   let offered = 0;
   let lagged = 0;
   let peakQueued = 0;
-  /** Watchers that the batch under dispatch concerns, and those of them that it was too much for. */
-  let touched = new Set<Watcher>();
-  let tooSlow: Watcher[] = [];
 
   const host: WatcherHost = {
     log,
@@ -165,13 +168,13 @@ export const createHub = ({
     get read() {
       return read;
     },
-    synced: (watcher) => index.add(watcher.selection, watcher),
+    synced: (watcher) => groups.add(watcher.selection, watcher),
     lagging: (watcher) => {
       lagged++;
-      tooSlow.push(watcher);
+      groups.delete(watcher.selection, watcher);
     },
     ended: (watcher) => {
-      index.delete(watcher.selection, watcher);
+      groups.delete(watcher.selection, watcher);
       watchers.delete(watcher);
     },
   };
@@ -181,24 +184,16 @@ export const createHub = ({
     for (const event of batch) {
       if (position !== undefined && event.position <= position) continue;
       const bytes = weigh(event);
-      index.match(event, (watcher) => {
-        if (!ofPriority(watcher.selection, event)) return;
-        watcher.push(event, bytes);
-        touched.add(watcher);
-      });
+      groups.push(event, bytes);
       ring.push(event, bytes);
       position = event.position;
       dispatched++;
     }
-    // The index is left alone while it is walked.
-    for (const watcher of tooSlow) index.delete(watcher.selection, watcher);
-    tooSlow = [];
-    const concerned = touched;
-    touched = new Set();
-    for (const watcher of concerned) {
+    const concerned = groups.flush((watcher, events) => {
+      watcher.offer(events);
       if (watcher.queuedEvents > peakQueued) peakQueued = watcher.queuedEvents;
-      watcher.wake();
-    }
+    });
+    for (const watcher of concerned) watcher.wake();
   };
 
   /** What was offered and follows on what has been dispatched by now. */
@@ -322,7 +317,7 @@ export const createHub = ({
         watchers: watchers.size,
         synced,
         catchingUp: watchers.size - synced,
-        indexed: index.size,
+        indexed: groups.size,
         queuedEvents,
         queuedBytes,
         peakQueuedEvents: peakQueued,

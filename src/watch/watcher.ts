@@ -3,6 +3,7 @@ import type { LogEvent, Position } from '../../domain/event.ts';
 import { type EventLog, LogError } from '../log/event-log.ts';
 import type { Watched } from '../nexus-core.ts';
 import { type Selection, selects } from './filter.ts';
+import type { Batch } from './groups.ts';
 import { createHistory } from './history.ts';
 import type { Ring } from './ring.ts';
 import { holdsTopics, type Trims } from './trims.ts';
@@ -45,8 +46,8 @@ export type Watcher = {
   readonly position: Position;
   readonly queuedEvents: number;
   readonly queuedBytes: number;
-  /** Takes one dispatched event of its selection, or falls behind when its queue is full. */
-  push(event: LogEvent, bytes: number): void;
+  /** Takes dispatched events of its selection, or falls behind when they are too much for its queue. */
+  offer(batch: Batch): void;
   /** Hands to a waiting consumer what has come: once behind each dispatched batch. */
   wake(): void;
   end(): void;
@@ -85,7 +86,8 @@ export const createWatcher = (
   let state: 'catching-up' | 'synced' | 'ended' = 'catching-up';
   /** All that is selected at or before it has been handed out (or stands in the queue's front, when synced). */
   let cursor = options.after;
-  let queue: LogEvent[] = [];
+  let queue: Batch[] = [];
+  let queuedEvents = 0;
   let queuedBytes = 0;
   /** Where the log ended when the watch began: `caughtUp` is due once the cursor has reached it. */
   let target: Position | undefined;
@@ -104,11 +106,16 @@ export const createWatcher = (
     else waiting.resolve({ done: false, value: item });
   };
 
+  const clearQueue = (): void => {
+    queue = [];
+    queuedEvents = 0;
+    queuedBytes = 0;
+  };
+
   const end = (): void => {
     if (state === 'ended') return;
     state = 'ended';
-    queue = [];
-    queuedBytes = 0;
+    clearQueue();
     held = undefined;
     options.signal.removeEventListener('abort', end);
     abort.abort();
@@ -135,22 +142,54 @@ export const createWatcher = (
   const take = (): Item | undefined => {
     const due = dueCaughtUp();
     if (due !== undefined) return due;
+    const { position } = host;
     if (queue.length === 0) {
-      if (host.position !== undefined && host.position > cursor) cursor = host.position;
+      if (position !== undefined && position > cursor) cursor = position;
       return undefined;
     }
-    if (queue.length <= maxBatch) {
-      const items = queue;
-      queue = [];
-      queuedBytes = 0;
-      const last = items.at(-1)?.position ?? cursor;
-      cursor = host.position !== undefined && host.position > last ? host.position : last;
-      return { type: 'items', items, position: cursor };
-    }
-    const items = queue.splice(0, maxBatch);
-    for (const event of items) queuedBytes -= weigh(event);
+    const items = takeQueued();
     cursor = items.at(-1)?.position ?? cursor;
+    if (queue.length === 0 && position !== undefined && position > cursor) cursor = position;
     return { type: 'items', items, position: cursor };
+  };
+
+  const unqueue = ({ events, bytes }: Batch): readonly LogEvent[] => {
+    queue.shift();
+    queuedEvents -= events.length;
+    queuedBytes -= bytes;
+    return events;
+  };
+
+  /** A batch as it was offered, when there is but one or it is a full one; else as many events as one item may have. */
+  const takeQueued = (): readonly LogEvent[] => {
+    const [only, second] = queue;
+    if (only !== undefined && (second === undefined || only.events.length === maxBatch)) {
+      if (only.events.length <= maxBatch) return unqueue(only);
+    }
+    const items: LogEvent[] = [];
+    for (let first = queue[0]; first !== undefined && items.length < maxBatch; first = queue[0]) {
+      const room = maxBatch - items.length;
+      if (first.events.length <= room) items.push(...unqueue(first));
+      else {
+        const [taken, left] = split(first, room);
+        queue[0] = left;
+        queuedEvents -= taken.events.length;
+        queuedBytes -= taken.bytes;
+        items.push(...taken.events);
+      }
+    }
+    return items;
+  };
+
+  const batchOf = (events: readonly LogEvent[]): Batch => {
+    let bytes = 0;
+    for (const event of events) bytes += weigh(event);
+    return { events, bytes };
+  };
+
+  const split = ({ events, bytes }: Batch, at: number): readonly [Batch, Batch] => {
+    const taken = batchOf(events.slice(0, at));
+    return [taken, { events: events.slice(at), bytes: bytes - taken.bytes }];
   };
 
   /** What the ring holds behind the cursor. In the same turn the watcher becomes synced when nothing is left there. */
@@ -263,24 +302,32 @@ export const createWatcher = (
       return state === 'synced' && queue.length === 0 && head !== undefined && head > cursor ? head : cursor;
     },
     get queuedEvents() {
-      return queue.length;
+      return queuedEvents;
     },
     get queuedBytes() {
       return queuedBytes;
     },
-    push(event, bytes) {
-      if (state !== 'synced' || event.position <= cursor) return;
-      const full =
-        queue.length >= maxEvents || (queue.length > 0 && queuedBytes + bytes > host.maxBufferedBytes);
-      if (!full) {
-        queue.push(event);
-        queuedBytes += bytes;
+    offer(offered) {
+      if (state !== 'synced') return;
+      const first = offered.events[0];
+      // It became synced by what the ring held, which may reach beyond the beginning of the batch.
+      const batch =
+        first === undefined || first.position > cursor
+          ? offered
+          : batchOf(offered.events.filter((event) => event.position > cursor));
+      const events = queuedEvents + batch.events.length;
+      const bytes = queuedBytes + batch.bytes;
+      if (batch.events.length === 0) return;
+      // One event alone is taken whatever its size.
+      if (events > maxEvents || (events > 1 && bytes > host.maxBufferedBytes)) {
+        clearQueue();
+        state = 'catching-up';
+        host.lagging(watcher);
         return;
       }
-      queue = [];
-      queuedBytes = 0;
-      state = 'catching-up';
-      host.lagging(watcher);
+      queue.push(batch);
+      queuedEvents = events;
+      queuedBytes = bytes;
     },
     wake() {
       if (pending === undefined) return;

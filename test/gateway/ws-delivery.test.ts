@@ -1,13 +1,12 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import test from 'ava';
-import { type WebSocket, WebSocketServer } from 'ws';
 import { asPosition } from '../../domain/event.ts';
 import { feed } from '../../src/gateway/ws/feed.ts';
 import { createOutbox } from '../../src/gateway/ws/outbox.ts';
 import type { Watched } from '../../src/nexus-core.ts';
 import { openHub } from '../support/hub.ts';
 import { openWs } from '../support/ws-client.ts';
+import { openPair } from './socket-pair.ts';
 
 const hub = await openHub({ wsFramesPerSec: 0 });
 test.after.always(() => hub.close());
@@ -98,32 +97,31 @@ test('many subscriptions of one socket › each get every message once', async (
   await ws.close();
 });
 
-/** One server socket with its stream, and the client at the other end. */
-const pair = async () => {
-  const server = createServer();
-  const wss = new WebSocketServer({ server });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const connected = once(wss, 'connection');
-  const client = await openWs(`http://127.0.0.1:${address.port}`, { protocols: [] });
-  const [socket, request] = (await connected) as [WebSocket, { readonly socket: import('node:net').Socket }];
-  return {
-    client,
-    socket,
-    transport: request.socket,
-    close: async () => {
-      await client.close();
-      wss.close();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-};
+test('many sockets of one topic › each get every message once and in order, whatever they call their subscription', async (t) => {
+  const topic = 'shared.all';
+  const total = 400;
+  const sockets = await Promise.all(Array.from({ length: 30 }, () => openWs(hub.url)));
+  const done = sockets.map(async (ws, index) => {
+    // Named by the hub, alike by the client, and each for itself; the topic itself, and patterns that hold it.
+    const subscription = [undefined, 'orders', `own-${index}`][index % 3];
+    const pattern = [topic, 'shared.>', '*.all'][index % 4] ?? topic;
+    const { subscription: name } = await ws.ask({ type: 'subscribe', topic: pattern, subscription });
+    return { ws, name };
+  });
+  const subscribed = await Promise.all(done);
+  for (let from = 0; from < total; from += 40) await publish(topic, from, from + 40, 'é'.repeat(from % 90));
+  for (const { ws, name } of subscribed) {
+    for (let n = 0; n < total; n++) {
+      const { subscription, payload } = await ws.waitForType('message');
+      t.is(subscription, name);
+      t.is((payload as { readonly n: number }).n, n);
+    }
+  }
+  await Promise.all(sockets.map((ws) => ws.close()));
+});
 
 test('a feed › pulls nothing while the socket is full: what is buffered stays at the bound, whatever there is', async (t) => {
-  const { client, socket, transport, close } = await pair();
+  const { client, socket, transport, close } = await openPair();
   const highBytes = 256 * 1024;
   const batches = 400;
   const pad = 'x'.repeat(1_000);
@@ -147,6 +145,9 @@ test('a feed › pulls nothing while the socket is full: what is buffered stays 
     send: outbox.send,
     get full() {
       return outbox.full;
+    },
+    get room() {
+      return outbox.room;
     },
     drained: () => {
       peak = Math.max(peak, socket.bufferedAmount);

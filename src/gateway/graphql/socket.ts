@@ -101,7 +101,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     });
     let deliver: (text: string) => Promise<void> = async () => {};
     const refuse = (reason: string): undefined => {
-      socket.close(badRequest, reason);
+      outbox.close(badRequest, reason);
     };
     const intake = createIntake<Incoming>({
       ...sessionLimits,
@@ -109,7 +109,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       socket,
       room: () => (outbox.full ? outbox.drained() : undefined),
       nowMs: steadyNow,
-      failed: (error) => socket.close(closeCodes.internal, problemOf(error, logger).code),
+      failed: (error) => outbox.close(closeCodes.internal, problemOf(error, logger).code),
       take: ({ text }) => {
         if (text === undefined) return refuse('frames must be text');
         const json = parseJson(text);
@@ -125,14 +125,14 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     const extra: Extra = {
       subject,
       gone: gone.signal,
-      close: (code, reason) => socket.close(code, reason),
+      close: outbox.close,
       admitted: () => expire(),
     };
     let stopExpiry = (): void => {};
     const expire = (): void => {
       stopExpiry();
       stopExpiry = watchExpiry(extra.subject?.expiresAt, () =>
-        socket.close(closeCodes.unauthorized, 'the token has expired'),
+        outbox.close(closeCodes.unauthorized, 'the token has expired'),
       );
     };
     expire();
@@ -143,7 +143,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
           outbox.send(text);
           if (outbox.full) await outbox.drained();
         },
-        close: (code, reason) => socket.close(code, reason),
+        close: outbox.close,
         onMessage: (callback) => {
           deliver = callback;
         },
@@ -165,7 +165,10 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       get paused() {
         return intake.paused;
       },
-      drain: async () => intake.stop(),
+      drain: async () => {
+        intake.stop();
+        outbox.flush();
+      },
     };
   };
 

@@ -2,6 +2,7 @@ import type { Result } from '../../errors.ts';
 import type { Context, NexusCore, Watch, Watched, WatchInput } from '../../nexus-core.ts';
 import type { WatchSelector } from './frame.ts';
 import type { Outbox } from './outbox.ts';
+import { encodeTexts } from './text-frame.ts';
 
 /** What stands behind `"subscription":"…",` in a frame: the same text for every subscription that an item goes to. */
 const tails = new WeakMap<object, string>();
@@ -20,6 +21,41 @@ const plainTail = (item: object): string => JSON.stringify(item).slice(1);
 const eventTail = (item: object): string => {
   const { type, ...rest } = item as { readonly type?: unknown };
   return JSON.stringify({ eventType: type, ...rest }).slice(1);
+};
+
+/**
+ * Frames of batches by the batch and what the frames begin with: watchers of one topic are handed the same batch, and
+ * most clients leave the name of their subscription to the hub, so that one encoding goes to all of their sockets.
+ */
+const encodedBatches = new WeakMap<readonly object[], Map<string, Buffer>>();
+/** Names of one batch whose frames are kept: more would be clients with names of their own, which share nothing. */
+const maxNames = 8;
+
+const noFrames = Buffer.alloc(0);
+
+/** All of a batch as frames, or undefined when they would take more than `room`. */
+const framesOf = (
+  items: readonly object[],
+  head: string,
+  encode: (item: object) => string,
+  room: number,
+): Buffer | undefined => {
+  if (items.length === 0) return noFrames;
+  const known = encodedBatches.get(items)?.get(head);
+  if (known !== undefined) return known.length <= room ? known : undefined;
+  const texts: string[] = [];
+  let characters = 0;
+  for (const item of items) {
+    const text = head + tailOf(item, encode);
+    characters += text.length;
+    if (characters > room) return undefined;
+    texts.push(text);
+  }
+  const frames = encodeTexts(texts);
+  const byHead = encodedBatches.get(items) ?? new Map<string, Buffer>();
+  if (byHead.size === 0) encodedBatches.set(items, byHead);
+  if (byHead.size < maxNames) byHead.set(head, frames);
+  return frames.length <= room ? frames : undefined;
 };
 
 /** A watch made ready to be written to a socket. */
@@ -85,23 +121,33 @@ export const feed = async (options: FeedOptions): Promise<void> => {
   const head = `{"type":"${source.itemType}","subscription":${name},`;
   let tellCaughtUp = options.tellCaughtUp;
 
-  const send = async (step: Watched<object>): Promise<void> => {
+  /** Frame by frame, each when there is room. */
+  const sendSlowly = async (items: readonly object[]): Promise<void> => {
+    for (const item of items) {
+      while (outbox.full && !signal.aborted) await outbox.drained();
+      if (signal.aborted) return;
+      outbox.send(head + tailOf(item, encode));
+    }
+  };
+
+  /** A promise only when it has to wait for the socket. */
+  const send = (step: Watched<object>): Promise<void> | undefined => {
     if (step.type === 'items') {
-      for (const item of step.items) {
-        while (outbox.full && !signal.aborted) await outbox.drained();
-        if (signal.aborted) return;
-        outbox.send(head + tailOf(item, encode));
-      }
+      const frames = framesOf(step.items, head, encode, outbox.room);
+      if (frames === undefined) return sendSlowly(step.items);
+      outbox.sendFrames(frames);
     } else if (step.type === 'gap') {
       outbox.send(`{"type":"gap","subscription":${name},"from":"${step.from}","to":"${step.to}"}`);
     } else if (tellCaughtUp) {
       tellCaughtUp = false;
       outbox.send(`{"type":"caughtUp","subscription":${name},"position":"${step.position}"}`);
     }
+    return undefined;
   };
 
   for await (const step of source.watch.items) {
     if (signal.aborted) return;
-    await send(step);
+    const waiting = send(step);
+    if (waiting !== undefined) await waiting;
   }
 };

@@ -179,7 +179,7 @@ export const openSession = (options: SessionOptions): Session => {
   const end = (code: number, reason: string): void => {
     intake.stop();
     subscriptions.close('released', settlements.idle());
-    socket.close(code, reason);
+    outbox.close(code, reason);
   };
 
   socket.on('message', (data, isBinary) => {
@@ -204,6 +204,7 @@ export const openSession = (options: SessionOptions): Session => {
       await asking.drain();
       await settlements.idle();
       subscriptions.close('released');
+      outbox.flush();
     },
   };
 };

@@ -24,7 +24,7 @@ export type Settlements = {
 
 export type SettlementsOptions = {
   readonly core: Pick<NexusCore, 'settle'>;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'send' | 'full' | 'drained'>;
   readonly tell: (error: unknown) => Problem;
   readonly subject: () => Subject;
   /** The consumer that holds a delivery, which is taken from it unless it is extended. */
