@@ -1,47 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
 import { text } from './events.ts';
+import { startHub } from './hub.ts';
 import { inTurns, type Load, latency, perSec, print, ratio } from './measure.ts';
-
-type Target = { readonly url: string; close(): Promise<void> };
-
-/** The rate limit is on, and wide enough for the benchmark. */
-const hubSettings = {
-  NEXUS_RATE_LIMIT_MAX: '1000000000',
-  NEXUS_ZMQ_PUBLISH: 'none',
-  NEXUS_ZMQ_COMMAND: 'none',
-};
-
-/** Starts a server process and takes its address from its first line. */
-const startProcess = async (
-  argv: readonly string[],
-  cwd: string,
-  addressOf: (line: string) => string,
-): Promise<Target> => {
-  const child: ChildProcess = spawn(process.execPath, argv, {
-    cwd,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...hubSettings },
-  });
-  if (child.stdout === null) throw new Error('the process has no output');
-  const [line]: unknown[] = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(() => {
-      throw new Error(`${argv[0]} ended before it was ready`);
-    }),
-  ]);
-  return {
-    url: addressOf(String(line)),
-    close: async () => {
-      const exit = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exit;
-    },
-  };
-};
+import { startProcess } from './process.ts';
 
 const measure = async (
   url: string,
@@ -85,32 +47,11 @@ export const benchHttp = async ({
   print(
     '\nGateway over HTTP, 64 connections; reference: Koa + @koa/router + JSON body, the same durable append',
   );
-  const root = join(import.meta.dirname, '../..');
-  const hub = await startProcess(
-    [
-      join(root, 'src/main.ts'),
-      'start',
-      '--api-host',
-      '127.0.0.1',
-      '--api-port',
-      '0',
-      '--log',
-      `file:${join(folder, 'hub')}`,
-      '--data-dir',
-      join(folder, 'hub'),
-      '--state-file',
-      'none',
-      '--log-level',
-      'warn',
-    ],
-    folder,
-    (line) => /http:\/\/\S+/.exec(line)?.[0] ?? '',
-  );
-  const bare = await startProcess(
-    [join(root, 'bench/support/bare-koa.ts'), join(folder, 'bare')],
-    folder,
-    (line) => `http://127.0.0.1:${line}`,
-  );
+  const hub = await startHub({ folder: join(folder, 'hub') });
+  const bare = await startProcess({
+    argv: [join(import.meta.dirname, 'bare-koa.ts'), join(folder, 'bare')],
+    cwd: folder,
+  });
   const value = text(170);
   let key = 0;
   const calls = [
@@ -126,7 +67,7 @@ export const benchHttp = async ({
     for (const [name, method, path, body] of calls) {
       const results = await inTurns(rounds, {
         ours: () => measure(hub.url, method, path, body, seconds),
-        raw: () => measure(bare.url, method, path, body, seconds),
+        raw: () => measure(`http://127.0.0.1:${bare.line}`, method, path, body, seconds),
       });
       print(
         `  ${name}, ${seconds} s each: nexus ${perSec(results.ours)} (${latency(results.ours)}); ` +

@@ -8,6 +8,18 @@ const quantile = (sorted: Float64Array, share: number): number =>
 
 export const median = (values: readonly number[]): number => quantile(Float64Array.from(values).sort(), 0.5);
 
+/** Sorts the latencies. */
+export const latencyOf = (latencies: Float64Array): Omit<Load, 'perSec'> => {
+  latencies.sort();
+  return { p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) };
+};
+
+/** What operations with these latencies, `seconds` in all, come to. Sorts the latencies. */
+export const loadOf = (latencies: Float64Array, seconds: number): Load => ({
+  perSec: latencies.length / seconds,
+  ...latencyOf(latencies),
+});
+
 /** Runs `n` operations with `inFlight` of them under way at any time; latencies are per operation. */
 export const load = async (
   n: number,
@@ -27,9 +39,7 @@ export const load = async (
   };
   const started = performance.now();
   await Promise.all(Array.from({ length: Math.min(inFlight, n) }, worker));
-  const seconds = (performance.now() - started) / 1_000;
-  latencies.sort();
-  return { perSec: n / seconds, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) };
+  return loadOf(latencies, (performance.now() - started) / 1_000);
 };
 
 /** Runs the named measurements in turns, `rounds` times each, so that the machine's moods fall on all of them alike. */

@@ -1,21 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { type Cpu, cpuOf, freePort } from './process.ts';
 
 /** A `redis-server` of its own in a temporary folder, or undefined where there is none. */
-export type BenchRedis = { readonly url: string; close(): Promise<void> };
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-};
+export type BenchRedis = { readonly url: string; cpu(): Cpu; close(): Promise<void> };
 
 export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<BenchRedis | undefined> => {
   const directory = mkdtempSync(join(tmpdir(), 'nexus-bench-redis-'));
@@ -41,6 +33,7 @@ export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<Be
   client.disconnect();
   return {
     url,
+    cpu: () => cpuOf(child.pid ?? 0),
     close: async () => {
       const exit = once(child, 'exit');
       child.kill('SIGKILL');
