@@ -157,6 +157,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     peer: peers.server,
     wallMs: clock,
     messageFrom,
+    truncated: (events) => maintenance.truncated(events),
     ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
   });
   held.defer(() => subscriptions.close());

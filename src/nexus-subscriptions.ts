@@ -2,7 +2,7 @@ import type { Position } from '../domain/event.ts';
 import type { Failure, MessageCopy, SubscriptionSettings } from '../domain/subscription/subscription.ts';
 import type { SubscriptionServer } from './bus/subscription/server.ts';
 import type { Result } from './errors.ts';
-import type { Context, Message } from './nexus-core.ts';
+import type { Context, Gap, Message } from './nexus-core.ts';
 
 /** A durable subscription as clients see it. */
 export type Subscription = SubscriptionSettings & {
@@ -18,6 +18,8 @@ export type Subscription = SubscriptionSettings & {
   readonly lagEvents: number | null;
   /** Deliveries that are unsettled, those that wait for their next attempt included; null likewise. */
   readonly inFlight: number | null;
+  /** What retention has taken last before it was delivered; null when nothing, or likewise. */
+  readonly gap: Gap | null;
   readonly deadLetters: number;
 };
 

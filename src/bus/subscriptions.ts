@@ -30,6 +30,8 @@ export type SubscriptionsOptions = {
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
   readonly messageFrom: (event: LogEvent) => Message | undefined;
+  /** So many events of the log were hidden, whose space can be freed. */
+  readonly truncated: (events: number) => void;
   /** Records dead letters as their owner. `lost`: somebody else is. @throws {LogError} to be tried again. */
   readonly bury: (
     document: SubscriptionDocument,
@@ -142,6 +144,7 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
         reconcile(name);
       },
       troubled: (error) => troubled(name, error),
+      truncated: options.truncated,
       onGap: (gapFrom, to) =>
         logger.warn(
           { subscription: name, from: gapFrom, to },

@@ -50,6 +50,7 @@ export const viewOf = async (
     position: live?.position ?? asPosition(document.from),
     lagEvents: live?.lagEvents ?? null,
     inFlight: live?.inFlight ?? null,
+    gap: live?.gap ?? null,
     deadLetters: document.deadLetters,
   };
 };

@@ -9,7 +9,7 @@ import { newId } from '../ids.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Runner } from '../projection/runner.ts';
 import { cutOf, type Progress } from './cut.ts';
-import { createTopicLimits, type TopicLimits } from './limits.ts';
+import { createTopicLimits, type TopicLimits, withDefaults } from './limits.ts';
 import { finishTrims, trimTopic } from './trim.ts';
 
 export type Run = {
@@ -155,10 +155,9 @@ export const createEnforcer = ({ log, runner, handler, node, onPolicies }: Enfor
   const readPolicies = (): void => {
     const document = runner.store.read<RetentionDocument>(retention.name, retentionKey);
     const revision = document?.revision;
-    if (revision === limitsAt) return;
+    if (limits !== undefined && revision === limitsAt) return;
     limitsAt = revision;
-    const policies = document?.policies ?? [];
-    limits = policies.length === 0 ? undefined : createTopicLimits(policies);
+    limits = createTopicLimits(withDefaults(document?.policies ?? []));
     remembered.clear();
     touched.clear();
     everything = true;

@@ -1,3 +1,4 @@
+import { replySegment } from '../../domain/names.ts';
 import type { Limits, RetentionPolicy } from '../../domain/retention/retention.ts';
 import { createTopicTrie } from '../watch/topic-trie.ts';
 
@@ -10,6 +11,19 @@ export type TopicLimits = {
   /** Undefined for a topic that no pattern matches. */
   of(topic: string): Limits | undefined;
 };
+
+/** Replies are of no use once their asker has them; the log knows a second reply by the first for as long. */
+const repliesPattern = `${replySegment}.>`;
+const repliesMaxAgeSec = 3_600;
+
+/** The policies that hold where nobody has set one for the very pattern: replies to requests are kept for an hour. */
+export const withDefaults = (policies: readonly RetentionPolicy[]): readonly RetentionPolicy[] =>
+  policies.some(({ topic }) => topic === repliesPattern)
+    ? policies
+    : [
+        ...policies,
+        { topic: repliesPattern, maxAgeSec: repliesMaxAgeSec, maxMessages: null, maxBytes: null },
+      ];
 
 export const createTopicLimits = (policies: readonly RetentionPolicy[]): TopicLimits => {
   const trie = createTopicTrie<RetentionPolicy>();

@@ -20,7 +20,7 @@ const codeOf = async (query: string, variables?: object): Promise<unknown> =>
   (await askGraphql(hub, query, variables)).errors[0]?.extensions.code;
 
 const all = `name status topic ackWaitMs maxDeliver backoffMs maxInFlight order createdAt createdBy owner position
-  lagEvents inFlight deadLetters`;
+  lagEvents inFlight deadLetters gap { from to }`;
 
 /** A group whose messages of these payloads are dead letters. */
 const withLetters = async (...payloads: readonly unknown[]) => {

@@ -238,3 +238,21 @@ test('a client that stops reading while its backlog is removed › is told of a 
   t.true(gapAt !== undefined && gapAt <= hole, 'told before the hole');
   await ws.close();
 });
+
+test('a durable subscription tells of what was taken before it was delivered, also after a restart of its lanes', async (t) => {
+  const positions = await trimmedTopic('durable.a');
+  const path = '/subscriptions/durable';
+  const made = await request(hub.url, 'PUT', path, { body: { topic: 'durable.*', from: 'start' } });
+  t.is(made.status, 201);
+  const body = { max: 20, waitMs: 60_000 };
+  const pulled = await request(hub.url, 'POST', `${path}/pull`, { body });
+  const deliveries = pulled.body.deliveries as readonly { readonly message: { readonly payload: number } }[];
+  t.deepEqual(
+    deliveries.map(({ message }) => message.payload),
+    range(15, 20),
+  );
+  t.like((await request(hub.url, 'GET', path)).body, { gap: { from: start, to: positions[14] } });
+  const reset = await request(hub.url, 'POST', `${path}/reset`, { body: { to: positions[15] } });
+  t.is(reset.status, 200);
+  t.like((await request(hub.url, 'GET', path)).body, { gap: null });
+});

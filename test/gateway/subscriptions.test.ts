@@ -33,6 +33,7 @@ test('PUT › makes a subscription with the defaults, and answers 200 with what 
     owner: null,
     lagEvents: 0,
     inFlight: 0,
+    gap: null,
     deadLetters: 0,
   });
   t.is(typeof createdAt, 'string');

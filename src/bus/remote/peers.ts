@@ -1,6 +1,7 @@
-import { parsePosition } from '../../../domain/event.ts';
+import { type Position, parsePosition } from '../../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
+import type { Gap } from '../../nexus-core.ts';
 import type { Delivery, Settled } from '../../nexus-subscriptions.ts';
 import type { Live } from '../subscription/local.ts';
 import type { Member, SubscriptionServer } from '../subscription/server.ts';
@@ -20,13 +21,22 @@ export type PeersOptions = {
 
 const odd = () => fault(problem('internal', 'the node that serves this answered with something else'));
 
+const placeIn = (value: unknown): Position | undefined =>
+  typeof value === 'string' ? parsePosition(value) : undefined;
+
+const gapIn = (value: unknown): Gap | null => {
+  if (typeof value !== 'object' || value === null || !('from' in value) || !('to' in value)) return null;
+  const [from, to] = [placeIn(value.from), placeIn(value.to)];
+  return from === undefined || to === undefined ? null : { from, to };
+};
+
 const liveIn = (value: unknown): Live | undefined => {
   if (typeof value !== 'object' || value === null) return undefined;
   if (!('position' in value) || !('lagEvents' in value) || !('inFlight' in value)) return undefined;
   const { position, lagEvents, inFlight } = value;
-  const place = typeof position === 'string' ? parsePosition(position) : undefined;
+  const place = placeIn(position);
   return place !== undefined && typeof lagEvents === 'number' && typeof inFlight === 'number'
-    ? { position: place, lagEvents, inFlight }
+    ? { position: place, lagEvents, inFlight, gap: 'gap' in value ? gapIn(value.gap) : null }
     : undefined;
 };
 
@@ -102,7 +112,7 @@ export const createPeers = ({ token }: PeersOptions): Peers => {
   const server = (url: string, name: string): SubscriptionServer => ({
     async position() {
       const answered = await linkTo(url).call({ op: 'position', name });
-      return answered.ok && typeof answered.value === 'string' ? parsePosition(answered.value) : undefined;
+      return answered.ok ? placeIn(answered.value) : undefined;
     },
     async live() {
       const answered = await linkTo(url).call({ op: 'live', name });

@@ -1,6 +1,7 @@
 import { type Json, type Position, parsePosition } from '../../../domain/event.ts';
 import { type Priority, priorities } from '../../../domain/message/message.ts';
 import type { Failure } from '../../../domain/subscription/subscription.ts';
+import type { Gap } from '../../nexus-core.ts';
 import type { Entry } from './entry.ts';
 
 /** An unsettled entry as a checkpoint names it: where its message stands, and what has happened to it. */
@@ -30,6 +31,8 @@ export type SavedState = {
   readonly scheduled: SavedSource;
   readonly redrive: SavedSource;
   readonly replay: SavedSource;
+  /** What retention has taken last before it was delivered. */
+  readonly gap?: Gap | undefined;
 };
 
 /** Failures are kept as long as they fit: an event of the log has 1,000,000 bytes, and 10,000 entries take half of it. */
@@ -88,7 +91,14 @@ export const encodeState = (state: SavedState): Json => {
       floor ?? null,
     ];
   }
-  return { version: 1, resets: state.resets, streams, sources };
+  const { gap } = state;
+  return {
+    version: 1,
+    resets: state.resets,
+    streams,
+    sources,
+    gap: gap === undefined ? null : [gap.from, gap.to],
+  };
 };
 
 type Fields = { readonly [name: string]: unknown };
@@ -131,6 +141,14 @@ const decodeSource = (value: unknown, streams: readonly unknown[]): SavedSource 
   return settled === undefined ? { cursor, pending } : { cursor, pending, floor: settled };
 };
 
+const decodeGap = (value: unknown): Gap | undefined => {
+  if (!Array.isArray(value)) return undefined;
+  const [from, to] = value.map((text: unknown) =>
+    typeof text === 'string' ? parsePosition(text) : undefined,
+  );
+  return from === undefined || to === undefined ? undefined : { from, to };
+};
+
 /** Undefined for anything that `encodeState` has not made: then the subscription begins where it was created. */
 export const decodeState = (value: unknown): SavedState | undefined => {
   if (!isFields(value) || value.version !== 1 || !isCount(value.resets)) return undefined;
@@ -141,7 +159,7 @@ export const decodeState = (value: unknown): SavedState | undefined => {
   if (!low || !normal || !high || !critical || !scheduled || !redrive || !replay) return undefined;
   const lanes = { LOW: low, NORMAL: normal, HIGH: high, CRITICAL: critical };
   if (Object.values(lanes).some(({ cursor }) => parsePosition(cursor) === undefined)) return undefined;
-  return { resets: value.resets, lanes, scheduled, redrive, replay };
+  return { resets: value.resets, lanes, scheduled, redrive, replay, gap: decodeGap(value.gap) };
 };
 
 /** What a dispatcher begins with when nothing was saved. @param revision of the subscription's newest event. */
@@ -165,5 +183,6 @@ export const resetState = (state: SavedState, to: Position, resets: number, nowI
   ...state,
   ...(({ lanes, scheduled }) => ({ lanes, scheduled }))(freshState(to, resets, nowIso, 0)),
   replay: { cursor: state.replay.cursor, pending: [] },
+  gap: undefined,
   resets,
 });

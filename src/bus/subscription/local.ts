@@ -9,7 +9,7 @@ import type { DeadLetterDocument, SubscriptionDocument } from '../../../projecti
 import type { Clock } from '../../clock.ts';
 import { newId } from '../../ids.ts';
 import type { EventLog } from '../../log/event-log.ts';
-import type { Message } from '../../nexus-core.ts';
+import type { Gap, Message } from '../../nexus-core.ts';
 import type { Runner } from '../../projection/runner.ts';
 import type { Hub } from '../../watch/hub.ts';
 import type { Ranges } from '../replay/range.ts';
@@ -40,6 +40,9 @@ export type LocalOptions = {
   readonly troubled: (error: unknown) => void;
   readonly onGap: (from: Position, to: Position) => void;
   /** In place of the newest checkpoint, and newer than that. */
+  /** So many events of the log were hidden, whose space can be freed. */
+  readonly truncated: (events: number) => void;
+  /** In place of the newest checkpoint. */
   readonly state?: SavedState;
 };
 
@@ -47,6 +50,8 @@ export type Live = {
   readonly position: Position;
   readonly lagEvents: number;
   readonly inFlight: number;
+  /** What retention has taken last before it was delivered; null when it has taken nothing. */
+  readonly gap: Gap | null;
 };
 
 /** A subscription that this node serves. */
@@ -109,7 +114,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     if (!appended.ok) return undefined;
     const revision = appended.events[0]?.revision;
     // Only the newest is kept; one that stays behind for a while does no harm.
-    if (revision !== undefined) log.truncate(stream, revision).catch(troubled);
+    if (revision !== undefined) log.truncate(stream, revision).then(() => options.truncated(1), troubled);
     return revision;
   };
 
@@ -141,6 +146,14 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     return letter !== undefined && letter.replay !== true && letter.position > document.fromAt;
   };
 
+  let { gap } = state;
+  /** Each lane meets it by itself. */
+  const onGap = (from: Position, to: Position): void => {
+    if (gap !== undefined && to <= gap.to) return;
+    gap = { from, to };
+    options.onGap(from, to);
+  };
+
   const collect = (): SavedState => ({
     resets: document.resets,
     lanes: {
@@ -152,6 +165,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     scheduled: scheduled.save(),
     redrive: redrive.save(),
     replay: replay.save(),
+    gap,
   });
 
   /** The newest save, whatever becomes of it. */
@@ -208,7 +222,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
         deliverAt > event.metadata.recordedAt && `${deliverAt}/${event.position}` > scheduled.cursor,
       listed: (place) => runner.reached(place, readModelsMs),
       isSettled: settledBefore,
-      onGap: options.onGap,
+      onGap,
     });
   const lanes: Readonly<Record<Priority, LaneSource>> = {
     LOW: laneOf('LOW'),
@@ -278,6 +292,7 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
         position: position(),
         lagEvents: behind + dispatcher.unsettled + scheduled.later,
         inFlight: dispatcher.inFlight,
+        gap: gap ?? null,
       };
     },
     update(next) {

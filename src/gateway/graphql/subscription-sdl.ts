@@ -21,7 +21,14 @@ type DurableSubscription {
   lagEvents: Int
   "Unsettled deliveries, those that wait for their next attempt included; null likewise."
   inFlight: Int
+  "What retention has taken last before it was delivered; null when nothing, or likewise."
+  gap: Gap
   deadLetters: Int!
+}
+
+type Gap {
+  from: String!
+  to: String!
 }
 
 type Failure {

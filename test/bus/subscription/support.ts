@@ -197,6 +197,7 @@ export const reopenSubscriptions = async (
     ownership: soleOwnership,
     wallMs: Date.now,
     messageFrom,
+    truncated: () => {},
     peer: () => {
       throw new Error('there is no other node');
     },
