@@ -39,10 +39,9 @@ export type LocalOptions = {
   readonly lost: () => void;
   readonly troubled: (error: unknown) => void;
   readonly onGap: (from: Position, to: Position) => void;
-  /** In place of the newest checkpoint, and newer than that. */
   /** So many events of the log were hidden, whose space can be freed. */
   readonly truncated: (events: number) => void;
-  /** In place of the newest checkpoint. */
+  /** In place of the newest checkpoint, and newer than that. */
   readonly state?: SavedState;
 };
 
