@@ -89,6 +89,9 @@ export type ReplayDocument = ReplayOrder & {
   readonly position: Position;
 };
 
+/** Where a redrive or discard of dead letters stands, in its subscription's stream. */
+export type RemovalDocument = { readonly revision: Revision; readonly position: Position };
+
 /** A message that was published to be delivered later. */
 export type ScheduledDocument = {
   readonly topic: string;

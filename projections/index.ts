@@ -9,6 +9,7 @@ import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  RemovalDocument,
   ReplayDocument,
   RetentionDocument,
   ScheduledDocument,
@@ -19,6 +20,7 @@ import type {
   TrimDocument,
 } from './documents.ts';
 import type { Projection } from './projection.ts';
+import { removals } from './removals.ts';
 import { replays } from './replays.ts';
 import { retention } from './retention.ts';
 import { scheduled } from './scheduled.ts';
@@ -38,7 +40,8 @@ export type AnyProjection =
   | Projection<DeadLetterIdDocument, SubscriptionEvent>
   | Projection<RetentionDocument, RetentionEvent | LogCreatedEvent>
   | Projection<TrimDocument, TopicTrimmedEvent>
-  | Projection<ReplayDocument, SubscriptionEvent>;
+  | Projection<ReplayDocument, SubscriptionEvent>
+  | Projection<RemovalDocument, SubscriptionEvent>;
 export type AnyDocument =
   | ServiceDocument
   | StateDocument
@@ -49,7 +52,8 @@ export type AnyDocument =
   | DeadLetterIdDocument
   | RetentionDocument
   | TrimDocument
-  | ReplayDocument;
+  | ReplayDocument
+  | RemovalDocument;
 
 /** Every read model, each fed by the events of its category. */
 export const projections: readonly AnyProjection[] = [
@@ -63,6 +67,7 @@ export const projections: readonly AnyProjection[] = [
   retention,
   trims,
   replays,
+  removals,
 ];
 
 /**

@@ -1,11 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogEvent, Position, StreamId } from '../../domain/event.ts';
 import type { LetterRef, SubscriptionCommand } from '../../domain/subscription/subscription.ts';
 import { letterIdPrefix, letterKey, lettersOf } from '../../projections/dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  RemovalDocument,
   SubscriptionDocument,
 } from '../../projections/documents.ts';
+import { removalKey } from '../../projections/removals.ts';
 import type { Command } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
@@ -122,13 +125,32 @@ export const createLetterCommands = (
     let done = 0;
     let chunk = 0;
     const events: EventReceipt[] = [];
+    const options = () => optionsOf(call, stream, 'chunk', String(chunk));
     const write = (letters: readonly LetterRef[]) =>
       handler.handle(
         decider,
         stream,
         commandOf(input, letters, through, documentOf()?.removals ?? 0),
-        optionsOf(call, stream, 'chunk', String(chunk)),
+        options(),
       );
+    /** What the same command has written before under the number of this chunk. */
+    const before = async (): Promise<readonly LogEvent[]> => {
+      const { eventId } = options();
+      if (eventId === undefined) return [];
+      const key = removalKey(name, eventId(0));
+      const document = runner.store.read<RemovalDocument>('removals', key);
+      if (document !== undefined) return log.readStream(stream, { from: document.revision, limit: 1 });
+      const outcome = await write([]);
+      return outcome.outcome === 'repeated' ? outcome.recorded : [];
+    };
+    const repeat = (recorded: readonly LogEvent[]): ReturnType<typeof mismatchOf> => {
+      const [event] = recorded;
+      const refused = mismatchOf(event, call.metadata);
+      if (refused !== undefined) return refused;
+      through = throughIn(event) ?? through;
+      written(receiptsOfRecorded(recorded), lettersIn(event));
+      return undefined;
+    };
     const written = (receipts: readonly EventReceipt[], letters: number): void => {
       events.push(...receipts);
       position = events.at(-1)?.position ?? position;
@@ -137,14 +159,9 @@ export const createLetterCommands = (
     };
 
     // What the same command has written before, if it came before; it goes on where that ended.
-    while (call.commandId !== undefined) {
-      const outcome = await write([]);
-      if (outcome.outcome !== 'repeated') break;
-      const [recorded] = outcome.recorded;
-      const refused = mismatchOf(recorded, call.metadata);
+    for (let recorded = await before(); recorded.length > 0; recorded = await before()) {
+      const refused = repeat(recorded);
       if (refused !== undefined) return refused;
-      through = throughIn(recorded) ?? through;
-      written(receiptsOfRecorded(outcome.recorded), lettersIn(recorded));
     }
     const repeated = chunk > 0;
 
@@ -154,6 +171,7 @@ export const createLetterCommands = (
       if (letters.length === 0) {
         if (next === undefined) break;
         after = next;
+        await nextTurn();
         continue;
       }
       const outcome = await write(letters);
@@ -161,7 +179,11 @@ export const createLetterCommands = (
       if (outcome.outcome === 'done') {
         stale = 0;
         written(receiptsOf(stream, outcome.events, outcome.appended.events), letters.length);
-      } else if (outcome.outcome === 'unchanged' || outcome.outcome === 'repeated') break;
+      } else if (outcome.outcome === 'repeated') {
+        // The same command runs twice at once.
+        const refused = repeat(outcome.recorded);
+        if (refused !== undefined) return refused;
+      } else if (outcome.outcome === 'unchanged') break;
       else if (!isStale || ++stale > maxStale) {
         return refusalOf(outcome, stream, explainSubscription(name));
       }
