@@ -136,11 +136,13 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     state = begin(options.state ?? found);
   }
 
+  const letterAt = (position: Position): DeadLetterDocument | undefined =>
+    runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, position));
   const openedAt = await log.position();
   /** Dead letters that a checkpoint may not know of are in the read models once these have reached the log's end. */
   const settledBefore = (position: Position): boolean => {
     if (position > openedAt) return false;
-    const letter = runner.store.read<DeadLetterDocument>('dead-letters', letterKey(name, position));
+    const letter = letterAt(position);
     // One that died in a replay says nothing of its lane.
     return letter !== undefined && letter.replay !== true && letter.position > document.fromAt;
   };
@@ -234,6 +236,11 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     stream: streamId('subscription', name),
     saved: state.redrive,
     sink,
+    messageFrom: options.messageFrom,
+    diedAgain: (dead, revision) => {
+      const letter = letterAt(asPosition(dead.position));
+      return letter !== undefined && letter.letter > revision && letter.replay === dead.replay;
+    },
   });
   const replay = createReplaySource({
     runner,

@@ -1,9 +1,12 @@
 import { decodeEvent } from '../../../domain/catalog.ts';
 import { asPosition, asRevision, type Json, type LogEvent, type StreamId } from '../../../domain/event.ts';
-import type { DeadLetter } from '../../../domain/subscription/subscription.ts';
+import type { DeadLetter, MessageCopy } from '../../../domain/subscription/subscription.ts';
+import { eventAt } from '../../log/event-at.ts';
 import type { EventLog } from '../../log/event-log.ts';
-import { type SavedSource, savedOf } from './checkpoint.ts';
-import { createEntry, type Entry, type Origin, type Place } from './entry.ts';
+import type { Message } from '../../nexus-core.ts';
+import { type Saved, type SavedSource, savedOf } from './checkpoint.ts';
+import { createEntry, type Entry, maxFailures, type Origin, type Place } from './entry.ts';
+import { payloadOmitted } from './graveyard.ts';
 import { loadEvents } from './load.ts';
 import { retrying } from './retrying.ts';
 import type { Sink, Source } from './source.ts';
@@ -15,11 +18,14 @@ export type RedriveSource = Source & {
 };
 
 export type RedriveSourceOptions = {
-  readonly log: Pick<EventLog, 'readStream'>;
+  readonly log: Pick<EventLog, 'readStream' | 'readAll' | 'start'>;
   /** The subscription's own. */
   readonly stream: StreamId;
   readonly saved: SavedSource;
   readonly sink: Sink;
+  readonly messageFrom: (event: LogEvent) => Message | undefined;
+  /** True for a letter whose message has died again since, although the checkpoint does not say so. */
+  readonly diedAgain: (dead: DeadLetter, letter: number) => boolean;
 };
 
 const windowEntries = 256;
@@ -44,6 +50,12 @@ const letterIn = (event: LogEvent | undefined): DeadLetter | undefined => {
   return decoded.event.type === 'MessageDeadLettered' ? decoded.event.data : undefined;
 };
 
+/** Failures of before the redrive stand in the letter. */
+const savedSince = (entry: Entry): Saved => ({
+  ...savedOf(entry),
+  failures: entry.attempts === 0 ? [] : entry.failures.slice(-entry.attempts),
+});
+
 type Redrive = {
   readonly letters: readonly { readonly letter: number }[];
   readonly payload?: Json;
@@ -55,8 +67,16 @@ const redriveIn = (event: LogEvent | undefined): Redrive | undefined => {
   return decoded.event.type === 'DeadLettersRedriven' ? decoded.event.data : undefined;
 };
 
+type Edit = { readonly payload: Json; readonly by: number };
+
+const withoutMark = ({
+  [payloadOmitted]: _mark,
+  ...headers
+}: MessageCopy['headers']): MessageCopy['headers'] => headers;
+
 /** Delivers dead letters again: follows the subscription's stream for the events that say which. */
-export const createRedriveSource = ({ log, stream, saved, sink }: RedriveSourceOptions): RedriveSource => {
+export const createRedriveSource = (options: RedriveSourceOptions): RedriveSource => {
+  const { log, stream, saved, sink } = options;
   const stopping = new AbortController();
   const window = createWindow(windowEntries, windowBytes);
   const unsettled = new Set<Entry>();
@@ -70,11 +90,21 @@ export const createRedriveSource = ({ log, stream, saved, sink }: RedriveSourceO
     },
   };
 
-  const entryOf = (
-    dead: DeadLetter,
-    place: Place,
-    edit: { readonly payload: Json; readonly by: number } | undefined,
-  ): Entry => {
+  /** With the payload of the original, where that did not fit into the letter and still stands in the log. */
+  const whole = async (dead: DeadLetter, edit: Edit | undefined): Promise<DeadLetter> => {
+    const { message } = dead;
+    if (!Object.hasOwn(message.headers, payloadOmitted)) return dead;
+    if (edit !== undefined)
+      return { ...dead, message: { ...message, headers: withoutMark(message.headers) } };
+    const event = await eventAt(log, asPosition(message.position));
+    const original = event === undefined ? undefined : options.messageFrom(event);
+    if (original === undefined) return dead;
+    const { payload } = original;
+    return { ...dead, message: { ...message, payload, headers: withoutMark(message.headers) } };
+  };
+
+  const entryOf = async (letter: DeadLetter, place: Place, edit: Edit | undefined): Promise<Entry> => {
+    const dead = await whole(letter, edit);
     const { message } = dead;
     const headers =
       edit === undefined ? message.headers : { ...message.headers, [redriveOf]: message.messageId };
@@ -106,13 +136,16 @@ export const createRedriveSource = ({ log, stream, saved, sink }: RedriveSourceO
 
   const loadRedriven = async (
     places: readonly Place[],
-    edit: { readonly payload: Json; readonly by: number } | undefined,
+    edit: Edit | undefined,
   ): Promise<readonly Entry[]> => {
     const events = await loadEvents(log, places);
-    return places.flatMap((place, index) => {
+    const entries: Entry[] = [];
+    for (const [index, place] of places.entries()) {
       const dead = letterIn(events[index]);
-      return dead === undefined ? [] : [entryOf(dead, place, edit)];
-    });
+      if (dead === undefined || options.diedAgain(dead, place.revision)) continue;
+      entries.push(await entryOf(dead, place, edit));
+    }
+    return entries;
   };
 
   /** Hands over the letters of one redrive, a few at a time; the cursor moves with each step. */
@@ -157,21 +190,23 @@ export const createRedriveSource = ({ log, stream, saved, sink }: RedriveSourceO
         pending.map(({ editedBy }) => ({ stream, revision: editedBy ?? 0 })),
       );
       const letters = await loadEvents(log, pending);
-      const entries = pending.flatMap((one, index) => {
+      const entries: Entry[] = [];
+      for (const [index, one] of pending.entries()) {
         const dead = letterIn(letters[index]);
-        if (dead === undefined) return [];
+        if (dead === undefined || options.diedAgain(dead, one.revision)) continue;
         const payload = one.editedBy === undefined ? undefined : redriveIn(edits[index])?.payload;
         const edit =
           one.editedBy === undefined || payload === undefined ? undefined : { payload, by: one.editedBy };
-        const { attempts, failures, dueAtMs } = one;
-        return [Object.assign(entryOf(dead, one, edit), { attempts, failures, dueAtMs })];
-      });
+        const { attempts, dueAtMs } = one;
+        const failures = [...dead.errors, ...one.failures].slice(-maxFailures);
+        entries.push(Object.assign(await entryOf(dead, one, edit), { attempts, failures, dueAtMs }));
+      }
       hand(entries, sink.restored);
     },
     start() {
       void retrying(follow, stopping.signal, sink.troubled);
     },
-    save: () => ({ cursor: `${revision}.${letter}`, pending: [...unsettled].map(savedOf) }),
+    save: () => ({ cursor: `${revision}.${letter}`, pending: [...unsettled].map(savedSince) }),
     stop() {
       stopping.abort();
       window.close();
