@@ -170,6 +170,8 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       local.update(document);
       return;
     }
+    // The document may be behind: another node has taken it over then. A renewal, or its failure, comes back to this.
+    if (!ownership.valid) return;
     serving.local = undefined;
     if (local !== undefined) {
       const { created } = local.document;

@@ -96,7 +96,7 @@ export const readCheckpoint = async (
  * Takes up the subscription where its newest checkpoint left it. On a shared log it writes one of its own first, which no
  * former owner's can follow.
  *
- * @throws {LogError} while the log cannot be read or written; may be tried again.
+ * @throws {Error} while the log cannot be read or written, or the lease may be over; may be tried again.
  */
 export const openLocal = async (options: LocalOptions): Promise<Local> => {
   const { log, hub, runner, owner, clock, wallMs, node, troubled } = options;
@@ -126,6 +126,8 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
   let { revision, state: found } = await readCheckpoint(log, document);
   let state = begin(options.state ?? found);
   for (let attempt = 1; owner !== null; attempt++) {
+    // Behind the read: who takes it over after this look appends behind what was read, and that is a conflict here.
+    if (!options.isOwner()) throw new Error(`the lease under which ${name} is served may be over`);
     const fence: Revision | undefined = await append(state, revision);
     if (fence !== undefined) {
       revision = fence;
