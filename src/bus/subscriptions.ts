@@ -312,13 +312,16 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
     };
     let serving: SubscriptionServer | undefined = first;
     while (!signal.aborted && !closing.signal.aborted && exists()) {
+      const owner = documentOf(name)?.owner ?? null;
       const joined = await serving?.join(max);
       if (joined?.ok === true) {
         const member = joined.value;
         const leave = (): void => member.leave(quiescing || signal.reason === released);
-        const one = { name, owner: documentOf(name)?.owner ?? null, member };
+        const one = { name, owner, member };
         if (servings.get(name)?.local === undefined) away.add(one);
         signal.addEventListener('abort', leave, { once: true });
+        // It may have gone while it was let in.
+        if (signal.aborted) leave();
         try {
           for (let batch = await member.next(); batch !== undefined; batch = await member.next()) yield batch;
         } finally {
