@@ -21,6 +21,8 @@ export type SavedSource = {
   readonly pending: readonly Saved[];
   /** Of a lane: everything at or before it is settled. */
   readonly floor?: Position;
+  /** Of a lane, by pending entry: a place to read that one and all behind it anew from. Not kept. */
+  readonly before?: readonly Position[];
 };
 
 /** Everything that a dispatcher goes on from. */
@@ -35,8 +37,10 @@ export type SavedState = {
   readonly gap?: Gap | undefined;
 };
 
-/** Failures are kept as long as they fit: an event of the log has 1,000,000 bytes, and 10,000 entries take half of it. */
-const maxFailureChars = 200_000;
+/** An event of the log has 1,000,000 bytes, in which 10,000 entries of a few topics take half a million. */
+const maxEntryBytes = 700_000;
+/** Failures are kept as long as they fit. */
+const maxFailureBytes = 150_000;
 const maxReasonChars = 120;
 
 export const savedOf = (entry: Entry): Saved => ({
@@ -57,7 +61,12 @@ const sourcesOf = (state: SavedState): Readonly<Record<(typeof sourceNames)[numb
   replay: state.replay,
 });
 
-/** As JSON, with each stream's name once. */
+const digits = (value: number): number => String(value).length;
+
+/**
+ * As JSON, with each stream's name once, in at most about 900,000 bytes. What of a lane does not fit is read anew behind a
+ * restart, as if the lane had not come so far: delivered again, and never lost.
+ */
 export const encodeState = (state: SavedState): Json => {
   const streams: string[] = [];
   const numbers = new Map<string, number>();
@@ -68,29 +77,38 @@ export const encodeState = (state: SavedState): Json => {
     numbers.set(stream, next);
     return next;
   };
-  let room = maxFailureChars;
+  let entryRoom = maxEntryBytes;
+  let failureRoom = maxFailureBytes;
+  const fits = ({ stream, revision, dueAtMs, editedBy = 0 }: Saved): boolean => {
+    const name = numbers.has(stream) ? 0 : stream.length + 3;
+    entryRoom -= 20 + name + digits(revision) + digits(dueAtMs) + digits(editedBy);
+    return entryRoom >= 0;
+  };
   const failuresOf = (failures: readonly Failure[]): Json => {
     const short = failures.map(({ at, reason }) => [at, reason.slice(0, maxReasonChars)]);
-    const chars = short.reduce((sum, [at = '', reason = '']) => sum + at.length + reason.length + 8, 0);
-    if (chars > room) return [];
-    room -= chars;
+    const bytes = short.length === 0 ? 0 : Buffer.byteLength(JSON.stringify(short));
+    if (bytes > failureRoom) return [];
+    failureRoom -= bytes;
     return short;
   };
+  const sourceOf = ({ cursor, pending, floor, before }: SavedSource): Json => {
+    const entries: Json[] = [];
+    let from = cursor;
+    for (const [index, one] of pending.entries()) {
+      const place = before?.[index];
+      if (!fits(one) && place !== undefined) {
+        from = place;
+        break;
+      }
+      const { stream, revision, attempts, dueAtMs, failures, editedBy = -1 } = one;
+      entries.push([numberOf(stream), revision, attempts, dueAtMs, failuresOf(failures), editedBy]);
+    }
+    return [from, entries, floor ?? null];
+  };
   const sources: Record<string, Json> = {};
-  for (const [name, { cursor, pending, floor }] of Object.entries(sourcesOf(state))) {
-    sources[name] = [
-      cursor,
-      pending.map((one) => [
-        numberOf(one.stream),
-        one.revision,
-        one.attempts,
-        one.dueAtMs,
-        failuresOf(one.failures),
-        one.editedBy ?? -1,
-      ]),
-      floor ?? null,
-    ];
-  }
+  // What cannot be read anew comes first, then the lanes, the most urgent one before the others.
+  for (const [name, source] of Object.entries(sourcesOf(state)).toReversed())
+    sources[name] = sourceOf(source);
   const { gap } = state;
   return {
     version: 1,

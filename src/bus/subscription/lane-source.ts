@@ -4,7 +4,7 @@ import type { Priority } from '../../../domain/message/message.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Message, Watched } from '../../nexus-core.ts';
 import type { Hub, WatchIterator } from '../../watch/hub.ts';
-import { type SavedSource, savedOf } from './checkpoint.ts';
+import { type Saved, type SavedSource, savedOf } from './checkpoint.ts';
 import { createEntry, type Entry, type Origin, timesOf } from './entry.ts';
 import { loadEvents } from './load.ts';
 import { retrying } from './retrying.ts';
@@ -176,12 +176,14 @@ export const createLaneSource = (options: LaneSourceOptions): LaneSource => {
     save() {
       const idle = unsettled.size === 0;
       if (idle && this.accepted > delivered) delivered = this.accepted;
-      const pending: Entry[] = [];
-      for (const entry of unsettled.keys()) {
+      const pending: Saved[] = [];
+      const places: Position[] = [];
+      for (const [entry, before] of unsettled) {
         if (entry.message.position > delivered) break;
-        pending.push(entry);
+        pending.push(savedOf(entry));
+        places.push(before);
       }
-      return { cursor: delivered, pending: pending.map(savedOf), floor: this.floor };
+      return { cursor: delivered, pending, floor: this.floor, before: places };
     },
     stop() {
       stopping.abort();
