@@ -1,6 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { decodeEvent } from '../../../domain/catalog.ts';
-import { asPosition, type LogEvent, type Position, type Revision, streamId } from '../../../domain/event.ts';
+import {
+  asPosition,
+  type LogEvent,
+  type NewEvent,
+  type Position,
+  type Revision,
+  streamId,
+} from '../../../domain/event.ts';
 import { type Priority, priorities } from '../../../domain/message/message.ts';
 import { settingsOf } from '../../../domain/subscription/settings.ts';
 import type { DeadLetter, Owner } from '../../../domain/subscription/subscription.ts';
@@ -105,18 +112,6 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
   const stream = streamId('checkpoint', name);
   const nowIso = (): string => new Date(wallMs()).toISOString();
 
-  const append = async (state: SavedState, expected: Revision | undefined): Promise<Revision | undefined> => {
-    const metadata = { actor: 'system', correlationId: newId(), causationId: null, node, schema: 1 };
-    const data = { created, owner, state: encodeState(state) };
-    const event = { id: newId(), type: 'SubscriptionCheckpointed', data, metadata };
-    const appended = await log.append(stream, [event], expected ?? 'none');
-    if (!appended.ok) return undefined;
-    const revision = appended.events[0]?.revision;
-    // Only the newest is kept; one that stays behind for a while does no harm.
-    if (revision !== undefined) log.truncate(stream, revision).then(() => options.truncated(1), troubled);
-    return revision;
-  };
-
   const begin = (saved: SavedState | undefined): SavedState => {
     const from = asPosition(document.from);
     if (saved === undefined) return freshState(from, document.resets, nowIso(), Number(created));
@@ -125,14 +120,32 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
 
   let { revision, state: found } = await readCheckpoint(log, document);
   let state = begin(options.state ?? found);
+  /** A checkpoint that the log has not answered: it may stand there, and goes there again as the same event. */
+  let unanswered: NewEvent | undefined;
+
+  const put = async (event: NewEvent): Promise<boolean> => {
+    unanswered = event;
+    const appended = await log.append(stream, [event], revision ?? 'none');
+    unanswered = undefined;
+    if (!appended.ok) return false;
+    revision = appended.events[0]?.revision;
+    // Only the newest is kept; one that stays behind for a while does no harm.
+    if (revision !== undefined) log.truncate(stream, revision).then(() => options.truncated(1), troubled);
+    return true;
+  };
+
+  /** False when somebody else's stands behind the newest that is known. */
+  const append = async (saved: SavedState): Promise<boolean> => {
+    const metadata = { actor: 'system', correlationId: newId(), causationId: null, node, schema: 1 };
+    const data = { created, owner, state: encodeState(saved) };
+    const event = { id: newId(), type: 'SubscriptionCheckpointed', data, metadata };
+    return (unanswered === undefined || (await put(unanswered))) && put(event);
+  };
+
   for (let attempt = 1; owner !== null; attempt++) {
     // Behind the read: who takes it over after this look appends behind what was read, and that is a conflict here.
     if (!options.isOwner()) throw new Error(`the lease under which ${name} is served may be over`);
-    const fence: Revision | undefined = await append(state, revision);
-    if (fence !== undefined) {
-      revision = fence;
-      break;
-    }
+    if (await append(state)) break;
     if (attempt === maxFences) throw new Error(`the checkpoint of ${name} cannot be taken over`);
     ({ revision, state: found } = await readCheckpoint(log, document));
     state = begin(options.state ?? found);
@@ -183,12 +196,9 @@ export const openLocal = async (options: LocalOptions): Promise<Local> => {
     isOwner: options.isOwner,
     bury: (letters) => options.bury(document, letters),
     save: async () => {
-      const appended = append(collect(), revision);
+      const appended = append(collect());
       written = appended.catch(() => undefined);
-      const next = await appended;
-      if (next === undefined) return 'lost';
-      revision = next;
-      return 'done';
+      return (await appended) ? 'done' : 'lost';
     },
     lost: () => {
       void close();
