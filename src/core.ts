@@ -14,6 +14,7 @@ import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
 import { createDeciders } from './core/deciders.ts';
+import { createDryRuns } from './core/dry-runs.ts';
 import { healthOf } from './core/health.ts';
 import { createInvocations } from './core/invocations.ts';
 import { createLogQueries, messageFrom } from './core/logs.ts';
@@ -185,6 +186,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const commands = createCommands(parts, handler, deciders);
   const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);
+  const replays = createReplayApi(parts, reads);
   const queries = createLogQueries(parts, reads);
 
   const takeServices = (): void => {
@@ -256,7 +258,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createRetentionQueries(reads, parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
-    ...createReplayApi(parts, reads),
+    ...replays,
+    ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
     quiesce: subscriptions.quiesce,
     health: () => healthOf(parts, version, startedAtMs),
     listensOn: (own, url) => {

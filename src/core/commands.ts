@@ -3,22 +3,16 @@ import { asRevision, type Json, type NewMetadata, type Position, streamId } from
 import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import {
-  type Command,
-  type CommandData,
-  commandSchemas,
-  isCommandType,
-  requirementOf,
-} from '../command/catalog.ts';
+import type { Command, CommandData } from '../command/catalog.ts';
 import { createCommandIds } from '../command/command-ids.ts';
 import type { Handler } from '../command/handle.ts';
-import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
 import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
+import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
-import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import {
   explainService,
@@ -32,8 +26,7 @@ import {
 import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
-import { targetFault } from './target-faults.ts';
-import { validate } from './validate.ts';
+import { serviceFault } from './target-faults.ts';
 
 /** The last time that a year of four digits can tell. */
 const latestMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
@@ -206,6 +199,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
 
   const run = async (command: Command, call: Call): Promise<Result<Done>> => {
     const { subject } = call.context;
+    const refused = serviceFault(targets, command);
+    if (refused !== undefined) return fault(refused);
     const actor = { subject: subject.id, admin: allows(subject, { scope: 'admin' }) };
     switch (command.type) {
       case 'RegisterService': {
@@ -213,19 +208,11 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const { commandId } = call;
         const ownId = () => (commandId === undefined ? newId() : idOf('service', subject.id, commandId));
         const { id = ownId(), ...fields } = command.data;
-        const refused = targetFault(targets, fields);
-        if (refused !== undefined) return fault(refused);
         return service(id, { type: 'RegisterService', id, fields, actor }, call);
       }
       case 'UpdateService': {
         const { id, status, reason, ...fields } = command.data;
         const changes = given(fields);
-        const changed = Object.keys(changes).length > 0;
-        const refused = targetFault(targets, changes);
-        if (refused !== undefined) return fault(refused);
-        if ((status === undefined) === !changed) {
-          return invalid('', 'must be either a status (with a reason) or changed fields');
-        }
         return service(
           id,
           status === undefined
@@ -273,23 +260,14 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
 
   /** Checks, authorises and runs a command. A refusal is a value; broken infrastructure throws `LogError`. */
   const execute = async (input: CommandInput, context: Context): Promise<Result<CommandDone>> => {
-    const { type } = input;
-    if (!isCommandType(type)) {
-      return invalid('/type', `must be a command: one of ${Object.keys(commandSchemas).join(', ')}`);
-    }
-    const data = validate(commandSchemas[type], input.data);
-    if (!data.ok) return data;
-    // The schema that `type` names has made the data; the pair is the union's member.
-    const command = { type, data: data.value } as Command;
-    const requirement = requirementOf(command);
-    const denied = requirement === undefined ? undefined : demand(context, requirement);
-    if (denied !== undefined) return denied;
-    const done = await runOnce(command, input, context);
+    const command = understand(input, context);
+    if (!command.ok) return command;
+    const done = await runOnce(command.value, input, context);
     if (!done.ok) return done;
     const { events, position, result, created, duplicate } = done.value;
     return ok({
       commandId: input.commandId ?? events[0]?.id ?? newId(),
-      type,
+      type: command.value.type,
       events,
       position,
       result,
@@ -316,5 +294,13 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return service(id, command, call);
   };
 
-  return { execute, changeStatus };
+  /** As `execute`, but for the decision: nothing is written. */
+  const check = async (input: CommandInput, context: Context): Promise<Result<Command>> => {
+    const command = understand(input, context);
+    if (!command.ok) return command;
+    const refused = await refusalWithoutDecision(parts, command.value, context);
+    return refused === undefined ? command : fault(refused);
+  };
+
+  return { execute, changeStatus, check };
 };

@@ -1,6 +1,5 @@
 import { decodeEvent } from '../../domain/catalog.ts';
 import type { LogEvent, StreamId } from '../../domain/event.ts';
-import { patternContains } from '../../domain/names.ts';
 import type {
   ReplayOrder,
   SubscriptionCommand,
@@ -9,11 +8,12 @@ import type {
 import type { SubscriptionDocument } from '../../projections/documents.ts';
 import type { Command } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
-import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
 import { idOf, newId } from '../ids.ts';
 import type { EventReceipt } from '../nexus-core.ts';
 import { resolveStretch } from './as-of.ts';
 import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
+import { replayTopicFault } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
 import { maxOpenReplays, openReplays } from './open-replays.ts';
 import type { Parts } from './parts.ts';
@@ -82,10 +82,8 @@ export const createReplayCommands = (parts: Parts, handler: Handler, decider: De
     call: Call,
   ): Promise<Result<ReplayOrder>> => {
     const { from, to, speed, topic = document.topic } = data;
-    // What a subscription delivers, its consumers may read: the scope that they need is told by its topics.
-    if (!patternContains(document.topic, topic)) {
-      return invalid('/topic', `must be within ${document.topic}, which the subscription is for`);
-    }
+    const refused = replayTopicFault(document.topic, topic);
+    if (refused !== undefined) return fault(refused);
     const stretch = await resolveStretch(log, runner.store, { from, to });
     if (!stretch.ok) return stretch;
     const { subject } = call.context;

@@ -27,7 +27,7 @@ export const createReplayApi = (
   parts: Pick<Parts, 'log' | 'hub' | 'runner' | 'clock'>,
   reads: Reads,
   clock: Clock = steadyClock,
-): ReplayApi => {
+): Omit<ReplayApi, 'dryRun'> => {
   const { log, runner } = parts;
   const ranges = createRanges(log, parts.hub);
 

@@ -35,6 +35,9 @@ const oftenGood = {
   errorLike: ['e'],
   all: [true],
   payload: [null, { n: 1 }],
+  speed: [0, 1_000],
+  dryRun: [true, false],
+  actor: ['bob'],
 } as const;
 const groupRoutes = {
   '': ['topic', 'from', 'ackWaitMs', 'maxDeliver', 'backoffMs', 'maxInFlight', 'order'],
@@ -44,6 +47,7 @@ const groupRoutes = {
   '/term': ['deliveries', 'reason'],
   '/extend': ['deliveries'],
   '/reset': ['to'],
+  '/replay': ['topic', 'from', 'to', 'speed'],
   '/pause': ['reason'],
   '/resume': ['reason'],
   '/dead-letters/redrive': ['messageIds', 'errorLike', 'all', 'payload'],
@@ -83,6 +87,7 @@ test.serial(
 );
 
 const frameFields = ['max', 'deliveries', 'delayMs', 'reason', 'durable', 'topic', 'from'] as const;
+const replayFields = ['topic', 'from', 'to', 'speed', 'dryRun', 'actor'] as const;
 
 test.serial(`${rounds} frames, many of them nonsense (seed ${seed}) › leave the hub as it is`, async (t) => {
   const random = createRandom(seed + 1);
@@ -95,10 +100,23 @@ test.serial(`${rounds} frames, many of them nonsense (seed ${seed}) › leave th
       if (delivery !== undefined) deliveries.push(delivery);
     });
     for (let sent = 0; sent < rounds / 10; sent++) {
-      const type = random.pick(['subscribe', 'ack', 'nak', 'term', 'extend', 'publish', 'unsubscribe']);
+      const type = random.pick([
+        'subscribe',
+        'ack',
+        'nak',
+        'term',
+        'extend',
+        'publish',
+        'unsubscribe',
+        'replay',
+        'replay',
+        'finish',
+      ]);
       ws.send({
         type,
-        ...(type === 'publish' ? { topic: 'fuzz.a', payload: sent } : dataOf(random, frameFields)),
+        ...(type === 'publish'
+          ? { topic: 'fuzz.a', payload: sent }
+          : dataOf(random, type === 'replay' ? replayFields : frameFields)),
         ...(random.below(3) === 0 ? {} : { group: 'fuzz-ws' }),
         ...(random.below(3) === 0 ? {} : { delivery: deliveries[random.below(deliveries.length)] }),
         ...(random.below(3) === 0 ? { id: jsonOf(random, 4) } : {}),

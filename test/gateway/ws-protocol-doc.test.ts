@@ -18,7 +18,7 @@ const understood = new Set(
 /** In the code a frame is an object or a text; the types of a watch's frames are arguments. */
 const literals = [/type: '([a-zA-Z]+)'/g, /"type":"([a-zA-Z]+)"/g, /, '([a-zA-Z]+)'(?=[,)])/g];
 const sent = new Set(
-  globSync('src/gateway/ws/{mutate,exchange,feed,session,subscriptions,consumer,settlements}.ts', {
+  globSync('src/gateway/ws/{mutate,exchange,feed,session,subscriptions,consumer,settlements,replays}.ts', {
     cwd: root,
   }).flatMap((path) =>
     literals.flatMap((literal) => [...source(path).matchAll(literal)].map(([, type]) => type)),

@@ -33,7 +33,17 @@ export type GroupSelector = {
   readonly group: string;
   readonly max: number | undefined;
 };
-export type Selector = WatchSelector | GroupSelector;
+/** History, for this socket alone; `data` is left to the hub's schema. */
+export type ReplaySelector = {
+  readonly kind: 'replay';
+  readonly data: Json;
+  /** What the client sends from then on is taken down and not done, until it has finished. */
+  readonly dryRun: boolean;
+  /** Of a dry run: whose former effects it is compared with; the client's own when undefined. */
+  readonly actor: string | undefined;
+};
+
+export type Selector = WatchSelector | GroupSelector | ReplaySelector;
 
 export type FollowFrame = {
   readonly type: 'follow';
@@ -83,9 +93,27 @@ export type Frame =
   | MutationFrame
   | RequestFrame
   | ReplyFrame
-  | { readonly type: 'unsubscribe'; readonly subscription: string }
+  | { readonly type: 'unsubscribe' | 'finish'; readonly subscription: string }
   | { readonly type: 'auth'; readonly token: string }
   | { readonly type: 'ping' };
+
+type WritingFrame = MutationFrame | RequestFrame | ReplyFrame;
+
+/** Which types of frames write; each is named, so that a new one is thought of. Settling is its consumer's matter. */
+const writing: { readonly [Type in Frame['type']]: Type extends WritingFrame['type'] ? true : false } = {
+  publish: true,
+  command: true,
+  request: true,
+  reply: true,
+  follow: false,
+  settle: false,
+  unsubscribe: false,
+  finish: false,
+  auth: false,
+  ping: false,
+};
+
+export const isWriting = (frame: Frame): frame is WritingFrame => writing[frame.type];
 
 /** A frame as it was understood. `id` is set whenever the frame had a usable one, so that a fault can name it too. */
 export type ParsedFrame = { readonly id: FrameId | undefined; readonly frame: Result<Frame> };
@@ -133,9 +161,12 @@ const understand = (fields: Fields): Result<Frame> => {
       return tailFrame(fields);
     case 'watchServices':
       return watchServicesFrame(fields);
+    case 'replay':
+      return replayFrame(fields);
     case 'unsubscribe':
+    case 'finish':
       return isLocalName(fields.subscription)
-        ? ok({ type: 'unsubscribe', subscription: fields.subscription })
+        ? ok({ type: fields.type, subscription: fields.subscription })
         : invalid('/subscription', subscriptionRule);
     case 'auth':
       return typeof fields.token === 'string'
@@ -244,6 +275,17 @@ const groupFrame = (group: Json, fields: Fields): Result<Frame> => {
       return invalid(`/${other}`, 'is not for a group, which goes on where it stands');
   }
   return follow(fields, { kind: 'group', group, max });
+};
+
+const maxActorLength = 256;
+
+const replayFrame = (fields: Fields): Result<Frame> => {
+  const { type: _type, id: _id, subscription, dryRun, actor, ...data } = fields;
+  if (dryRun !== undefined && typeof dryRun !== 'boolean') return invalid('/dryRun', 'must be true or false');
+  if (actor !== undefined && !isName(actor, maxActorLength))
+    return invalid('/actor', `must be a string of 1 to ${maxActorLength} characters`);
+  if (actor !== undefined && dryRun !== true) return invalid('/actor', 'is for a dry run alone');
+  return follow(given({ subscription }), { kind: 'replay', data, dryRun: dryRun === true, actor });
 };
 
 /** The limits are those of the body of POST /subscriptions/{name}/ack: src/command/subscription-schemas.ts. */

@@ -34,8 +34,11 @@ const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandD
         position: done.position,
       });
 
-const faultOf = ({ type, command }: MutationFrame, found: Problem): Problem =>
-  type === 'command' ? within('/command', commandFault(command.type, found)) : found;
+/** What a fault of the input is called in a frame: that of a command stands at `/command`. */
+export const mutationFault = (frame: { readonly type: string } | MutationFrame, found: Problem): Problem =>
+  'command' in frame && frame.type === 'command'
+    ? within('/command', commandFault(frame.command.type, found))
+    : found;
 
 /**
  * Runs a `publish` or `command` frame and resolves with the text of its one answer, once durable. The command is
@@ -52,6 +55,6 @@ export const mutate = (
 ): Promise<string> =>
   core.execute(frame.command, { subject, correlationId: newId(), ...frame.trace }).then(
     (result) =>
-      result.ok ? doneFrame(frame, id, result.value) : errorFrame(faultOf(frame, result.problem), id),
+      result.ok ? doneFrame(frame, id, result.value) : errorFrame(mutationFault(frame, result.problem), id),
     (error: unknown) => errorFrame(tell(error), id),
   );

@@ -9,10 +9,11 @@ import { watchExpiry } from '../auth/expiry.ts';
 import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
 import { answer, createAsking } from './exchange.ts';
-import { type FrameId, parseFrame } from './frame.ts';
+import { type FrameId, isWriting, parseFrame } from './frame.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mutate } from './mutate.ts';
 import { createOutbox } from './outbox.ts';
+import { createReplays } from './replays.ts';
 import { createSettlements } from './settlements.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
@@ -73,7 +74,8 @@ export const openSession = (options: SessionOptions): Session => {
     onDrained: options.onAlive,
   });
   const tell = (error: unknown): Problem => problemOf(error, logger);
-  const subscriptions = createSubscriptions({ core, outbox, tell, max: limits.maxSubscriptions });
+  const replays = createReplays({ core, outbox, tell });
+  const subscriptions = createSubscriptions({ core, outbox, replays, tell, max: limits.maxSubscriptions });
   const asking = createAsking({ core, outbox, tell, maxHeld: limits.maxInFlightBytes });
   const settlements = createSettlements({
     core,
@@ -99,6 +101,9 @@ export const openSession = (options: SessionOptions): Session => {
     const { id, frame: parsed } = parseFrame(json.value);
     if (!parsed.ok) return refuse(parsed.problem, id);
     const understood = parsed.value;
+    if (replays.isDry && isWriting(understood)) {
+      return inTurn(() => replays.pretend(understood, id, subject).then(outbox.send));
+    }
     switch (understood.type) {
       case 'publish':
         return { settled: mutate(core, subject, understood, id, tell).then(outbox.send), next: 'at once' };
@@ -116,6 +121,8 @@ export const openSession = (options: SessionOptions): Session => {
       case 'unsubscribe':
         if (settlements.idle() === undefined) return unsubscribe(understood.subscription, id);
         return inTurn(async () => unsubscribe(understood.subscription, id));
+      case 'finish':
+        return inTurn(() => replays.finish(understood.subscription, id, subject).then(outbox.send));
       case 'auth':
         return inTurn(() => renew(understood.token, id));
       case 'ping':
@@ -188,6 +195,7 @@ export const openSession = (options: SessionOptions): Session => {
   });
   socket.once('close', () => {
     stopExpiry();
+    replays.close();
     // What the client sent before it left takes effect before what it holds goes to others.
     subscriptions.close('cut', intake.idle().then(settlements.idle));
     asking.close();

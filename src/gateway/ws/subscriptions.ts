@@ -1,17 +1,20 @@
 import type { Subject } from '../../../domain/access.ts';
-import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import { fault, invalid, ok, type Problem, problem, type Result } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Context, NexusCore } from '../../nexus-core.ts';
 import type { Settlement } from '../../nexus-subscriptions.ts';
 import { type Consumer, deliver, type Leaving, openConsumer, whyEnded } from './consumer.ts';
 import { feed, openSource } from './feed.ts';
+import type { Flow } from './flow.ts';
 import type { FollowFrame, FrameId, Selector } from './frame.ts';
 import { errorFrame } from './mutate.ts';
 import type { Outbox } from './outbox.ts';
+import type { Replays } from './replays.ts';
 
 export type SubscriptionsOptions = {
   readonly core: NexusCore;
   readonly outbox: Outbox;
+  readonly replays: Replays;
   readonly tell: (error: unknown) => Problem;
   readonly max: number;
 };
@@ -29,20 +32,10 @@ export type Subscriptions = {
   close(leaving: Leaving, settled?: Promise<void>): void;
 };
 
-/** What was begun for a client. */
-type Flow = {
-  /** The frame that confirms it, but for `id` and `subscription`. */
-  readonly confirmation: { readonly type: string; readonly position: string };
-  readonly consumer?: Consumer;
-  /** Writes what it brings until it ends. */
-  run(): Promise<void>;
-  /** Why it ended by itself. */
-  why(): Promise<Problem>;
-};
-
 type Open = { readonly selector: Selector; readonly controller: AbortController; consumer?: Consumer };
 
-export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOptions): Subscriptions => {
+export const createSubscriptions = (options: SubscriptionsOptions): Subscriptions => {
+  const { core, outbox, replays, tell, max } = options;
   const open = new Map<string, Open>();
   let made = 0;
   let closed = false;
@@ -65,7 +58,14 @@ export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOp
     signal: AbortSignal,
     context: Context,
   ): Promise<Result<Flow>> => {
+    if (selector.kind === 'replay') {
+      const hasConsumers = [...open.values()].some(({ consumer }) => consumer !== undefined);
+      // What it would settle is settled in truth.
+      if (selector.dryRun && hasConsumers) return invalid('/dryRun', 'is not for a connection that consumes');
+      return replays.begin(selector, subscription, signal, context);
+    }
     if (selector.kind === 'group') {
+      if (replays.isDry) return invalid('/group', 'is not for a connection in a dry run');
       const consumer = await openConsumer(core, selector, signal, context);
       if (!consumer.ok) return consumer;
       const { group, consumption } = consumer.value;
@@ -129,20 +129,28 @@ export const createSubscriptions = ({ core, outbox, tell, max }: SubscriptionsOp
     }
   };
 
-  /** It ended by itself: the client is told that nothing more will come. */
-  const ended = (subscription: string, entry: Open, why: Problem): void => {
+  /** It ended by itself: the client is told that nothing more will come, unless that was said already. */
+  const ended = (subscription: string, entry: Open, why: Problem | undefined): void => {
     if (entry.controller.signal.aborted) return;
     end(subscription, entry, 'released');
-    outbox.send(errorFrame(why, undefined, subscription));
+    if (why !== undefined) outbox.send(errorFrame(why, undefined, subscription));
+  };
+
+  const ask = (selector: Selector, signal: AbortSignal, context: Context): Promise<Result<unknown>> => {
+    switch (selector.kind) {
+      case 'group':
+        return core.subscription(selector.group, context);
+      case 'replay':
+        return core.replay(selector.data, signal, context);
+      default:
+        return openSource(core, selector, { signal }, context);
+    }
   };
 
   /** The refusal of what `context`'s subject may not follow. */
   const refusalOf = async (selector: Selector, context: Context): Promise<Problem | undefined> => {
     const probe = new AbortController();
-    const found =
-      selector.kind === 'group'
-        ? await core.subscription(selector.group, context)
-        : await openSource(core, selector, { signal: probe.signal }, context);
+    const found = await ask(selector, probe.signal, context);
     probe.abort();
     return found.ok || found.problem.code !== 'forbidden' ? undefined : found.problem;
   };
