@@ -22,7 +22,9 @@ test('a checkpoint whose append was not answered › is the owner’s own, which
   for (const payload of [1, 2]) await bus.publish(payload);
   const server = okOf(await own.server('s'));
   const { signal } = new AbortController();
-  const [first = '', second = ''] = tokensOf(okOf(await server.pull(2, 5_000, signal)));
+  const pullOne = async () => tokensOf(okOf(await server.pull(1, 5_000, signal)));
+  const [first = ''] = await pullOne();
+  const [second = ''] = await pullOne();
   t.like(await server.settle('ack', [first], { durable: true }), {
     ok: true,
     value: { done: 1, durable: true },
