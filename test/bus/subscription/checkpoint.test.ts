@@ -61,7 +61,7 @@ test('what is encoded comes back', (t) => {
     fc.property(anyState, (state) => {
       t.deepEqual(decodeState(stored(encodeState(state))), state);
     }),
-    seeded,
+    { ...seeded, numRuns: 60 },
   );
 });
 
@@ -92,7 +92,7 @@ test('rubbish is undefined, and never an error: also what is a checkpoint but fo
       const all = spots(good);
       t.notThrows(() => decodeState(put(good, all[spot % all.length] ?? [], what)));
     }),
-    { ...seeded, numRuns: 100 },
+    { ...seeded, numRuns: 60 },
   );
 });
 

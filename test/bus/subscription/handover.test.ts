@@ -1,6 +1,15 @@
 import test from 'ava';
 import { type EventLog, LogError } from '../../../src/log/event-log.ts';
-import { newFolder, okOf, openBus, payloadsOf, reopenSubscriptions, tokensOf, turns } from './support.ts';
+import {
+  newFolder,
+  okOf,
+  openBus,
+  payloadsOf,
+  reopenSubscriptions,
+  takeFrom,
+  tokensOf,
+  turns,
+} from './support.ts';
 
 /** The log, whose checkpoints are read and written only when the test lets them. */
 const holding = (log: EventLog) => {
@@ -49,21 +58,20 @@ test('update of the topics › what was settled stays settled, though a checkpoi
   await bus.create('s');
   for (const payload of [1, 2, 3, 4]) await bus.publish(payload);
   const server = okOf(await own.server('s'));
-  const { signal } = new AbortController();
-  const first = okOf(await server.pull(2, 5_000, signal));
+  const first = await takeFrom(server, 2);
   t.deepEqual(payloadsOf(first), [1, 2]);
   const open = gate.hold('appends');
   await server.settle('ack', tokensOf(first).slice(0, 1), { durable: false });
   const durable = server.settle('ack', tokensOf(first).slice(1), { durable: true });
   while (gate.held.appends === 0) await turns();
-  const third = okOf(await server.pull(1, 5_000, signal));
+  const third = await takeFrom(server, 1);
   await server.settle('ack', tokensOf(third), { durable: false });
   await bus.execute('CreateSubscription', { name: 's', topic: 'orders.*' });
   await turns();
   open();
   await durable;
   const next = okOf(await own.server('s'));
-  const last = okOf(await next.pull(10, 5_000, signal));
+  const last = await takeFrom(next, 1);
   t.deepEqual(payloadsOf(last), [4]);
   t.like(await next.settle('ack', tokensOf(last), { durable: true }), { ok: true, value: { done: 1 } });
 });
@@ -76,9 +84,8 @@ test('update while the log is away › goes on from what was settled, not from t
   t.teardown(own.close);
   await bus.create('s');
   for (const payload of [1, 2]) await bus.publish(payload);
-  const { signal } = new AbortController();
   const server = okOf(await own.server('s'));
-  const first = okOf(await server.pull(1, 5_000, signal));
+  const first = await takeFrom(server, 1);
   await server.settle('ack', tokensOf(first), { durable: false });
   gate.held.fails = true;
   const updated = bus.execute('CreateSubscription', { name: 's', topic: 'orders.*' });
@@ -86,7 +93,7 @@ test('update while the log is away › goes on from what was settled, not from t
   gate.held.fails = false;
   await updated;
   const next = okOf(await own.server('s'));
-  t.deepEqual(payloadsOf(okOf(await next.pull(10, 5_000, signal))), [2]);
+  t.deepEqual(payloadsOf(await takeFrom(next, 1)), [2]);
 });
 
 test('close while a subscription is being opened › leaves nothing behind', async (t) => {

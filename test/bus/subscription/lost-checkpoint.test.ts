@@ -1,7 +1,16 @@
 import test from 'ava';
 import { LogError } from '../../../src/log/event-log.ts';
 import { until } from '../../support/rest.ts';
-import { context, newFolder, okOf, openBus, reopenSubscriptions, tokensOf, turns } from './support.ts';
+import {
+  context,
+  newFolder,
+  okOf,
+  openBus,
+  reopenSubscriptions,
+  takeFrom,
+  tokensOf,
+  turns,
+} from './support.ts';
 
 test('a crash before the checkpoint › what is dead does not come again: plain, scheduled, or redriven before', async (t) => {
   let offsetMs = 0;
@@ -26,10 +35,9 @@ test('a crash before the checkpoint › what is dead does not come again: plain,
   await bus.publish('scheduled', { deliverAt: new Date(Date.now() + 3_600_000).toISOString() });
   const server = okOf(await unsaved.server('s'));
   const { signal } = new AbortController();
-  const die = async () => {
-    const deliveries = okOf(await server.pull(10, 5_000, signal));
+  const die = async (count: number) => {
+    const deliveries = await takeFrom(server, count);
     t.like(await server.settle('term', tokensOf(deliveries), { durable: false }), { ok: true });
-    return deliveries.length;
   };
   const letters = async (count: number) => {
     await until(
@@ -37,14 +45,14 @@ test('a crash before the checkpoint › what is dead does not come again: plain,
       (now) => now === count,
     );
   };
-  t.is(await die(), 2);
+  await die(2);
   await letters(2);
   await bus.execute('RedriveDeadLetters', { name: 's', messageIds: ['redriven'] });
-  t.is(await die(), 1);
+  await die(1);
   await letters(2);
   offsetMs = 3_700_000;
   await bus.publish('poke', { topic: 'poke', deliverAt: '2100-01-01T00:00:00Z' });
-  t.is(await die(), 1);
+  await die(1);
   await letters(3);
   await unsaved.close();
 

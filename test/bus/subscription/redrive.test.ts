@@ -54,10 +54,10 @@ test('redrive › one by its id, some by their error, all: they leave the list a
   t.like(one[0], { attempt: 1, message: { messageId: 'm1', payload: 1, topic: 'orders.created' } });
   await bus.settle('ack', 's', one);
   t.is(doneOf(await bus.execute('RedriveDeadLetters', { name: 's', errorLike: 'even' })), 2);
-  t.deepEqual(payloadsOf(await bus.pull('s')), [2, 4]);
+  t.deepEqual(payloadsOf(await bus.take('s', 2)), [2, 4]);
   t.is((await bus.show('s')).deadLetters, 2);
   t.is(doneOf(await bus.execute('RedriveDeadLetters', { name: 's', all: true })), 2);
-  t.deepEqual(payloadsOf(await bus.pull('s')), [3, 5]);
+  t.deepEqual(payloadsOf(await bus.take('s', 2)), [3, 5]);
   t.is(doneOf(await bus.execute('RedriveDeadLetters', { name: 's', all: true })), 0);
   t.deepEqual([await bus.letters('s'), (await bus.show('s')).deadLetters], [[], 0]);
 });
@@ -143,7 +143,7 @@ test('dead letters › survive a restart, and are redriven behind it', async (t)
   t.deepEqual(await again.letters('s'), before);
   t.is((await again.show('s')).deadLetters, 2);
   await again.execute('RedriveDeadLetters', { name: 's', all: true });
-  t.deepEqual(payloadsOf(await again.pull('s')), [1, 2]);
+  t.deepEqual(payloadsOf(await again.take('s', 2)), [1, 2]);
 });
 
 test('delete and create again › begins anew: no old letters, no old checkpoint, no old redrive', async (t) => {
@@ -154,11 +154,11 @@ test('delete and create again › begins anew: no old letters, no old checkpoint
   await bus.create('s', { from: 'start', backoffMs: [0] });
   t.deepEqual([await bus.letters('s'), (await bus.show('s')).deadLetters], [[], 0]);
   t.is(doneOf(await bus.execute('RedriveDeadLetters', { name: 's', all: true })), 0);
-  t.deepEqual(payloadsOf(await bus.pull('s')), [1, 2, 3]);
+  t.deepEqual(payloadsOf(await bus.take('s', 3)), [1, 2, 3]);
   await bus.close();
   const again = await openBus(folder);
   t.teardown(again.close);
-  t.deepEqual(payloadsOf(await again.pull('s')), [1, 2, 3]);
+  t.deepEqual(payloadsOf(await again.take('s', 3)), [1, 2, 3]);
   await terminate(again, 0);
   t.deepEqual(await again.letters('s'), []);
 });
@@ -168,7 +168,7 @@ test('reset › delivers anew what died before, whose letter stands until it die
   await bury(bus, [1, 2]);
   await bus.execute('ResetSubscription', { name: 's', to: 'start' });
   t.is((await bus.show('s')).deadLetters, 2);
-  const again = await bus.pull('s');
+  const again = await bus.take('s', 2);
   t.deepEqual(payloadsOf(again), [1, 2]);
   await bus.settle('ack', 's', again.slice(0, 1));
   await bus.settle('term', 's', again.slice(1), { reason: 'anew' });
@@ -200,7 +200,7 @@ test('a redrive that comes twice at once under one command id is done once, and 
   const both = await Promise.all([redrive(), redrive()]);
   t.deepEqual(both.map(doneOf), [3, 3]);
   t.deepEqual(both[0]?.events, both[1]?.events);
-  t.deepEqual(payloadsOf(await bus.pull('s')), [1, 2, 3]);
+  t.deepEqual(payloadsOf(await bus.take('s', 3)), [1, 2, 3]);
 });
 
 test('a redrive that is repeated is known however many have died since', async (t) => {

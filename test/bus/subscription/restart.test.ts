@@ -11,7 +11,7 @@ test('close and open › what was acknowledged does not come again, everything e
   const bus = await openBus(folder);
   await bus.create('s', { backoffMs: [0], maxDeliver: 9 });
   for (const number of numbers(1, 20)) await bus.publish(number);
-  const first = await bus.pull('s', 10);
+  const first = await bus.take('s', 10);
   await bus.settle('ack', 's', first.slice(0, 3));
   await bus.settle('nak', 's', first.slice(3, 5), { reason: 'not yet' });
   await bus.settle('nak', 's', first.slice(5, 6), { delayMs: 86_400_000 });
@@ -19,7 +19,7 @@ test('close and open › what was acknowledged does not come again, everything e
   const again = await openBus(folder);
   t.teardown(again.close);
   t.is((await again.show('s')).inFlight, 1);
-  const rest = await again.pull('s', 100);
+  const rest = await again.take('s', 16);
   t.deepEqual(
     rest.map(({ message, attempt }) => [message.payload, attempt]).sort(([a], [b]) => Number(a) - Number(b)),
     numbers(4, 20)

@@ -8,6 +8,7 @@ import type { DeadLetter, SubscriptionSettings } from '../../../domain/subscript
 import { soleOwnership } from '../../../src/bus/ownership.ts';
 import { createDispatcher, type DispatcherOptions } from '../../../src/bus/subscription/dispatcher.ts';
 import { createEntry, type Entry, type Origin } from '../../../src/bus/subscription/entry.ts';
+import type { SubscriptionServer } from '../../../src/bus/subscription/server.ts';
 import {
   openSubscriptions,
   type Subscriptions,
@@ -145,6 +146,18 @@ export const openBus = async (folder: string, wallMs?: () => number) => {
   return { ...busOf(core), close };
 };
 
+type Pull = (max: number) => Promise<readonly Delivery[]>;
+
+/** The next `count` deliveries, however many pulls it takes. */
+const take = async (pull: Pull, count: number): Promise<readonly Delivery[]> => {
+  const taken: Delivery[] = [];
+  while (taken.length < count) taken.push(...(await pull(Math.min(1_000, count - taken.length))));
+  return taken;
+};
+
+export const takeFrom = (server: SubscriptionServer, count: number): Promise<readonly Delivery[]> =>
+  take(async (max) => okOf(await server.pull(max, 5_000, new AbortController().signal)), count);
+
 /** What tests of subscriptions say most. */
 export const busOf = (core: Core) => {
   const execute = async (type: string, data: object, commandId?: string) =>
@@ -159,6 +172,8 @@ export const busOf = (core: Core) => {
     /** Up to `max` that come within 5 s, which is long after they must have. */
     pull: async (name: string, max = 1_000, waitMs = 5_000) =>
       okOf(await core.pull(name, { max, waitMs }, context)).deliveries,
+    take: (name: string, count: number) =>
+      take(async (max) => okOf(await core.pull(name, { max, waitMs: 5_000 }, context)).deliveries, count),
     settle: async (
       how: 'ack' | 'nak' | 'term' | 'extend',
       name: string,
