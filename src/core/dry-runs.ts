@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { allows } from '../../domain/access.ts';
 import { streamId } from '../../domain/event.ts';
 import { differenceOf } from '../bus/replay/difference.ts';
@@ -52,6 +53,7 @@ export type DryRunsOptions = {
   readonly limits?: DryRunLimits;
 };
 
+const causesPerTurn = 64;
 /** What came before the first message was caused by none. */
 const noCause = '';
 const nobodyAsked = problem('not_found', 'the text is not the address of a request');
@@ -155,10 +157,15 @@ export const createDryRuns = (options: DryRunsOptions): Pick<ReplayApi, 'dryRun'
       };
     };
 
-    const differences = (former: ReadonlyMap<string, readonly Effect[]>): DryRunReport['differences'] => {
+    /** In several turns: all of it may be megabytes. */
+    const differences = async (
+      former: ReadonlyMap<string, readonly Effect[]>,
+    ): Promise<DryRunReport['differences']> => {
       const told: DryRunReport['differences'][number][] = [];
       let size = 0;
+      let compared = 0;
       for (const cause of new Set([noCause, ...messages, ...captured.keys()])) {
+        if (++compared % causesPerTurn === 0) await nextTurn();
         const difference = differenceOf(former.get(cause) ?? [], captured.get(cause) ?? []);
         if (difference === undefined) continue;
         size += roughBytes(difference, limits.maxReportBytes);
@@ -229,7 +236,7 @@ export const createDryRuns = (options: DryRunsOptions): Pick<ReplayApi, 'dryRun'
           // biome-ignore lint/suspicious/noThenProperty: a number, and the name on the wire
           then: former.count,
           ...(former.hidden === 0 ? {} : { hidden: former.hidden }),
-          differences: differences(former.byCause),
+          differences: await differences(former.byCause),
         };
         return cut.size === 0 ? report : { ...report, truncated: [...cut] };
       },
