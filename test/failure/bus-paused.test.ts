@@ -2,41 +2,25 @@ import test, { type ExecutionContext } from 'ava';
 import { redisForTest } from '../support/redis-server.ts';
 import { type Answer, request, until } from '../support/rest.ts';
 import { isLong } from '../support/skip.ts';
-import { type Frame, openWs, type WsClient } from '../support/ws-client.ts';
+import type { Frame } from '../support/ws-client.ts';
 import { fencingOf, wholeRedisLog } from './bus-fence.ts';
-import { createGroup, type Node, ownerOf, settledAll, startNode, viewOf } from './bus-rounds.ts';
+import {
+  consumerOf,
+  createGroup,
+  deliveriesOf,
+  type Node,
+  ownerOf,
+  publishedOf,
+  settledAll,
+  startNode,
+  viewOf,
+} from './bus-rounds.ts';
 
 /** One stop in the suite; NEXUS_LONG=1 makes it 10. */
 const rounds = isLong ? 10 : 1;
 const group = 'orders';
 const topic = 'orders.eu';
 const settings = { topic, ackWaitMs: 600_000, maxDeliver: 3, maxInFlight: 1_000 };
-
-let made = 0;
-const publish = async (url: string, count: number): Promise<readonly string[]> => {
-  const ids: string[] = [];
-  for (let number = 0; number < count; number++) {
-    const messageId = `m-${++made}`;
-    const { status } = await request(url, 'POST', `/events/${topic}`, { body: { payload: made, messageId } });
-    if (status !== 201) throw new Error(`${messageId}: ${status}`);
-    ids.push(messageId);
-  }
-  return ids;
-};
-
-const consumer = async (t: ExecutionContext, url: string, max: number): Promise<WsClient> => {
-  const client = await openWs(url);
-  t.teardown(() => client.socket.terminate());
-  client.send({ type: 'subscribe', group, max });
-  await client.waitForType('subscribed');
-  return client;
-};
-
-const deliveriesOf = async (client: WsClient, count: number): Promise<readonly Frame[]> => {
-  const frames: Frame[] = [];
-  while (frames.length < count) frames.push(await client.waitForType('message'));
-  return frames;
-};
 
 const idsOf = (frames: readonly Frame[]): readonly string[] =>
   frames.map(({ messageId }) => String(messageId)).sort();
@@ -53,8 +37,8 @@ const settle = (url: string, how: string, delivery: string, more = {}): Promise<
 
 /** Stops the node that serves for longer than its lease, while its consumers go on settling what it gave them. */
 const stopped = async (t: ExecutionContext, served: Node, other: Node): Promise<void> => {
-  const old = await consumer(t, served.hub.url, 12);
-  const first = await publish(served.hub.url, 18);
+  const old = await consumerOf(t, served.hub.url, group, 12);
+  const first = await publishedOf(served.hub.url, topic, 18);
   const held = await deliveriesOf(old, 12);
   const byPull = await pulled(served.hub.url, 6);
   t.is(byPull.length, 6);
@@ -85,11 +69,11 @@ const stopped = async (t: ExecutionContext, served: Node, other: Node): Promise<
     () => viewOf(other.hub.url, group),
     (view) => view.lagEvents !== null,
   ).then(({ owner }) => owner);
-  const next = await consumer(t, other.hub.url, 100);
+  const next = await consumerOf(t, other.hub.url, group, 100);
   const again = await deliveriesOf(next, 16);
   const unsettled = first.filter((id) => !done.some(({ messageId }) => messageId === id));
   const forgotten = idsOf(again).filter((id) => !unsettled.includes(id));
-  const more = await publish(other.hub.url, 10);
+  const more = await publishedOf(other.hub.url, topic, 10);
   const rest = await deliveriesOf(next, 10 + forgotten.length);
   t.deepEqual(idsOf([...again, ...rest]), [...unsettled, ...forgotten, ...more].sort(), 'none is lost');
   for (const { delivery } of [...again, ...rest])
@@ -108,7 +92,7 @@ const stopped = async (t: ExecutionContext, served: Node, other: Node): Promise<
 
   next.send({ type: 'unsubscribe', subscription: 's1' });
   await next.waitForType('unsubscribed');
-  const last = await publish(served.hub.url, 5);
+  const last = await publishedOf(served.hub.url, topic, 5);
   const through = await deliveriesOf(old, 5);
   t.deepEqual(idsOf(through), [...last].sort(), 'the former owner serves its clients through the new one');
   for (const { delivery } of through) {

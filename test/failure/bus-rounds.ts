@@ -240,3 +240,34 @@ export const settledAll = async (url: string, name: string): Promise<Answer['bod
     await delay(50);
   }
 };
+
+/** A consumer in this process, on a connection of its own. */
+export const consumerOf = async (
+  t: ExecutionContext,
+  url: string,
+  group: string,
+  max: number,
+): Promise<WsClient> => {
+  const client = await openWs(url);
+  t.teardown(() => client.socket.terminate());
+  client.send({ type: 'subscribe', group, max });
+  await client.waitForType('subscribed');
+  return client;
+};
+
+export const deliveriesOf = async (client: WsClient, count: number): Promise<readonly Frame[]> => {
+  const frames: Frame[] = [];
+  while (frames.length < count) frames.push(await client.waitForType('message'));
+  return frames;
+};
+
+/** Publishes messages without a key, one after another, and answers their ids. */
+export const publishedOf = async (url: string, topic: string, count: number): Promise<readonly string[]> => {
+  const ids: string[] = [];
+  for (let number = 0; number < count; number++) {
+    const { status, body } = await request(url, 'POST', `/events/${topic}`, { body: { payload: number } });
+    if (status !== 201) throw new Error(JSON.stringify(body));
+    ids.push(String(body.messageId));
+  }
+  return ids;
+};
