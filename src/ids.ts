@@ -7,6 +7,17 @@ const pool = new Uint8Array(8 * 512);
 let used = pool.length;
 let lastMs = 0;
 let counter = 0;
+/** What the ids of `lastMs` begin with. */
+let beginning = '';
+/** Version and counter, as they stand in the text. */
+const counters = Array.from({ length: 0x1000 }, (_, count) => `7${count.toString(16).padStart(3, '0')}-`);
+
+const begin = (ms: number): void => {
+  lastMs = ms;
+  counter = 0;
+  const digits = ms.toString(16).padStart(12, '0');
+  beginning = `${digits.slice(0, 8)}-${digits.slice(8)}-`;
+};
 
 /**
  * A UUIDv7 (RFC 9562, 5.7; method 1 of 6.2: a 12-bit counter behind the milliseconds). Ids made by one process ascend
@@ -17,21 +28,12 @@ export const newId = (nowMs: number = Date.now()): string => {
     randomFillSync(pool);
     used = 0;
   }
-  if (nowMs > lastMs) {
-    lastMs = nowMs;
-    counter = 0;
-  } else if (++counter > 0xfff) {
-    lastMs++;
-    counter = 0;
-  }
-  const high = Math.floor(lastMs / 0x10000);
-  const low = lastMs % 0x10000;
+  if (nowMs > lastMs) begin(nowMs);
+  else if (++counter === counters.length) begin(lastMs + 1);
   const random = used;
   used += 8;
   return (
-    `${hexOf(high >>> 24)}${hexOf(high >>> 16)}${hexOf(high >>> 8)}${hexOf(high)}-` +
-    `${hexOf(low >>> 8)}${hexOf(low)}-${hexOf(0x70 | (counter >>> 8))}${hexOf(counter)}-` +
-    `${hexOf(0x80 | ((pool[random] ?? 0) & 0x3f))}${hexOf(pool[random + 1])}-` +
+    `${beginning}${counters[counter]}${hexOf(0x80 | ((pool[random] ?? 0) & 0x3f))}${hexOf(pool[random + 1])}-` +
     `${hexOf(pool[random + 2])}${hexOf(pool[random + 3])}${hexOf(pool[random + 4])}` +
     `${hexOf(pool[random + 5])}${hexOf(pool[random + 6])}${hexOf(pool[random + 7])}`
   );

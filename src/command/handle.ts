@@ -305,7 +305,7 @@ export const createHandler = (log: EventLog) => {
     },
 
     /** Appends events whose decision rests on no state: nothing is loaded, and the revision is whatever it is. */
-    appendAny: async <Event extends { readonly type: string; readonly data: unknown; readonly id: string }>(
+    appendAny: <Event extends { readonly type: string; readonly data: unknown; readonly id: string }>(
       stream: StreamId,
       event: Event,
       metadata: NewMetadata,

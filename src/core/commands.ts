@@ -197,7 +197,14 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     });
   };
 
-  const run = async (command: Command, call: Call): Promise<Result<Done>> => {
+  // Those that every publish passes are plain functions: a promise of a promise waits for three turns of the queue.
+  const run = (command: Command, call: Call): Promise<Result<Done>> =>
+    command.type === 'PublishMessage' ? publish(command.data, call) : decide(command, call);
+
+  const decide = async (
+    command: Exclude<Command, { readonly type: 'PublishMessage' }>,
+    call: Call,
+  ): Promise<Result<Done>> => {
     const { subject } = call.context;
     const refused = serviceFault(targets, command);
     if (refused !== undefined) return fault(refused);
@@ -233,8 +240,6 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const { key, expectedVersion } = command.data;
         return state(key, { type: 'DeleteState', ...given({ expectedVersion }) }, call);
       }
-      case 'PublishMessage':
-        return publish(command.data, call);
       case 'SetRetention':
       case 'RemoveRetention':
         return retention(command, call);
@@ -243,13 +248,20 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     }
   };
 
-  const runOnce = async (
-    command: Command,
-    { commandId, data, expectedRevision }: CommandInput,
-    context: Context,
-  ): Promise<Result<Done>> => {
+  const runOnce = (command: Command, input: CommandInput, context: Context): Promise<Result<Done>> => {
+    const { commandId, expectedRevision } = input;
     const call = { context, ...given({ expectedRevision }) };
     if (commandId === undefined) return run(command, { ...call, metadata: metadataOf(context) });
+    return runById(command, commandId, input, call);
+  };
+
+  const runById = async (
+    command: Command,
+    commandId: string,
+    { data }: CommandInput,
+    call: Omit<Call, 'metadata'>,
+  ): Promise<Result<Done>> => {
+    const { context } = call;
     const hash = digestOf(JSON.stringify([command.type, data]));
     const metadata = metadataOf(context, { id: commandId, hash });
     const done = await commandIds.claim(idOf(context.subject.id, commandId), hash, () =>

@@ -96,7 +96,8 @@ export const openSession = (options: SessionOptions): Session => {
 
   const take = (frame: Incoming): Taken | undefined => {
     if (frame.text === undefined) return refuse(problem('bad_request', 'Frames must be text, not binary'));
-    const json = parseJson(frame.text);
+    // `ws` lets no text through that is not UTF-8.
+    const json = parseJson(frame.text.toString());
     if (!json.ok) return refuse(json.problem);
     const { id, frame: parsed } = parseFrame(json.value);
     if (!parsed.ok) return refuse(parsed.problem, id);
