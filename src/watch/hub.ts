@@ -124,6 +124,30 @@ const maxWeight = 2_000_000;
 
 const weigh = (event: LogEvent): number => 400 + roughBytes(event.data, maxWeight);
 
+const finished: IteratorResult<Watched<LogEvent>, undefined> = { done: true, value: undefined };
+
+/** One watcher, pulled; a class for the reason that `Watcher` has methods alone. */
+class Iteration implements WatchIterator {
+  readonly #watcher: Watcher;
+
+  constructor(watcher: Watcher) {
+    this.#watcher = watcher;
+  }
+
+  get position(): Position {
+    return this.#watcher.position();
+  }
+
+  next(): Promise<IteratorResult<Watched<LogEvent>, undefined>> {
+    return this.#watcher.next();
+  }
+
+  return(): Promise<IteratorResult<Watched<LogEvent>, undefined>> {
+    this.#watcher.end();
+    return Promise.resolve(finished);
+  }
+}
+
 export const createHub = ({
   log,
   logger,
@@ -190,8 +214,7 @@ export const createHub = ({
       dispatched++;
     }
     const concerned = groups.flush((watcher, events) => {
-      watcher.offer(events);
-      if (watcher.queuedEvents > peakQueued) peakQueued = watcher.queuedEvents;
+      peakQueued = Math.max(peakQueued, watcher.offer(events));
     });
     for (const watcher of concerned) watcher.wake();
   };
@@ -258,23 +281,13 @@ export const createHub = ({
   };
 
   const iterate = (options: WatchOptions & { readonly filter: WatchFilter }): WatchIterator => {
-    const finished: IteratorResult<Watched<LogEvent>, undefined> = { done: true, value: undefined };
     if (options.signal.aborted || closing.signal.aborted) {
       const end = () => Promise.resolve(finished);
       return { next: end, return: end, position: options.after };
     }
     const watcher = createWatcher(host, selectionOf(options.filter), options, weigh);
     watchers.add(watcher);
-    return {
-      get position() {
-        return watcher.position;
-      },
-      next: () => watcher.next(),
-      return: () => {
-        watcher.end();
-        return Promise.resolve(finished);
-      },
-    };
+    return new Iteration(watcher);
   };
 
   return {
@@ -309,9 +322,10 @@ export const createHub = ({
       let queuedEvents = 0;
       let queuedBytes = 0;
       for (const watcher of watchers) {
-        if (watcher.synced) synced++;
-        queuedEvents += watcher.queuedEvents;
-        queuedBytes += watcher.queuedBytes;
+        const one = watcher.stats();
+        if (one.synced) synced++;
+        queuedEvents += one.queuedEvents;
+        queuedBytes += one.queuedBytes;
       }
       return {
         watchers: watchers.size,

@@ -39,15 +39,14 @@ export type WatcherHost = {
   ended(watcher: Watcher): void;
 };
 
+/** Methods alone: an object with getters of its own has a shape of its own, and calls on a thousand of them are slow. */
 export type Watcher = {
   readonly selection: Selection;
-  readonly synced: boolean;
+  stats(): { readonly synced: boolean; readonly queuedEvents: number; readonly queuedBytes: number };
   /** While a `next()` is pending: all that is selected at or before it has been handed out. */
-  readonly position: Position;
-  readonly queuedEvents: number;
-  readonly queuedBytes: number;
-  /** Takes dispatched events of its selection, or falls behind when they are too much for its queue. */
-  offer(batch: Batch): void;
+  position(): Position;
+  /** Takes dispatched events of its selection, or falls behind when they are too much for its queue. Answers how many wait. */
+  offer(batch: Batch): number;
   /** Hands to a waiting consumer what has come: once behind each dispatched batch. */
   wake(): void;
   end(): void;
@@ -294,21 +293,13 @@ export const createWatcher = (
 
   const watcher: Watcher = {
     selection,
-    get synced() {
-      return state === 'synced';
-    },
-    get position() {
+    stats: () => ({ synced: state === 'synced', queuedEvents, queuedBytes }),
+    position() {
       const head = host.position;
       return state === 'synced' && queue.length === 0 && head !== undefined && head > cursor ? head : cursor;
     },
-    get queuedEvents() {
-      return queuedEvents;
-    },
-    get queuedBytes() {
-      return queuedBytes;
-    },
     offer(offered) {
-      if (state !== 'synced') return;
+      if (state !== 'synced') return queuedEvents;
       const first = offered.events[0];
       // It became synced by what the ring held, which may reach beyond the beginning of the batch.
       const batch =
@@ -317,17 +308,18 @@ export const createWatcher = (
           : batchOf(offered.events.filter((event) => event.position > cursor));
       const events = queuedEvents + batch.events.length;
       const bytes = queuedBytes + batch.bytes;
-      if (batch.events.length === 0) return;
+      if (batch.events.length === 0) return queuedEvents;
       // One event alone is taken whatever its size.
       if (events > maxEvents || (events > 1 && bytes > host.maxBufferedBytes)) {
         clearQueue();
         state = 'catching-up';
         host.lagging(watcher);
-        return;
+        return queuedEvents;
       }
       queue.push(batch);
       queuedEvents = events;
       queuedBytes = bytes;
+      return events;
     },
     wake() {
       if (pending === undefined) return;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import test from 'ava';
 import { asPosition } from '../../domain/event.ts';
 import { feed } from '../../src/gateway/ws/feed.ts';
-import { createOutbox } from '../../src/gateway/ws/outbox.ts';
+import { createOutbox, type Outbox } from '../../src/gateway/ws/outbox.ts';
 import type { Watched } from '../../src/nexus-core.ts';
 import { openHub } from '../support/hub.ts';
 import { openWs } from '../support/ws-client.ts';
@@ -139,10 +139,11 @@ test('a feed › pulls nothing while the socket is full: what is buffered stays 
   client.socket.pause();
   let drains = 0;
   const outbox = createOutbox({ socket, transport, highBytes, onDrained: () => drains++ });
-  const waiting = outbox.drained;
-  const observed = {
-    ...outbox,
+  const observed: Outbox = {
     send: outbox.send,
+    sendFrames: (frames) => outbox.sendFrames(frames),
+    flush: outbox.flush,
+    close: outbox.close,
     get full() {
       return outbox.full;
     },
@@ -152,7 +153,7 @@ test('a feed › pulls nothing while the socket is full: what is buffered stays 
     drained: () => {
       peak = Math.max(peak, socket.bufferedAmount);
       stalled.resolve();
-      return waiting();
+      return outbox.drained();
     },
   };
   const watch = { position: asPosition('0'.repeat(16)), items: items() };

@@ -11,13 +11,13 @@ import { encodeTexts } from './text-frame.ts';
  */
 export type Outbox = {
   /** Queues one text frame; dropped without a word once the socket is closing. */
-  send(text: string): void;
+  readonly send: (text: string) => void;
   /** Queues what `encodeTexts` made, as it is: the same bytes may go to many sockets. */
   sendFrames(frames: Buffer): void;
   /** Hands over what is queued in this turn, for whoever writes or closes by other ways. */
-  flush(): void;
+  readonly flush: () => void;
   /** Closes the socket behind what is queued. */
-  close(code: number, reason: string): void;
+  readonly close: (code: number, reason: string) => void;
   readonly full: boolean;
   /** Bytes that may be queued before it is full; 0 when it is. */
   readonly room: number;
@@ -34,85 +34,100 @@ export type OutboxOptions = {
   readonly onDrained: () => void;
 };
 
-export const createOutbox = ({ socket, transport, highBytes, onDrained }: OutboxOptions): Outbox => {
+/** A class, as all of a thousand outboxes then have one shape: with getters of its own each would be another to V8. */
+class SocketOutbox implements Outbox {
+  readonly #options: OutboxOptions;
   /** Queued in this turn: texts behind the encoded frames, when there are both. */
-  let frames: Buffer[] = [];
-  let texts: string[] = [];
+  #frames: Buffer[] = [];
+  #texts: string[] = [];
   /** Of both, about: a text is counted by its characters. */
-  let queuedBytes = 0;
-  let scheduled = false;
-  let waiting: PromiseWithResolvers<void> | undefined;
+  #queuedBytes = 0;
+  #scheduled = false;
+  #waiting: PromiseWithResolvers<void> | undefined;
 
-  const isOpen = (): boolean => socket.readyState === WebSocket.OPEN;
-  const buffered = (): number => transport.writableLength + queuedBytes;
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    options.socket.once('close', () => this.#release());
+  }
 
-  const release = (): void => {
-    waiting?.resolve();
-    waiting = undefined;
+  get full(): boolean {
+    return this.#buffered() > this.#options.highBytes;
+  }
+
+  get room(): number {
+    return Math.max(0, this.#options.highBytes - this.#buffered());
+  }
+
+  readonly send = (text: string): void => {
+    if (!this.#isOpen()) return;
+    this.#texts.push(text);
+    this.#queuedBytes += text.length;
+    this.#schedule();
   };
 
-  const sent = (): void => {
-    if (waiting === undefined || buffered() > highBytes / 2) return;
-    onDrained();
-    release();
-  };
+  sendFrames(frames: Buffer): void {
+    if (frames.length === 0 || !this.#isOpen()) return;
+    this.#encodeTexts();
+    this.#frames.push(frames);
+    this.#queuedBytes += frames.length;
+    this.#schedule();
+  }
 
-  const encodeQueued = (): void => {
-    if (texts.length === 0) return;
-    frames.push(encodeTexts(texts));
-    texts = [];
-  };
-
-  const flush = (): void => {
-    scheduled = false;
-    encodeQueued();
-    const leaving = frames;
+  readonly flush = (): void => {
+    this.#scheduled = false;
+    this.#encodeTexts();
+    const leaving = this.#frames;
     if (leaving.length === 0) return;
-    frames = [];
-    queuedBytes = 0;
-    if (!isOpen()) return;
+    this.#frames = [];
+    this.#queuedBytes = 0;
+    if (!this.#isOpen()) return;
+    const { transport } = this.#options;
     if (leaving.length > 1) transport.cork();
-    for (const bytes of leaving) transport.write(bytes, sent);
+    for (const bytes of leaving) transport.write(bytes, this.#sent);
     if (leaving.length > 1) transport.uncork();
   };
 
-  const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
-    process.nextTick(flush);
+  readonly close = (code: number, reason: string): void => {
+    this.flush();
+    this.#options.socket.close(code, reason);
   };
 
-  socket.once('close', release);
+  drained(): Promise<void> {
+    if (!this.#isOpen() || this.#buffered() <= this.#options.highBytes / 2) return Promise.resolve();
+    this.#waiting ??= Promise.withResolvers<void>();
+    return this.#waiting.promise;
+  }
 
-  return {
-    send: (text) => {
-      if (!isOpen()) return;
-      texts.push(text);
-      queuedBytes += text.length;
-      schedule();
-    },
-    sendFrames: (bytes) => {
-      if (bytes.length === 0 || !isOpen()) return;
-      encodeQueued();
-      frames.push(bytes);
-      queuedBytes += bytes.length;
-      schedule();
-    },
-    flush,
-    close: (code, reason) => {
-      flush();
-      socket.close(code, reason);
-    },
-    get full() {
-      return buffered() > highBytes;
-    },
-    get room() {
-      return Math.max(0, highBytes - buffered());
-    },
-    drained: () => {
-      if (!isOpen() || buffered() <= highBytes / 2) return Promise.resolve();
-      waiting ??= Promise.withResolvers<void>();
-      return waiting.promise;
-    },
+  #isOpen(): boolean {
+    return this.#options.socket.readyState === WebSocket.OPEN;
+  }
+
+  #buffered(): number {
+    return this.#options.transport.writableLength + this.#queuedBytes;
+  }
+
+  #encodeTexts(): void {
+    if (this.#texts.length === 0) return;
+    this.#frames.push(encodeTexts(this.#texts));
+    this.#texts = [];
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(this.flush);
+  }
+
+  readonly #sent = (): void => {
+    if (this.#waiting === undefined || this.#buffered() > this.#options.highBytes / 2) return;
+    this.#options.onDrained();
+    this.#release();
   };
-};
+
+  #release(): void {
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
+  }
+}
+
+export const createOutbox = (options: OutboxOptions): Outbox => new SocketOutbox(options);
