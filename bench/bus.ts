@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchFanOut } from './bus/fan-out.ts';
+import { benchGroups } from './bus/groups.ts';
 import { benchLatency } from './bus/latency.ts';
 import { benchMatch } from './bus/match.ts';
 import { benchPublish } from './bus/publish.ts';
@@ -10,7 +11,7 @@ import { machine, print } from './support/measure.ts';
 /**
  * The message bus, each part beside its reference in the same run.
  *
- * `npm run bench:bus -- [--only publish|latency|fan-out|match] [--ways NAME,…] [--rounds N] [--scale S] [--profile DIR]`
+ * `npm run bench:bus -- [--only publish|latency|fan-out|match|groups] [--ways NAME,…] [--rounds N] [--scale S] [--profile DIR]`
  */
 const option = (name: string): string | undefined => {
   const at = process.argv.indexOf(`--${name}`);
@@ -22,6 +23,7 @@ const parts = {
   latency: benchLatency,
   'fan-out': benchFanOut,
   match: benchMatch,
+  groups: benchGroups,
 };
 
 const only = option('only');

@@ -5,7 +5,7 @@ import { Dealer } from 'zeromq';
 
 /** Publishes and resolves with the position of the message once the hub says that it is durable. */
 export type Publisher = {
-  publish(topic: string, payload: unknown): Promise<string>;
+  publish(topic: string, payload: unknown, key?: string): Promise<string>;
   close(): Promise<void>;
 };
 
@@ -75,9 +75,9 @@ export const openSocketPublisher = async (url: string, token: string | undefined
   const waiters = createWaiters();
   socket.on('message', (data: Buffer) => waiters.settle(data.toString()));
   return {
-    publish: (topic, payload) => {
+    publish: (topic, payload, key) => {
       const { id, promise } = waiters.add();
-      send(JSON.stringify({ type: 'publish', id, topic, payload }));
+      send(JSON.stringify({ type: 'publish', id, topic, payload, key }));
       return promise;
     },
     close: async () => {
@@ -105,9 +105,9 @@ export const openDealerPublisher = (endpoint: string): Publisher => {
   };
   const received = receive();
   return {
-    publish: (topic, payload) => {
+    publish: (topic, payload, key) => {
       const { id, promise } = waiters.add();
-      queue.push(JSON.stringify({ type: 'publish', id, topic, payload }));
+      queue.push(JSON.stringify({ type: 'publish', id, topic, payload, key }));
       if (!sending) void send();
       return promise;
     },
