@@ -159,7 +159,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     wallMs: clock,
     messageFrom,
     truncated: (events) => maintenance.truncated(events),
-    ...createSubscriptionWrites({ runner, node }, handler, deciders.subscription),
+    ...createSubscriptionWrites({ log, runner, node }, handler, deciders.subscription),
   });
   held.defer(() => subscriptions.close());
   const maintenance = openMaintenance({

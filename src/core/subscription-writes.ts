@@ -4,7 +4,7 @@ import { letterKey } from '../../projections/dead-letters.ts';
 import type { DeadLetterDocument, SubscriptionDocument } from '../../projections/documents.ts';
 import type { Handler } from '../command/handle.ts';
 import { newId } from '../ids.ts';
-import { LogError } from '../log/event-log.ts';
+import { type EventLog, LogError } from '../log/event-log.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Deciders } from './deciders.ts';
 
@@ -14,7 +14,15 @@ const readModelsMs = 5_000;
 
 /** What the bus itself records of subscriptions: it acts as `system`, and only as the owner that it says it is. */
 export const createSubscriptionWrites = (
-  { runner, node }: { readonly runner: Runner; readonly node: string },
+  {
+    log,
+    runner,
+    node,
+  }: {
+    readonly log: Pick<EventLog, 'position'>;
+    readonly runner: Runner;
+    readonly node: string;
+  },
   handler: Handler,
   decider: Deciders['subscription'],
 ) => {
@@ -71,7 +79,8 @@ export const createSubscriptionWrites = (
         }
         if (outcome.outcome !== 'rejected') break;
         if (outcome.rejection.code !== 'stale_list') return 'lost';
-        await runner.reached(document.position, readModelsMs);
+        // What was redriven or discarded meanwhile is not folded yet.
+        await runner.reached(await log.position(), readModelsMs);
       }
       throw new LogError('log_unavailable', `the dead letters of ${name} could not be recorded yet`, {
         name,

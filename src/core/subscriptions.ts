@@ -196,13 +196,13 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       let scanned = 0;
       let bytes = 0;
       for (const [, document] of runner.store.range<DeadLetterDocument>('dead-letters', range)) {
-        // Those of a subscription of this name that was deleted.
-        if (document.letter < found.value.created) continue;
         if (letters.length === limit || scanned === maxScanned || bytes >= maxPageBytes) {
           return ok({ deadLetters: letters, ...(last === undefined ? {} : { cursor: cursorOf(last) }) });
         }
         scanned++;
         last = document.messagePosition;
+        // Of a subscription of this name that was deleted.
+        if (document.letter < found.value.created) continue;
         if (errorLike !== undefined && !document.error.includes(errorLike)) continue;
         letters.push(letterView(document));
         bytes += weigh(document.message.payload);

@@ -2,8 +2,20 @@ import test, { type ExecutionContext } from 'ava';
 import type { Json } from '../../../domain/event.ts';
 import { payloadOmitted } from '../../../src/bus/subscription/graveyard.ts';
 import { redriveOf } from '../../../src/bus/subscription/redrive-source.ts';
+import { quiet } from '../../registry/support.ts';
 import { until } from '../../support/rest.ts';
-import { type Bus, context, newFolder, okOf, openBus, payloadsOf, turns } from './support.ts';
+import {
+  type Bus,
+  context,
+  newFolder,
+  okOf,
+  openBus,
+  payloadsOf,
+  reopenSubscriptions,
+  takeFrom,
+  tokensOf,
+  turns,
+} from './support.ts';
 
 const open = async (t: ExecutionContext, data: object = {}) => {
   const folder = await newFolder(t);
@@ -293,4 +305,39 @@ test('commands at once › random redrives and discards lose no letter and doubl
   t.log(
     `24 commands at once on ${total}: ${done.RedriveDeadLetters} redriven, ${done.DiscardDeadLetters} discarded`,
   );
+});
+
+test('discards while others die › count exactly, and hold up nobody', async (t) => {
+  const { bus } = await open(t);
+  const warnings: string[] = [];
+  const logger = {
+    ...quiet,
+    warn: (...said: readonly unknown[]) => void warnings.push(JSON.stringify(said)),
+  };
+  const own = await reopenSubscriptions(bus.core, { logger });
+  t.teardown(own.close);
+  const total = 200;
+  for (let number = 0; number < total; number++) await bus.publish(number);
+  const server = okOf(await own.server('s'));
+  let discarded = 0;
+  let dying = true;
+  const discarding = (async () => {
+    while (dying) {
+      discarded += Number(doneOf(await bus.execute('DiscardDeadLetters', { name: 's', all: true })));
+      await turns(1);
+    }
+  })();
+  for (let left = total; left > 0; left--) {
+    await server.settle('term', tokensOf(await takeFrom(server, 1)), { durable: false });
+  }
+  await until(
+    async () => discarded + (await bus.letters('s')).length,
+    (gone) => gone === total,
+  );
+  dying = false;
+  await discarding;
+  discarded += Number(doneOf(await bus.execute('DiscardDeadLetters', { name: 's', all: true })));
+  t.is(discarded, total);
+  t.deepEqual(await bus.letters('s'), []);
+  t.deepEqual(warnings, []);
 });

@@ -199,7 +199,7 @@ export const reopenSubscriptions = async (
   await parts.subscriptions.close();
   const { log, hub, runner } = parts;
   const writes = createSubscriptionWrites(
-    { runner, node },
+    { log, runner, node },
     createHandler(log),
     createDeciders(runner).subscription,
   );
