@@ -56,8 +56,8 @@ const survives = async (t: ExecutionContext, kills: Kills): Promise<void> => {
       await node.start();
     }
   };
-  await Promise.all([killWorkers(), killHub(), publishing.done]);
-  const view = await settledAll(node.hub.url, group);
+  await Promise.all([killWorkers(), killHub()]);
+  const view = await settledAll(node.hub.url, group, await publishing.done);
   const seconds = (performance.now() - startedMs) / 1_000;
   for (const worker of all) await worker.kill();
 

@@ -3,6 +3,7 @@ import { redisForTest } from '../support/redis-server.ts';
 import { request, until } from '../support/rest.ts';
 import { isLong } from '../support/skip.ts';
 import { openFaultProxy } from '../support/tcp-proxy.ts';
+import type { Frame } from '../support/ws-client.ts';
 import { fencingOf, wholeRedisLog } from './bus-fence.ts';
 import { findingsOf } from './bus-record.ts';
 import {
@@ -59,9 +60,11 @@ test.serial(
     const held = await deliveriesOf(old, 4);
     const [d1, d2, d3, d4] = held.map(({ delivery }) => String(delivery));
     t.like(await old.ask({ type: 'ack', delivery: d1, durable: true }), { type: 'done' });
-    await deliveriesOf(old, 1);
+    const [fifth] = await deliveriesOf(old, 1);
 
     proxy?.pause();
+    // Taken while its lease lasts: a dead letter that cannot be recorded until another serves, and must not be then.
+    const dying = await old.ask({ type: 'term', delivery: d4, reason: 'by a consumer of the former owner' });
     await until(
       () => viewOf(other.hub.url, group),
       (view) => view.owner === otherId && view.lagEvents !== null,
@@ -69,7 +72,7 @@ test.serial(
     for (const frame of [
       { type: 'ack', delivery: d2 },
       { type: 'nak', delivery: d3 },
-      { type: 'term', delivery: d4 },
+      { type: 'term', delivery: fifth?.delivery },
     ]) {
       const answer = await old.ask(frame);
       t.is(codeOf(answer), 'not_owner', JSON.stringify(answer));
@@ -93,9 +96,12 @@ test.serial(
     await next.close();
 
     proxy?.resume();
-    proxy?.cut();
     const last = await publishedOf(other.hub.url, topic, 3);
-    const through = await deliveriesOf(old, 3);
+    const through: Frame[] = [];
+    while (through.length < 3) {
+      // What the cut-off one has given it before, in place of the dead letter, is not looked at.
+      through.push(await old.waitForMessage(({ messageId }) => last.includes(String(messageId))));
+    }
     t.deepEqual(
       through.map(({ messageId }) => String(messageId)),
       last,
@@ -106,8 +112,10 @@ test.serial(
     for (const { delivery } of through)
       t.like(await old.ask({ type: 'ack', delivery, durable: true }), { type: 'done' });
     t.like(await settledAll(served.hub.url, group), { owner: otherId, deadLetters: 0 });
-    const { faults, owners } = fencingOf(await wholeRedisLog(redis.url), group);
+    const { faults, owners, letters } = fencingOf(await wholeRedisLog(redis.url), group);
+    t.log(`term of the owner that was cut off: ${String(dying.type)}`);
     t.deepEqual(faults, []);
+    t.is(letters, 0);
     t.true(owners.length >= 2, owners.join(' '));
     for (const { hub } of nodes) t.notRegex(hub.stderr(), /"level":"(error|fatal)"/);
   },
@@ -143,8 +151,7 @@ const losesItsLog = async (t: ExecutionContext): Promise<void> => {
     }
     await redis.start();
   }
-  await publishing.done;
-  const view = await settledAll(node.hub.url, group);
+  const view = await settledAll(node.hub.url, group, await publishing.done);
   const seconds = (performance.now() - startedMs) / 1_000;
   for (const worker of workers) await worker.kill();
 

@@ -83,8 +83,9 @@ const killsOwners = async (t: ExecutionContext): Promise<void> => {
       alive = other;
     }
   };
-  await Promise.all([killWorkers(), killOwners(), ...publishing.map(({ done }) => done)]);
-  const view = await settledAll(alive.hub.url, group);
+  await Promise.all([killWorkers(), killOwners()]);
+  const ends = await Promise.all(publishing.map(({ done }) => done));
+  const view = await settledAll(alive.hub.url, group, ends.sort().at(-1));
   const seconds = (performance.now() - startedMs) / 1_000;
   for (const worker of workers) await worker.kill();
 

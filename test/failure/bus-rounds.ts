@@ -10,6 +10,7 @@ import { type Answer, request } from '../support/rest.ts';
 import { type Frame, openWs, type WsClient } from '../support/ws-client.ts';
 import { entriesIn, type Findings, type Life, nowNs } from './bus-record.ts';
 import type { WorkerOptions } from './bus-worker.ts';
+import { random } from './hub-rounds.ts';
 
 export const folderFor = async (t: ExecutionContext): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'nexus-bus-'));
@@ -143,8 +144,8 @@ export const figuresOf = (found: Findings, { seed, count, keys, workers, seconds
 export type Publishing = {
   /** Ids of what is durable. */
   readonly published: string[];
-  /** Resolves when all are. */
-  readonly done: Promise<void>;
+  /** Resolves when all are, with the position of the last. */
+  readonly done: Promise<string>;
 };
 
 export type PublishOptions = {
@@ -164,17 +165,25 @@ export const publishAll = (files: readonly string[], options: PublishOptions): P
   const { topic, from, count, keys, window } = options;
   const published: string[] = [];
   const open = new Map<string, Frame>();
+  const draw = random(from);
   let sent = 0;
+  let last = '';
+
+  /** Half of the messages have one of ten keys, so that many of a key are under way at once. */
+  const keyOf = (): number => Math.floor(draw() * (draw() < 0.5 ? Math.min(10, keys) : keys));
 
   const frameOf = (number: number): Frame => ({
     ...{ type: 'publish', topic, messageId: `m-${number}`, id: `m-${number}` },
-    ...{ key: `k-${(number * 7_919) % keys}`, payload: { number } },
+    ...{ key: `k-${keyOf()}`, payload: { number } },
   });
 
   const through = async (client: WsClient): Promise<void> => {
     const room = { wake: Promise.withResolvers<void>() };
-    client.onFrame(({ type, id, code }) => {
-      if (type === 'published' && typeof id === 'string' && open.delete(id)) published.push(id);
+    client.onFrame(({ type, id, code, position }) => {
+      if (type === 'published' && typeof id === 'string' && open.delete(id)) {
+        published.push(id);
+        if (String(position) > last) last = String(position);
+      }
       if (type === 'error') {
         if (code !== 'log_unavailable') throw new Error(`not published: ${String(code)}`);
         client.socket.terminate();
@@ -195,13 +204,14 @@ export const publishAll = (files: readonly string[], options: PublishOptions): P
     client.socket.terminate();
   };
 
-  const run = async (): Promise<void> => {
+  const run = async (): Promise<string> => {
     for (let turn = 0; published.length < count; turn++) {
       const file = files[turn % files.length] ?? '';
       const client = await openWs(await readFile(file, 'utf8')).catch(() => undefined);
       if (client === undefined) await delay(50);
       else await through(client);
     }
+    return last;
   };
   return { published, done: run() };
 };
@@ -232,10 +242,12 @@ export const ownerOf = async (
   }
 };
 
-/** Resolves once nothing is left to deliver. */
-export const settledAll = async (url: string, name: string): Promise<Answer['body']> => {
+/** Resolves once nothing at or before `position` is left to deliver: a hub that is behind the log knows of less. */
+export const settledAll = async (url: string, name: string, position = ''): Promise<Answer['body']> => {
+  const headers: Readonly<Record<string, string>> =
+    position === '' ? {} : { 'x-nexus-min-position': position };
   for (;;) {
-    const view = await viewOf(url, name);
+    const { body: view } = await request(url, 'GET', `/subscriptions/${name}`, { headers });
     if (view.lagEvents === 0 && view.inFlight === 0) return view;
     await delay(50);
   }
