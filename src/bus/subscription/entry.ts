@@ -75,13 +75,17 @@ export type EntryInput = {
   readonly failures?: readonly Failure[];
 };
 
+/** All of a message that its publisher decides on: headers may be as large as payloads. */
+const weigh = ({ payload, headers, topic, key = '' }: DeliveredMessage): number =>
+  entryBytes + roughBytes([payload, headers, topic, key], maxWeight);
+
 export const createEntry = (input: EntryInput): Entry => ({
   origin: input.origin,
   message: input.message,
   place: input.place,
   ...(input.editedBy === undefined ? {} : { editedBy: input.editedBy }),
   expiresAtMs: input.expiresAt === undefined ? undefined : Date.parse(input.expiresAt),
-  bytes: entryBytes + roughBytes(input.message.payload, maxWeight),
+  bytes: weigh(input.message),
   key: input.message.key,
   redrives: input.redrives ?? 0,
   attemptsBefore: input.attemptsBefore ?? 0,

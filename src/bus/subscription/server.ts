@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '../../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import type { Delivery, Settled, Settlement } from '../../nexus-subscriptions.ts';
@@ -40,7 +41,11 @@ export const serverOf = (local: Local, isOwner: () => boolean): SubscriptionServ
   const { dispatcher } = local;
   const { name } = local.document;
   return {
-    position: () => Promise.resolve(local.position),
+    async position() {
+      // In a turn of its own: what the lanes have been given, they have taken.
+      await nextTurn();
+      return local.position;
+    },
     live: () => local.live(),
     async pull(max, waitMs, signal) {
       if (!isOwner()) return notServed(name);

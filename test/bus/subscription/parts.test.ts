@@ -6,12 +6,12 @@ import { createDue } from '../../../src/bus/subscription/due.ts';
 import { createFifo } from '../../../src/bus/subscription/fifo.ts';
 import { createWindow } from '../../../src/bus/subscription/window.ts';
 import { seeded } from '../../support/arbitraries.ts';
-import { turns } from './support.ts';
+import { entryAt, turns } from './support.ts';
 
 test('due › gives what a sorted list would, equal ones in the order in which they came', (t) => {
   const step = fc.oneof(fc.record({ add: fc.nat({ max: 20 }) }), fc.record({ take: fc.nat({ max: 25 }) }));
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
       const due = createDue<number>();
       let list: { readonly item: number; readonly dueMs: number }[] = [];
       for (const [item, one] of steps.entries()) {
@@ -35,7 +35,7 @@ test('due › gives what a sorted list would, equal ones in the order in which t
 test('fifo › gives what an array would, over thousands of items', (t) => {
   const step = fc.record({ push: fc.nat({ max: 2_000 }), shift: fc.nat({ max: 2_000 }) });
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 6 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 6, size: 'max' }), (steps) => {
       const fifo = createFifo<number>();
       let [next, first] = [0, 0];
       for (const { push, shift } of steps) {
@@ -107,4 +107,12 @@ test('window › close wakes who waits, and nobody waits from then on', async (t
   await room;
   await window.room();
   t.true(window.full);
+});
+
+test('entry › weighs its headers and its key as it does its payload', (t) => {
+  const plain = entryAt(1).bytes;
+  const large = 'x'.repeat(10_000);
+  for (const more of [{ payload: large }, { headers: { large } }, { key: large }]) {
+    t.true(entryAt(1, more).bytes - plain >= 20_000);
+  }
 });

@@ -38,6 +38,7 @@ export type EntryChanges = {
   readonly key?: string;
   readonly priority?: Priority;
   readonly payload?: Json;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly expiresAt?: string;
   readonly nowMs?: number;
   readonly attempts?: number;
@@ -56,7 +57,7 @@ export const entryAt = (place: number, changes: EntryChanges = {}): Entry => {
       payload,
       priority,
       ...(key === undefined ? {} : { key }),
-      headers: {},
+      headers: changes.headers ?? {},
       publishedAt: '2030-01-01T00:00:00.000Z',
       publisher: 'ann',
       position: positionAt(place),
