@@ -53,6 +53,18 @@ test('shares › LOW is taken within the first nine, and never later than every 
   t.true(places.every((place, index) => index === 0 || place - (places[index - 1] ?? 0) <= 9));
 });
 
+test('shares › LOW that is new beside three old backlogs has a twenty-fifth, which is the least', (t) => {
+  const lanes = createLanes('none');
+  for (let place = 0; place < 500; place++) {
+    for (const priority of priorities) {
+      lanes.offer(entryAt(place, { priority, nowMs: priority === 'LOW' ? 3 * ageingMs : 0 }));
+    }
+  }
+  let low = 0;
+  for (let taken = 0; taken < 500; taken++) if (lanes.take(3 * ageingMs)?.message.priority === 'LOW') low++;
+  t.is(low, 20);
+});
+
 test('ageing › for each 30 s that the oldest of a lane waits it counts as one higher, and at most as CRITICAL', (t) => {
   const sharesAfter = (waitedMs: number) => {
     const lanes = createLanes('none');
