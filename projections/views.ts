@@ -1,5 +1,6 @@
 import type { Json, Position, RecordedEvent } from '../domain/event.ts';
-import type { MessageEvent, Priority } from '../domain/message/message.ts';
+import type { MessageEvent } from '../domain/message/message.ts';
+import type { MessageCopy } from '../domain/subscription/subscription.ts';
 import type { StateDocument } from './documents.ts';
 
 /** A key's value as clients read it. */
@@ -16,17 +17,7 @@ export type StateEntryView = {
 export type StateVersionView = StateDocument;
 
 /** A message as subscribers get it: `publishedAt` is when the log recorded it, `publisher` who wrote it. */
-export type MessageView = {
-  readonly messageId: string;
-  readonly topic: string;
-  readonly payload: Json;
-  readonly priority: Priority;
-  readonly key?: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly publishedAt: string;
-  readonly publisher: string;
-  readonly position: Position;
-};
+export type MessageView = Omit<MessageCopy, 'position'> & { readonly position: Position };
 
 /** For a document that is not `deleted`: a deleted key has no entry. */
 export const stateEntryOf = (key: string, document: StateDocument): StateEntryView => ({

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { AckPolicy, StorageType } from 'nats';
+import { AckPolicy } from 'nats';
 import { openSocket, openSocketPublisher } from '../support/clients.ts';
 import { text } from '../support/events.ts';
 import { type BenchHub, startHub } from '../support/hub.ts';
 import { inTurns, type Load, load, perSec, print, ratio } from '../support/measure.ts';
-import { startNats } from '../support/nats.ts';
+import { openBenchStream, startNats } from '../support/nats.ts';
 import type { Cpu } from '../support/process.ts';
 import type { PartOptions } from './part.ts';
 
@@ -107,9 +107,7 @@ const openHubWay = async ({ folder, profile }: PartOptions, order: 'none' | 'key
 const openJetStreamWay = async (): Promise<Way | undefined> => {
   const nats = await startNats();
   if (nats === undefined) return undefined;
-  const connection = await nats.connect();
-  const manager = await connection.jetstreamManager();
-  await manager.streams.add({ name: 'bench', subjects: ['bench.>'], storage: StorageType.File });
+  const { connection, manager } = await openBenchStream(nats);
   const cost = createCost(nats.cpu);
   let groups = 0;
   return {

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { StorageType } from 'nats';
 import { openDealerPublisher, openSocketPublisher } from '../support/clients.ts';
 import { text } from '../support/events.ts';
 import { startHub } from '../support/hub.ts';
 import { inTurns, type Load, latency, load, perSec, print, ratio } from '../support/measure.ts';
-import { startNats } from '../support/nats.ts';
+import { openBenchStream, startNats } from '../support/nats.ts';
 import { type Cpu, freePort } from '../support/process.ts';
 import { rawClient, startRedis } from '../support/redis.ts';
 import type { PartOptions } from './part.ts';
@@ -73,9 +72,7 @@ const openRedisWay = async (): Promise<Way | undefined> => {
 const openJetStreamWay = async (): Promise<Way | undefined> => {
   const nats = await startNats();
   if (nats === undefined) return undefined;
-  const connection = await nats.connect();
-  const manager = await connection.jetstreamManager();
-  await manager.streams.add({ name: 'bench', subjects: ['bench.>'], storage: StorageType.File });
+  const { connection } = await openBenchStream(nats);
   const stream = connection.jetstream();
   return {
     name: `JetStream ${nats.version}`,

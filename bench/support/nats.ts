@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type JetStreamManager, type NatsConnection, StorageType } from 'nats';
 import { type Cpu, cpuOf, freePort } from './process.ts';
 
 /** A `nats-server` of its own with JetStream in a temporary folder. */
@@ -26,6 +26,16 @@ const reach = async (port: number): Promise<NatsConnection> => {
       await delay(50);
     }
   }
+};
+
+/** A stream of files, `bench`, of all subjects that begin with `bench.`, and a connection to make it by. */
+export const openBenchStream = async (
+  nats: BenchNats,
+): Promise<{ readonly connection: NatsConnection; readonly manager: JetStreamManager }> => {
+  const connection = await nats.connect();
+  const manager = await connection.jetstreamManager();
+  await manager.streams.add({ name: 'bench', subjects: ['bench.>'], storage: StorageType.File });
+  return { connection, manager };
 };
 
 /** Undefined where there is no nats-server. */

@@ -20,8 +20,8 @@ import {
   mismatch,
   mismatchOf,
   receiptsOf,
-  receiptsOfRecorded,
   refusalOf,
+  writtenBy,
 } from './refusals.ts';
 import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
@@ -72,12 +72,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
       return refusalOf(outcome, stream, explainService(id));
     }
-    const events =
-      outcome.outcome === 'done'
-        ? receiptsOf(stream, outcome.events, outcome.appended.events)
-        : outcome.outcome === 'repeated'
-          ? receiptsOfRecorded(outcome.recorded)
-          : [];
+    const { events, duplicate } = writtenBy(stream, outcome);
     const position = events.at(-1)?.position ?? (await log.position());
     if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
     const document = runner.store.read<ServiceDocument>('services', id);
@@ -87,7 +82,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       position,
       document,
       created: events[0]?.type === 'ServiceRegistered',
-      duplicate: outcome.outcome === 'repeated' || (outcome.outcome === 'done' && outcome.appended.duplicate),
+      duplicate,
       result: { service: serviceView(registry, document), position },
     });
   };
@@ -104,10 +99,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         return fault(problem('internal', `${command.type} decided on nothing`));
       return refusalOf(outcome, stream, explainState(key));
     }
-    const events =
-      outcome.outcome === 'done'
-        ? receiptsOf(stream, outcome.events, outcome.appended.events)
-        : receiptsOfRecorded(outcome.recorded);
+    const { events, duplicate } = writtenBy(stream, outcome);
     const last = events.at(-1);
     if (last === undefined) return fault(problem('internal', 'an append without events'));
     if (!(await runner.reached(last.position, ownReadModelsMs))) return notShown(last.position);
@@ -126,7 +118,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         (outcome.outcome === 'done'
           ? !outcome.before.exists
           : version === 1 || wasDeleted(key, last.position)),
-      duplicate: outcome.outcome === 'repeated' || outcome.appended.duplicate,
+      duplicate,
     });
   };
 

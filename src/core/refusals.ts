@@ -7,6 +7,24 @@ import type { Outcome } from '../command/handle.ts';
 import { fault, invalidAt, type Problem, problem } from '../errors.ts';
 import type { EventReceipt } from '../nexus-core.ts';
 
+/** What a command that was not refused has written, now or when it came before; nothing when it changed nothing. */
+export const writtenBy = <State, Event extends { readonly type: string }, Rejection>(
+  stream: StreamId,
+  outcome: Extract<Outcome<State, Event, Rejection>, { readonly outcome: 'done' | 'unchanged' | 'repeated' }>,
+): { readonly events: readonly EventReceipt[]; readonly duplicate: boolean } => {
+  switch (outcome.outcome) {
+    case 'done':
+      return {
+        events: receiptsOf(stream, outcome.events, outcome.appended.events),
+        duplicate: outcome.appended.duplicate,
+      };
+    case 'repeated':
+      return { events: receiptsOfRecorded(outcome.recorded), duplicate: true };
+    case 'unchanged':
+      return { events: [], duplicate: false };
+  }
+};
+
 /** Turns each outcome that is a refusal into the problem that clients see. */
 export const refusalOf = <State, Event, Rejection>(
   outcome: Exclude<Outcome<State, Event, Rejection>, { readonly outcome: 'done' | 'unchanged' | 'repeated' }>,

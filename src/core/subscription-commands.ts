@@ -10,7 +10,7 @@ import { createLetterCommands } from './dead-letter-commands.ts';
 import type { Deciders } from './deciders.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
-import { explainSubscription, mismatchOf, receiptsOf, receiptsOfRecorded, refusalOf } from './refusals.ts';
+import { explainSubscription, mismatchOf, refusalOf, writtenBy } from './refusals.ts';
 import { createReplayCommands } from './replay-commands.ts';
 import { viewOf } from './subscriptions.ts';
 
@@ -100,12 +100,7 @@ export const createSubscriptionCommands = (
     } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
       return refusalOf(outcome, stream, explainSubscription(name));
     }
-    const events =
-      outcome.outcome === 'done'
-        ? receiptsOf(stream, outcome.events, outcome.appended.events)
-        : outcome.outcome === 'repeated'
-          ? receiptsOfRecorded(outcome.recorded)
-          : [];
+    const { events, duplicate } = writtenBy(stream, outcome);
     const position = events.at(-1)?.position ?? (await log.position());
     const result = await shown(name, position);
     if (!result.ok) return result;
@@ -114,7 +109,7 @@ export const createSubscriptionCommands = (
       position,
       result: result.value,
       created: events[0]?.type === 'SubscriptionCreated',
-      duplicate: outcome.outcome === 'repeated' || (outcome.outcome === 'done' && outcome.appended.duplicate),
+      duplicate,
     });
   };
 
