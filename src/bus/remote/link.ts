@@ -10,6 +10,8 @@ export type NodeLink = {
   call(request: NodeCall, onId?: (id: number) => void): Promise<Result<unknown>>;
   /** Where the deliveries of a member go from now on. `ended` is called once, also when the connection ends. */
   attend(member: number, sink: MemberSink): void;
+  /** It has left, or was not let in: its sink is called no more. */
+  forget(member: number): void;
   close(): void;
 };
 
@@ -152,6 +154,7 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
       if (closed) sink.ended();
       else members.set(member, sink);
     },
+    forget: (member) => void members.delete(member),
     close: end,
   };
 };

@@ -104,6 +104,7 @@ export const createPeers = ({ token }: PeersOptions): Peers => {
         ended = true;
         ready.length = 0;
         answer();
+        link.forget(member);
         void link.call({ op: 'leave', member, blameless });
       },
     };
@@ -146,7 +147,9 @@ export const createPeers = ({ token }: PeersOptions): Peers => {
       const member = ++lastMember;
       const made = createMember(link, member);
       const joined = await link.call({ op: 'join', name, max, member });
-      return joined.ok ? ok(made) : joined;
+      if (joined.ok) return ok(made);
+      link.forget(member);
+      return joined;
     },
   });
 
