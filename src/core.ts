@@ -146,7 +146,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const handler = createHandler(log);
   // The embedded log is this process's alone.
   const leases = log.kind === 'embedded' ? undefined : openLeases({ log, hub, node, logger });
-  const peers = createPeers({ token: createNodeToken(config, node, clock) });
+  const peers = createPeers({ token: createNodeToken(config, node, clock), logger });
   const deciders = createDeciders(runner);
   const subscriptions = openSubscriptions({
     log,

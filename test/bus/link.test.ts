@@ -23,7 +23,7 @@ test('a member that has left › is told of nothing that comes for it, nor of th
   const link = openLink({
     url: `http://127.0.0.1:${address.port}`,
     token: () => undefined,
-    onClosed: () => told.push('closed'),
+    onClosed: (_, wasOpen) => told.push(`closed ${wasOpen}`),
   });
   for (const member of [1, 2]) {
     link.attend(member, {
@@ -34,5 +34,5 @@ test('a member that has left › is told of nothing that comes for it, nor of th
   link.forget(1);
   t.true((await link.call({ op: 'live', name: 's' })).ok);
   link.close();
-  t.deepEqual(told, ['2 got 1', '2 ended', 'closed']);
+  t.deepEqual(told, ['2 got 1', '2 ended', 'closed true']);
 });

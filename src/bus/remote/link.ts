@@ -23,7 +23,8 @@ export type MemberSink = {
 export type LinkOptions = {
   readonly url: string;
   readonly token: () => string | undefined;
-  readonly onClosed: () => void;
+  /** @param wasOpen false when the node was never reached. */
+  readonly onClosed: (why: string, wasOpen: boolean) => void;
 };
 
 const openMs = 3_000;
@@ -68,6 +69,7 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
   let lastId = 0;
   let closed = false;
   let silent = 0;
+  let wasOpen = false;
   let why = 'the connection ended';
 
   const end = (): void => {
@@ -80,7 +82,7 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
     waiting.clear();
     for (const { ended } of members.values()) ended();
     members.clear();
-    onClosed();
+    onClosed(why, wasOpen);
   };
 
   const pulse = setInterval(() => {
@@ -114,7 +116,10 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
     } else if (isDeliveries(frame.deliveries)) sink?.deliveries(frame.deliveries);
   };
 
-  socket.on('open', opened.resolve);
+  socket.on('open', () => {
+    wasOpen = true;
+    opened.resolve();
+  });
   socket.on('pong', () => {
     silent = 0;
   });

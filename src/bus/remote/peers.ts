@@ -1,6 +1,7 @@
 import { type Position, parsePosition } from '../../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
+import type { Logger } from '../../logger.ts';
 import type { Gap } from '../../nexus-core.ts';
 import type { Delivery, Settled } from '../../nexus-subscriptions.ts';
 import type { Live } from '../subscription/local.ts';
@@ -17,6 +18,7 @@ export type Peers = {
 export type PeersOptions = {
   /** A token that every node of the log accepts; undefined without authentication. */
   readonly token: () => string | undefined;
+  readonly logger: Logger;
 };
 
 const odd = () => fault(problem('internal', 'the node that serves this answered with something else'));
@@ -50,7 +52,7 @@ const isSettled = (value: unknown): value is Settled =>
   'refused' in value &&
   Array.isArray(value.refused);
 
-export const createPeers = ({ token }: PeersOptions): Peers => {
+export const createPeers = ({ token, logger }: PeersOptions): Peers => {
   const links = new Map<string, NodeLink>();
   let lastMember = 0;
   let closed = false;
@@ -61,7 +63,9 @@ export const createPeers = ({ token }: PeersOptions): Peers => {
     const made = openLink({
       url,
       token,
-      onClosed: () => {
+      onClosed: (why, wasOpen) => {
+        // What its members held there is delivered again.
+        if (wasOpen && !closed) logger.warn({ url, why }, 'the connection to another node has ended');
         if (links.get(url) === made) links.delete(url);
       },
     });
