@@ -37,8 +37,31 @@ export const releasesIn = (events: readonly LogEvent[]): readonly number[] => {
     .map(({ metadata }) => Date.parse(metadata.recordedAt) * 1e6 - ahead);
 };
 
+/** When a node said that its connection to another one had ended: what its consumers held there comes again. */
+export const linksEndedIn = (stderr: string): readonly number[] => {
+  const ahead = aheadNs();
+  return stderr.split('\n').flatMap((line) => {
+    const time = /"time":"([^"]+)".*"the connection to another node has ended"/.exec(line)?.[1];
+    return time === undefined ? [] : [Date.parse(time) * 1e6 - ahead];
+  });
+};
+
 const told = (owner: Owner | null | undefined): string =>
   owner === null || owner === undefined ? 'nobody' : `${owner.node}/${owner.epoch}`;
+
+/** When each owner of the subscription began to serve: its first checkpoint, by `nowNs`. */
+export const takeoversIn = (events: readonly LogEvent[], name: string): readonly number[] => {
+  const ahead = aheadNs();
+  const begun = new Map<string, number>();
+  for (const event of events) {
+    if (event.stream !== streamId('checkpoint', name)) continue;
+    const decoded = decodeEvent(event);
+    if (!decoded.ok || !decoded.known || decoded.event.type !== 'SubscriptionCheckpointed') continue;
+    const owner = told(decoded.event.data.owner);
+    if (!begun.has(owner)) begun.set(owner, Date.parse(event.metadata.recordedAt) * 1e6 - ahead);
+  }
+  return [...begun.values()];
+};
 
 export type Fencing = {
   readonly faults: readonly string[];

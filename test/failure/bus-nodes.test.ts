@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { redisForTest } from '../support/redis-server.ts';
 import { until } from '../support/rest.ts';
 import { isLong } from '../support/skip.ts';
-import { fencingOf, releasesIn, wholeRedisLog } from './bus-fence.ts';
+import { fencingOf, linksEndedIn, releasesIn, takeoversIn, wholeRedisLog } from './bus-fence.ts';
 import { deliveriesIn, findingsOf, nowNs } from './bus-record.ts';
 import {
   createGroup,
@@ -51,7 +51,6 @@ const killsOwners = async (t: ExecutionContext): Promise<void> => {
   ];
   const reached = progressOf(workers, count);
   const killedAt: number[] = [];
-  const takeoverMs: number[] = [];
 
   const killWorkers = async (): Promise<void> => {
     for (const share of drawn(workerKills, () => draw() * 0.9)) {
@@ -69,16 +68,14 @@ const killsOwners = async (t: ExecutionContext): Promise<void> => {
     for (const share of drawn(ownerKills, () => 0.2 + draw() * 0.6)) {
       await reached(share);
       await gone?.start();
-      const { served, other } = await ownerOf(nodes, group);
+      const { served, other } = await ownerOf(gone === undefined ? nodes : [alive, gone], group);
       const otherId = await nodeIdOf(other.hub.url);
-      const killedNs = nowNs();
-      killedAt.push(killedNs);
+      killedAt.push(nowNs());
       await served.hub.kill('SIGKILL');
       await until(
         () => viewOf(other.hub.url, group),
         (view) => view.owner === otherId && view.lagEvents !== null,
       );
-      takeoverMs.push(Math.round((nowNs() - killedNs) / 1e6));
       gone = served;
       alive = other;
     }
@@ -93,21 +90,24 @@ const killsOwners = async (t: ExecutionContext): Promise<void> => {
   const published = publishing.flatMap((one) => one.published);
   const events = await wholeRedisLog(redis.url);
   const releases = releasesIn(events);
-  const records = { lives, handovers: [...killedAt, ...releases], published };
+  const takeovers = takeoversIn(events, group);
+  const takeoverMs = killedAt.map((ns) => Math.round(((takeovers.find((at) => at > ns) ?? 0) - ns) / 1e6));
+  const linksEnded = nodes.flatMap((node) => linksEndedIn(node.stderr()));
+  const records = { lives, handovers: [...killedAt, ...releases, ...linksEnded], published };
   const found = findingsOf(records);
   const fencing = fencingOf(events, group);
   const pauses = deliveriesIn(records).map(({ ns }, index, all) => (ns - (all[index - 1]?.ns ?? ns)) / 1e6);
   t.log(figuresOf(found, { seed, count, keys, workers: workers.length, seconds }));
   t.log(
     `killed ${workerKills} workers and ${ownerKills} owners; the other served after ${takeoverMs.join(', ')} ms;`,
-    `the longest pause between deliveries was ${Math.round(Math.max(...pauses))} ms; ${fencing.checkpoints} checkpoints, ${releases.length} leases released`,
+    `the longest pause between deliveries was ${Math.round(Math.max(...pauses))} ms; ${fencing.checkpoints} checkpoints, ${releases.length} leases released, ${linksEnded.length} links ended`,
   );
   t.deepEqual(found.faults.slice(0, 5), []);
   t.deepEqual(fencing.faults.slice(0, 5), []);
   t.true(fencing.owners.length > ownerKills, fencing.owners.join(' '));
   t.is(new Set(published).size, count);
   t.is(view.deadLetters, 0);
-  for (const { hub } of nodes) t.notRegex(hub.stderr(), /"level":"(error|fatal)"/);
+  for (const node of nodes) t.notRegex(node.stderr(), /"level":"(error|fatal)"/);
 };
 
 test(

@@ -40,6 +40,11 @@ test('control › the check of what consumers saw finds each way in which it is 
     'its consumer lives',
   );
   t.is(found([{ entries: unanswered, endedNs: 3 }, { entries: again }]), '');
+  t.is(
+    found([{ entries: unanswered, endedNs: 0.5 }, { entries: again }]),
+    '',
+    'it came while it was being killed',
+  );
   t.is(found([{ entries: [...unanswered, cut(3)] }, { entries: again }]), '');
 
   const second = [came(4, 'd2', 2), told(5, 'd2', 'acking'), told(6, 'd2', 'acked')];

@@ -66,7 +66,7 @@ const firstAfter = (times: readonly number[], ns: number): number =>
 
 const heldIn = ({ entries, endedNs = never }: Life, handovers: readonly number[]): readonly Held[] => {
   const cuts = entries.flatMap(({ what, ns }) => (what === 'cut' ? [ns] : []));
-  const ends = [...cuts, endedNs, ...handovers];
+  const ends = [...cuts, ...handovers];
   const told = new Map<string, { ackingNs: number; ackedNs: number; isDurable: boolean }>();
   for (const entry of entries) {
     if (entry.what === 'received') {
@@ -82,7 +82,9 @@ const heldIn = ({ entries, endedNs = never }: Life, handovers: readonly number[]
   return entries.flatMap((entry) => {
     if (entry.what !== 'received') return [];
     const of = told.get(entry.delivery) ?? { ackingNs: never, ackedNs: never, isDurable: false };
-    return [{ ...entry, ...of, brokenNs: firstAfter(ends, entry.ns) }];
+    // A moment passes between the end that was noted and the kill: what came in it is broken at once.
+    const killedNs = Math.max(endedNs, entry.ns);
+    return [{ ...entry, ...of, brokenNs: Math.min(killedNs, firstAfter(ends, entry.ns)) }];
   });
 };
 

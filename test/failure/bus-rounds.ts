@@ -23,6 +23,8 @@ export type Node = {
   readonly file: string;
   readonly hub: HubProcess;
   start(): Promise<void>;
+  /** What each of its processes wrote on stderr. */
+  stderr(): string;
 };
 
 /** Killed with the test. `log` is the option of that name. */
@@ -34,9 +36,11 @@ export const startNode = async (
 ): Promise<Node> => {
   const folder = await folderFor(t);
   const file = join(folder, `${name}.url`);
+  const hubs: HubProcess[] = [];
   let hub: HubProcess;
   const start = async (): Promise<void> => {
     hub = await startHubProcess(folder, ['--log', log], { NEXUS_WS_FRAMES_PER_SEC: '0', ...env });
+    hubs.push(hub);
     await writeFile(`${file}.new`, hub.url);
     await rename(`${file}.new`, file);
   };
@@ -48,6 +52,7 @@ export const startNode = async (
       return hub;
     },
     start,
+    stderr: () => hubs.map((one) => one.stderr()).join(''),
   };
 };
 
