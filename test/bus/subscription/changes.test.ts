@@ -131,25 +131,3 @@ test('lagEvents › counts a backlog that is longer than a lane holds', async (t
   await bus.settle('ack', 's', await bus.take('s', 700));
   t.is((await bus.show('s')).lagEvents, total - 700);
 });
-
-test('create and delete, a thousand times › leave no watcher, no timer and nothing that is served', async (t) => {
-  const { bus } = await open(t);
-  const { hub, subscriptions } = bus.core.parts;
-  await bus.publish(1);
-  await turns(20);
-  const before = hub.stats().watchers;
-  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-  const timersBefore = timers();
-  for (let round = 0; round < 50; round++) {
-    const names = Array.from({ length: 20 }, (_, index) => `s${index}`);
-    await Promise.all(names.map((name) => bus.create(name, { ackWaitMs: 86_400_000 })));
-    const pulled = await bus.pull('s0');
-    if (round % 2 === 0) await bus.settle('nak', 's0', pulled, { delayMs: 86_400_000 });
-    if (round % 5 === 0) t.is((await bus.show('s1')).lagEvents, 1);
-    await Promise.all(names.map((name) => bus.execute('DeleteSubscription', { name })));
-  }
-  while (hub.stats().watchers > before) await turns();
-  t.is(hub.stats().watchers, before);
-  t.true(timers() <= timersBefore);
-  t.false((await subscriptions.server('s0')).ok);
-});
