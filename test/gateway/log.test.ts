@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import test from 'ava';
+import { projections as every } from '../../projections/index.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { type Answer, call } from './client.ts';
 
@@ -219,17 +220,11 @@ test('GET /health › tells of log and projections; live and ready are small', a
   t.is(health.status, 200);
   t.like(health.body as object, { status: 'ok', log: { kind: 'embedded', reachable: true } });
   const { projections } = health.body as { projections: { name: string }[] };
-  t.deepEqual(projections.map(({ name }) => name).sort(), [
-    'dead-letter-ids',
-    'dead-letters',
-    'retention',
-    'scheduled',
-    'services',
-    'state',
-    'subscriptions',
-    'topics',
-    'trims',
-  ]);
+  t.deepEqual(
+    projections.map(({ name }) => name),
+    every.map(({ name }) => name),
+  );
+  t.true(every.length > 3);
   t.deepEqual((await get('/health/live')).body, { status: 'ok' });
   t.deepEqual((await get('/health/ready')).body, { status: 'ready' });
 });
