@@ -38,7 +38,7 @@ import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
 import { openRunner, type Runner } from './projection/runner.ts';
 import { openRegistry } from './registry/registry.ts';
-import { createTargets } from './registry/targets.ts';
+import { createTargets } from './registry/target/targets.ts';
 import { createEnforcer } from './retention/enforcer.ts';
 import { openMaintenance } from './retention/maintenance.ts';
 import { openSnapshots } from './state/snapshot.ts';

@@ -11,7 +11,7 @@ import {
   isTopic,
   isTopicPattern,
 } from '../../domain/names.ts';
-import { isTargetHost } from '../registry/targets.ts';
+import { isTargetHost } from '../registry/target/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
 

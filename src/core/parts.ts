@@ -4,7 +4,7 @@ import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Targets } from '../registry/targets.ts';
+import type { Targets } from '../registry/target/targets.ts';
 import type { Maintenance } from '../retention/maintenance.ts';
 import type { Hub } from '../watch/hub.ts';
 

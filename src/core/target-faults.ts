@@ -1,7 +1,7 @@
 import type { Command } from '../command/catalog.ts';
 import { invalidAt, type Problem } from '../errors.ts';
 import { given } from '../given.ts';
-import type { Targets } from '../registry/targets.ts';
+import type { Targets } from '../registry/target/targets.ts';
 
 type Place = {
   readonly host?: string | undefined;

@@ -1,6 +1,6 @@
 import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { type Evidence, evidenceOf, verdictOf } from './liveness.ts';
+import { type Evidence, evidenceOf, verdictOf } from './health/liveness.ts';
 
 /** One registered instance and what this process knows of it. Owned and changed by the registry alone. */
 export type Instance = {

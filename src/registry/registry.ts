@@ -2,9 +2,7 @@ import type { ServiceDocument } from '../../projections/documents.ts';
 import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { createAgent } from './connector.ts';
-import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
-import { createInvoke, type Invoke } from './invoke.ts';
+import { createInvoke, type Invoke } from './call/invoke.ts';
 import {
   afterBadProbe,
   afterExpiry,
@@ -12,11 +10,13 @@ import {
   afterHeartbeat,
   evidenceOf,
   type ReportedStatus,
-} from './liveness.ts';
-import { createProbing } from './probing.ts';
+} from './health/liveness.ts';
+import { createProbing } from './health/probing.ts';
+import { type ChangeStatus, createTransitions } from './health/transitions.ts';
+import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
 import { type Alarm, createSchedule } from './schedule.ts';
-import type { Targets } from './targets.ts';
-import { type ChangeStatus, createTransitions } from './transitions.ts';
+import { createAgent } from './target/connector.ts';
+import type { Targets } from './target/targets.ts';
 
 export type Heartbeat = {
   readonly load?: number | undefined;

@@ -3,7 +3,7 @@ import { asRevision } from '../../domain/event.ts';
 import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import { openRegistry, type RegistryOptions } from '../../src/registry/registry.ts';
-import { createTargets } from '../../src/registry/targets.ts';
+import { createTargets } from '../../src/registry/target/targets.ts';
 import { createTestClock, listen, quiet, serviceDocument } from './support.ts';
 
 type Change = { readonly id: string; readonly to: ServiceStatus; readonly reason: string };

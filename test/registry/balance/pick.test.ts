@@ -1,8 +1,8 @@
 import test from 'ava';
-import type { ServiceDocument } from '../../projections/documents.ts';
-import { createInstance, type Instance } from '../../src/registry/instance.ts';
-import { pick } from '../../src/registry/pick.ts';
-import { serviceDocument } from './support.ts';
+import type { ServiceDocument } from '../../../projections/documents.ts';
+import { pick } from '../../../src/registry/balance/pick.ts';
+import { createInstance, type Instance } from '../../../src/registry/instance.ts';
+import { serviceDocument } from '../support.ts';
 
 /** A linear congruential generator: the same draws in every run. */
 const seeded = (seed: number) => {

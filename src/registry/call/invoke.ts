@@ -1,12 +1,12 @@
 import { type Dispatcher, request } from 'undici';
-import type { Json } from '../../domain/event.ts';
-import type { Clock } from '../clock.ts';
-import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
-import type { Invoked } from '../nexus-core.ts';
+import type { Json } from '../../../domain/event.ts';
+import type { Clock } from '../../clock.ts';
+import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import type { Invoked } from '../../nexus-core.ts';
+import { pick } from '../balance/pick.ts';
+import { type Instance, type Instances, statusOf } from '../instance.ts';
+import { ConnectFailed } from '../target/connector.ts';
 import { parseAnswer, readBounded } from './answer.ts';
-import { ConnectFailed } from './connector.ts';
-import { type Instance, type Instances, statusOf } from './instance.ts';
-import { pick } from './pick.ts';
 
 /** What goes along with an invocation: the ids reach the instance as headers, an abort cancels the request there. */
 export type InvokeCall = {

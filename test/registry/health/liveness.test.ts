@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { ServiceStatus } from '../../domain/service/service.ts';
-import type { ServiceDocument } from '../../projections/documents.ts';
+import type { ServiceStatus } from '../../../domain/service/service.ts';
+import type { ServiceDocument } from '../../../projections/documents.ts';
 import {
   afterBadProbe,
   afterExpiry,
@@ -9,8 +9,8 @@ import {
   type Evidence,
   evidenceOf,
   verdictOf,
-} from '../../src/registry/liveness.ts';
-import { serviceDocument } from './support.ts';
+} from '../../../src/registry/health/liveness.ts';
+import { serviceDocument } from '../support.ts';
 
 type Step = 'good' | 'bad' | 'expiry' | 'beat' | 'beat healthy' | 'beat degraded' | 'beat unhealthy';
 

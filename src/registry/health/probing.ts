@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import type { Clock } from '../clock.ts';
-import type { Instance } from './instance.ts';
+import type { Clock } from '../../clock.ts';
+import type { Instance } from '../instance.ts';
+import type { Alarm, Schedule } from '../schedule.ts';
 import { type ProbeResult, probe } from './probe.ts';
-import type { Alarm, Schedule } from './schedule.ts';
 
 export type Probing = {
   /** Probes the instance from now on, soon for the first time; a second call changes nothing. */

@@ -1,4 +1,4 @@
-import type { Json } from '../../domain/event.ts';
+import type { Json } from '../../../domain/event.ts';
 
 export const maxAnswerBytes = 1_048_576;
 const maxDepth = 64;

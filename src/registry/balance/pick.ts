@@ -1,4 +1,4 @@
-import { type Instance, statusOf } from './instance.ts';
+import { type Instance, statusOf } from '../instance.ts';
 
 /** Work that stands at an instance, counted in requests, per unit of its weight. */
 const cost = ({ inFlight, load, document }: Instance): number =>

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import test from 'ava';
-import type { Json } from '../../domain/event.ts';
-import type { ServiceDocument } from '../../projections/documents.ts';
-import { openRegistry, type Registry } from '../../src/registry/registry.ts';
-import { createTargets } from '../../src/registry/targets.ts';
-import { freePort, type Listening, listen, quiet, serviceDocument } from './support.ts';
+import type { Json } from '../../../domain/event.ts';
+import type { ServiceDocument } from '../../../projections/documents.ts';
+import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
+import { createTargets } from '../../../src/registry/target/targets.ts';
+import { freePort, type Listening, listen, quiet, serviceDocument } from '../support.ts';
 
 const bodyOf = async (request: IncomingMessage): Promise<Json> => {
   let text = '';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createTargets, type TargetsOptions } from '../../src/registry/targets.ts';
+import { createTargets, type TargetsOptions } from '../../../src/registry/target/targets.ts';
 
 const names: Record<string, readonly string[]> = {
   localhost: ['127.0.0.1', '::1'],

@@ -1,5 +1,5 @@
-import type { ServiceStatus } from '../../domain/service/service.ts';
-import type { ServiceDocument } from '../../projections/documents.ts';
+import type { ServiceStatus } from '../../../domain/service/service.ts';
+import type { ServiceDocument } from '../../../projections/documents.ts';
 
 /**
  * What the hub itself has seen of an instance, and the status that follows from it (docs/adr/0009-registry-liveness.md).

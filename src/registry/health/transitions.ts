@@ -1,9 +1,9 @@
-import type { ServiceStatus } from '../../domain/service/service.ts';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../logger.ts';
-import { type Instance, type Instances, statusOf } from './instance.ts';
+import type { ServiceStatus } from '../../../domain/service/service.ts';
+import type { Clock } from '../../clock.ts';
+import type { Logger } from '../../logger.ts';
+import { type Instance, type Instances, statusOf } from '../instance.ts';
+import type { Alarm, Schedule } from '../schedule.ts';
 import { verdictOf } from './liveness.ts';
-import type { Alarm, Schedule } from './schedule.ts';
 
 /** Writes a status to the log. Must settle within its own time limit; a rejection is tried again. */
 export type ChangeStatus = (id: string, to: ServiceStatus, reason: string) => Promise<void>;
