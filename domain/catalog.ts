@@ -2,7 +2,8 @@ import { type Category, type LogEvent, parsePosition, type RecordedEvent } from 
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
 import type { RetentionEvent, TopicTrimmedEvent } from './retention/retention.ts';
-import { type ServiceEvent, type ServiceFields, serviceStatuses } from './service/service.ts';
+import type { ServiceEvent } from './service/service.ts';
+import { serviceShapes } from './service/shapes.ts';
 import type { StateEvent } from './state/state.ts';
 import { subscriptionShapes } from './subscription/shapes.ts';
 import type { CheckpointEvent, SubscriptionEvent } from './subscription/subscription.ts';
@@ -47,54 +48,15 @@ const isData = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isOptionalText = (value: unknown): boolean => value === undefined || typeof value === 'string';
-const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
 const isTextMap = (value: unknown): boolean => isData(value) && Object.values(value).every(isText);
 
-const statuses: ReadonlySet<unknown> = new Set(serviceStatuses);
 const priorityNames: ReadonlySet<unknown> = new Set(priorities);
-
-const fieldChecks: { readonly [Name in keyof ServiceFields]: (value: unknown) => boolean } = {
-  name: isText,
-  version: isText,
-  host: isText,
-  port: Number.isInteger,
-  protocol: (value) => value === 'http' || value === 'https',
-  capabilities: isTextList,
-  healthCheckUrl: (value) => value === null || isText(value),
-  ttlSec: (value) => value === null || Number.isInteger(value),
-  weight: Number.isFinite,
-  tags: isTextList,
-  metadata: isData,
-};
-const fieldCheckList = Object.entries(fieldChecks);
 
 /** True when `stream` is `{category}-{id}`, told without making a string. */
 const streamEndsWith = (event: LogEvent, id: string, category: string): boolean =>
   event.stream.length === category.length + 1 + id.length && event.stream.endsWith(id);
 
 const reasonFault = (data: Data): string | undefined => (isText(data.reason) ? undefined : 'reason');
-
-const registeredFault = (data: Data, event: LogEvent): string | undefined => {
-  if (!isText(data.id) || !streamEndsWith(event, data.id, 'service')) return 'id';
-  for (const [name, check] of fieldCheckList) if (!check(data[name])) return name;
-  if (!statuses.has(data.status)) return 'status';
-  return reasonFault(data);
-};
-
-const updatedFault = (data: Data): string | undefined => {
-  const { changes } = data;
-  if (!isData(changes)) return 'changes';
-  for (const [name, check] of fieldCheckList) {
-    const value = changes[name];
-    if (value !== undefined && !check(value)) return `changes/${name}`;
-  }
-  return undefined;
-};
-
-const statusFault = (data: Data): string | undefined => {
-  if (!statuses.has(data.from)) return 'from';
-  return statuses.has(data.to) ? reasonFault(data) : 'to';
-};
 
 const stateSetFault = ({ value, resolution }: Data): string | undefined => {
   if (value === undefined) return 'value';
@@ -130,12 +92,7 @@ const trimmedFault = (data: Data, event: LogEvent): string | undefined => {
 };
 
 const shapes: { readonly [Type in EventType]: EventShape } = {
-  ServiceRegistered: { category: 'service', fault: registeredFault },
-  ServiceUpdated: { category: 'service', fault: updatedFault },
-  ServiceStatusChanged: { category: 'service', fault: statusFault },
-  ServiceDeregistered: { category: 'service', fault: reasonFault },
-  CircuitOpened: { category: 'service', fault: reasonFault },
-  CircuitClosed: { category: 'service', fault: reasonFault },
+  ...serviceShapes,
   StateSet: { category: 'state', fault: stateSetFault },
   StateDeleted: { category: 'state', fault: () => undefined },
   MessagePublished: { category: 'topic', fault: publishedFault },

@@ -1,7 +1,7 @@
 import type { Json, Position, Revision } from '../domain/event.ts';
 import type { Priority } from '../domain/message/message.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
-import type { ServiceFields, ServiceStatus } from '../domain/service/service.ts';
+import type { ServiceFields, ServiceStatus, StatusCause } from '../domain/service/service.ts';
 import type {
   DeadLetter,
   Owner,
@@ -21,13 +21,28 @@ export type StateDocument = {
   readonly position: Position;
 };
 
+/** Nobody calls the instance before `until`; then one call at a time tries it, on each node. */
+export type OpenCircuit = {
+  readonly reason: string;
+  readonly since: string;
+  readonly until: string;
+  /** How often it opened since it was last closed: 1 … */
+  readonly openings: number;
+};
+
 /** One instance, deregistered ones included (`deregistered: true`). */
 export type ServiceDocument = ServiceFields & {
   readonly id: string;
   readonly owner: string;
   readonly status: ServiceStatus;
   readonly statusReason: string;
+  /** Null for what an older version wrote. */
+  readonly statusCause: StatusCause | null;
   readonly statusSince: string;
+  /** When it last fell to unhealthy or offline, newest first, at most 8: an instance that flaps falls often. */
+  readonly falls: readonly string[];
+  /** Null while calls may go to it. */
+  readonly circuit: OpenCircuit | null;
   readonly registeredAt: string;
   readonly updatedAt: string;
   readonly deregistered: boolean;

@@ -1,6 +1,6 @@
-import { streamKey } from '../domain/event.ts';
+import { type RecordedEvent, streamKey } from '../domain/event.ts';
 import { fieldsOf, withChanges } from '../domain/service/fields.ts';
-import type { ServiceEvent, ServiceState } from '../domain/service/service.ts';
+import type { ServiceEvent, ServiceState, ServiceStatus } from '../domain/service/service.ts';
 import type { ServiceDocument } from './documents.ts';
 import type { Projection } from './projection.ts';
 
@@ -24,10 +24,21 @@ const changed = (
     ? moved(document, at)
     : moved(document, at, { ...changes, updatedAt: at.metadata.recordedAt });
 
+const maxFalls = 8;
+const isDown = (status: ServiceStatus): boolean => status === 'unhealthy' || status === 'offline';
+
+const fallsAfter = (
+  document: ServiceDocument | undefined,
+  { data, metadata }: RecordedEvent<Extract<ServiceEvent, { readonly type: 'ServiceStatusChanged' }>>,
+): readonly string[] => {
+  const falls = document?.falls ?? [];
+  return isDown(data.to) && !isDown(data.from) ? [metadata.recordedAt, ...falls].slice(0, maxFalls) : falls;
+};
+
 /** The registry: one document per instance id, deregistered ones included. */
 export const services: Projection<ServiceDocument, ServiceEvent> = {
   name: 'services',
-  version: 1,
+  version: 2,
   category: 'service',
   keepsHistory: true,
   keys: (event) => [streamKey(event.stream)],
@@ -38,7 +49,10 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
       owner: metadata.actor,
       status: data.status,
       statusReason: data.reason,
+      statusCause: 'registration',
       statusSince: metadata.recordedAt,
+      falls: [],
+      circuit: null,
       registeredAt: metadata.recordedAt,
       updatedAt: metadata.recordedAt,
       deregistered: false,
@@ -51,11 +65,21 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
       changed(document, event, {
         status: event.data.to,
         statusReason: event.data.reason,
+        statusCause: event.data.cause ?? null,
+        falls: fallsAfter(document, event),
         statusSince: event.metadata.recordedAt,
       }),
     ServiceDeregistered: (document, event) => changed(document, event, { deregistered: true }),
-    CircuitOpened: (document, event) => moved(document, event),
-    CircuitClosed: (document, event) => moved(document, event),
+    CircuitOpened: (document, event) =>
+      changed(document, event, {
+        circuit: {
+          reason: event.data.reason,
+          since: document?.circuit?.since ?? event.metadata.recordedAt,
+          until: event.data.until,
+          openings: (document?.circuit?.openings ?? 0) + 1,
+        },
+      }),
+    CircuitClosed: (document, event) => changed(document, event, { circuit: null }),
   },
 };
 
@@ -68,4 +92,5 @@ export const restoreService = (document: ServiceDocument): ServiceState =>
         owner: document.owner,
         health: document.status,
         fields: fieldsOf(document),
+        openUntil: document.circuit?.until,
       };

@@ -136,8 +136,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     logger,
     targets,
-    changeStatus: async (id, to, reason) => {
-      const changed = await commands.changeStatus(id, to, reason, registry.document(id)?.revision);
+    changeStatus: async (id, verdict) => {
+      const changed = await commands.changeStatus(id, verdict, registry.document(id)?.revision);
       if (changed.ok) return;
       // Tried again a little later, on what then stands there.
       if (againLater.has(changed.problem.code)) throw new ProblemError(changed.problem);

@@ -55,7 +55,7 @@ export type CommandDone = {
 };
 
 /** A service as clients see it: the document and what the registry knows of it at this moment. */
-export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedAt' | 'position'> & {
+export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedAt' | 'position' | 'falls'> & {
   readonly load: number | null;
   readonly inFlight: number;
   readonly lastSeenAt: string;

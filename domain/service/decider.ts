@@ -1,5 +1,5 @@
 import { accept, type Decider, type Decision, reject, unreachable } from '../decider.ts';
-import { changedFields, fieldsOf, withChanges } from './fields.ts';
+import { changedFields, fieldsOf, recordedFields, withChanges } from './fields.ts';
 import type {
   ServiceActor,
   ServiceCommand,
@@ -15,14 +15,18 @@ const mayActOn = (owner: string, actor: ServiceActor): boolean => actor.admin ||
 
 /** A service that nobody probes and that sends no heartbeats is taken at its word. */
 const registered = (id: string, fields: ServiceFields): ServiceEvent => {
-  const trusted = fields.healthCheckUrl === null && fields.ttlSec === null;
+  const trusted = fields.healthCheckUrl === null && fields.ttlSec === null && fields.reach === 'direct';
   return {
     type: 'ServiceRegistered',
     data: {
-      ...fieldsOf(fields),
+      ...recordedFields(fields),
       id,
       status: trusted ? 'healthy' : 'starting',
-      reason: trusted ? 'registered' : 'registered, waiting for the first probe or heartbeat',
+      reason: trusted
+        ? 'registered'
+        : fields.reach === 'socket'
+          ? 'registered, waiting for its WebSocket'
+          : 'registered, waiting for the first probe or heartbeat',
     },
   };
 };
@@ -62,10 +66,18 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
           ? accept()
           : accept({
               type: 'ServiceStatusChanged',
-              data: { from: state.health, to: command.to, reason: command.reason },
+              data: { from: state.health, to: command.to, reason: command.reason, cause: command.cause },
             });
       case 'DeregisterService':
         return accept({ type: 'ServiceDeregistered', data: { reason: command.reason } });
+      case 'OpenCircuit':
+        return state.openUntil !== undefined && state.openUntil >= command.until
+          ? accept()
+          : accept({ type: 'CircuitOpened', data: { reason: command.reason, until: command.until } });
+      case 'CloseCircuit':
+        return state.openUntil === undefined
+          ? accept()
+          : accept({ type: 'CircuitClosed', data: { reason: command.reason } });
       default:
         return unreachable(command);
     }
@@ -74,7 +86,13 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
   evolve(state, event, recorded) {
     if (event.type === 'ServiceRegistered') {
       const { data } = event;
-      return { status: 'registered', owner: recorded.actor, health: data.status, fields: fieldsOf(data) };
+      return {
+        status: 'registered',
+        owner: recorded.actor,
+        health: data.status,
+        fields: fieldsOf(data),
+        openUntil: undefined,
+      };
     }
     // Retention may have taken the registration: what follows it changes nothing that is known.
     if (state.status !== 'registered') return state;
@@ -86,8 +104,9 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
       case 'ServiceDeregistered':
         return { status: 'deregistered', owner: state.owner };
       case 'CircuitOpened':
+        return { ...state, openUntil: event.data.until };
       case 'CircuitClosed':
-        return state;
+        return { ...state, openUntil: undefined };
       default:
         return unreachable(event);
     }

@@ -1,5 +1,6 @@
 import { sameJson } from '../json.ts';
-import type { ServiceFields } from './service.ts';
+import { defaultPolicy, type ServicePolicy } from './policy.ts';
+import type { RecordedFields, ServiceFields } from './service.ts';
 
 type Name = keyof ServiceFields;
 type Writable = { -readonly [Field in Name]?: ServiceFields[Field] };
@@ -17,6 +18,11 @@ const table: { readonly [Field in Name]: Field } = {
   weight: 'weight',
   tags: 'tags',
   metadata: 'metadata',
+  healthCheck: 'healthCheck',
+  removeAfterSec: 'removeAfterSec',
+  balancing: 'balancing',
+  methods: 'methods',
+  reach: 'reach',
 };
 
 export const serviceFieldNames: readonly Name[] = Object.values(table);
@@ -39,7 +45,7 @@ export const changedFields = (
 };
 
 /** `fields` with `changes` over it. Only a service's own fields are taken, whatever else the record holds. */
-export const withChanges = (fields: ServiceFields, changes: Partial<ServiceFields>): ServiceFields => ({
+export const withChanges = (fields: RecordedFields, changes: Partial<ServiceFields>): ServiceFields => ({
   name: changes.name ?? fields.name,
   version: changes.version ?? fields.version,
   host: changes.host ?? fields.host,
@@ -51,7 +57,33 @@ export const withChanges = (fields: ServiceFields, changes: Partial<ServiceField
   weight: changes.weight ?? fields.weight,
   tags: changes.tags ?? fields.tags,
   metadata: changes.metadata ?? fields.metadata,
+  healthCheck: changes.healthCheck ?? fields.healthCheck ?? defaultPolicy.healthCheck,
+  removeAfterSec: firstGiven(changes.removeAfterSec, fields.removeAfterSec, defaultPolicy.removeAfterSec),
+  balancing: changes.balancing ?? fields.balancing ?? defaultPolicy.balancing,
+  methods: changes.methods ?? fields.methods ?? defaultPolicy.methods,
+  reach: changes.reach ?? fields.reach ?? defaultPolicy.reach,
 });
 
-/** A service's own fields, picked from a wider record. */
-export const fieldsOf = (record: ServiceFields): ServiceFields => withChanges(record, {});
+const firstGiven = (...values: readonly (number | null | undefined)[]): number | null =>
+  values.find((value) => value !== undefined) ?? null;
+
+/** A service's own fields, picked from a wider record, with the default for each policy that it does not hold. */
+export const fieldsOf = (record: RecordedFields): ServiceFields => withChanges(record, {});
+
+/** `fields` as an event holds them: without the policies that are the default ones. */
+export const recordedFields = (fields: ServiceFields): RecordedFields => {
+  const { healthCheck, removeAfterSec, balancing, methods, reach, ...identity } = fieldsOf(fields);
+  const policy: ServicePolicy = { healthCheck, removeAfterSec, balancing, methods, reach };
+  return { ...identity, ...changedPolicy(policy) };
+};
+
+const changedPolicy = (policy: ServicePolicy): Partial<ServicePolicy> => {
+  const { healthCheck, removeAfterSec, balancing, methods, reach } = policy;
+  return {
+    ...(sameJson(healthCheck, defaultPolicy.healthCheck) ? {} : { healthCheck }),
+    ...(removeAfterSec === defaultPolicy.removeAfterSec ? {} : { removeAfterSec }),
+    ...(sameJson(balancing, defaultPolicy.balancing) ? {} : { balancing }),
+    ...(sameJson(methods, defaultPolicy.methods) ? {} : { methods }),
+    ...(reach === defaultPolicy.reach ? {} : { reach }),
+  };
+};

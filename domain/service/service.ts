@@ -1,4 +1,5 @@
 import type { Json } from '../event.ts';
+import type { ServicePolicy } from './policy.ts';
 
 export const serviceStatuses = [
   'starting',
@@ -11,8 +12,24 @@ export const serviceStatuses = [
 ] as const;
 export type ServiceStatus = (typeof serviceStatuses)[number];
 
+/** What a status follows from. */
+export const statusCauses = [
+  'registration',
+  'heartbeat',
+  'ttl',
+  'probe',
+  'invocations',
+  'flapping',
+  'socket',
+  'report',
+  'operator',
+] as const;
+export type StatusCause = (typeof statusCauses)[number];
+
 /** What a service says of itself. `id` and owner stand beside it. */
-export type ServiceFields = {
+export type ServiceFields = ServicePolicy & ServiceIdentity;
+
+export type ServiceIdentity = {
   readonly name: string;
   /** Semver. */
   readonly version: string;
@@ -27,10 +44,13 @@ export type ServiceFields = {
   readonly metadata: { readonly [key: string]: Json };
 };
 
+/** As events hold it: a policy that is not there is the default one. */
+export type RecordedFields = ServiceIdentity & Partial<ServicePolicy>;
+
 export type ServiceEvent =
   | {
       readonly type: 'ServiceRegistered';
-      readonly data: ServiceFields & {
+      readonly data: RecordedFields & {
         readonly id: string;
         readonly status: ServiceStatus;
         readonly reason: string;
@@ -39,10 +59,23 @@ export type ServiceEvent =
   | { readonly type: 'ServiceUpdated'; readonly data: { readonly changes: Partial<ServiceFields> } }
   | {
       readonly type: 'ServiceStatusChanged';
-      readonly data: { readonly from: ServiceStatus; readonly to: ServiceStatus; readonly reason: string };
+      readonly data: {
+        readonly from: ServiceStatus;
+        readonly to: ServiceStatus;
+        readonly reason: string;
+        /** Absent in the oldest events. */
+        readonly cause?: StatusCause;
+      };
     }
   | { readonly type: 'ServiceDeregistered'; readonly data: { readonly reason: string } }
-  | { readonly type: 'CircuitOpened'; readonly data: { readonly reason: string } }
+  | {
+      readonly type: 'CircuitOpened';
+      readonly data: {
+        readonly reason: string;
+        /** RFC 3339: until then nobody calls the instance; then one call at a time tries it. */
+        readonly until: string;
+      };
+    }
   | { readonly type: 'CircuitClosed'; readonly data: { readonly reason: string } };
 
 /**
@@ -63,9 +96,18 @@ export type ServiceCommand =
       readonly type: 'ChangeServiceStatus';
       readonly to: ServiceStatus;
       readonly reason: string;
+      readonly cause: StatusCause;
       readonly actor: ServiceActor;
     }
-  | { readonly type: 'DeregisterService'; readonly reason: string; readonly actor: ServiceActor };
+  | { readonly type: 'DeregisterService'; readonly reason: string; readonly actor: ServiceActor }
+  /** Of an instance whose circuit is open already: it stays open until then. */
+  | {
+      readonly type: 'OpenCircuit';
+      readonly reason: string;
+      readonly until: string;
+      readonly actor: ServiceActor;
+    }
+  | { readonly type: 'CloseCircuit'; readonly reason: string; readonly actor: ServiceActor };
 
 export type ServiceRejection =
   | { readonly code: 'not_found' }
@@ -80,4 +122,6 @@ export type ServiceState =
       readonly owner: string;
       readonly health: ServiceStatus;
       readonly fields: ServiceFields;
+      /** Until when; undefined while the circuit is closed. */
+      readonly openUntil: string | undefined;
     };

@@ -1,18 +1,9 @@
-import { valid as validSemver } from 'semver';
 import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
-import {
-  isMethod,
-  isServiceId,
-  isServiceName,
-  isStateKey,
-  isTopic,
-  isTopicPattern,
-} from '../../domain/names.ts';
-import { isTargetHost } from '../registry/target/targets.ts';
-import { roughBytes } from '../rough-bytes.ts';
+import { isStateKey, isTopic, isTopicPattern } from '../../domain/names.ts';
+import { serviceSchemas } from './service-schemas.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
 
 /**
@@ -24,10 +15,7 @@ import { subscriptionSchemas } from './subscription-schemas.ts';
 const json = z.custom<Json>((value) => value !== undefined, 'is required');
 const time = z.iso.datetime({ offset: true }).describe('RFC 3339 time');
 const text = (max: number) => z.string().min(1).max(max);
-const list = z.array(text(64)).max(64);
 
-export const serviceNameSchema = z.string().refine(isServiceName, 'must match [a-z0-9][a-z0-9._-]{0,63}');
-export const serviceIdSchema = z.string().refine(isServiceId, 'must match [A-Za-z0-9._-]{1,128}');
 export const topicSchema = z
   .string()
   .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots');
@@ -38,56 +26,6 @@ export const stateKeySchema = z
   .string()
   .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
 const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-
-/** Every list of services shows it whole. */
-const maxMetadataBytes = 65_536;
-
-const serviceShape = {
-  name: serviceNameSchema,
-  version: z
-    .string()
-    .max(128)
-    .refine((value) => validSemver(value) !== null, 'must be a semantic version'),
-  host: text(253).refine(isTargetHost, 'must be a plain host name or an IP address'),
-  port: z.number().int().min(1).max(65_535),
-  protocol: z.enum(['http', 'https']),
-  capabilities: list,
-  healthCheckUrl: z
-    .url({ protocol: /^https?$/ })
-    .max(2_048)
-    .nullable(),
-  ttlSec: z.number().int().min(1).max(86_400).nullable(),
-  weight: z.number().int().min(1).max(1_000),
-  tags: list,
-  metadata: z
-    .record(text(128), json)
-    .refine(
-      (value) => roughBytes(value, maxMetadataBytes) < maxMetadataBytes,
-      'must be at most 32 KiB in all',
-    ),
-};
-
-const registerService = z.strictObject({
-  id: serviceIdSchema.optional(),
-  name: serviceShape.name,
-  version: serviceShape.version,
-  host: serviceShape.host,
-  port: serviceShape.port,
-  protocol: serviceShape.protocol.default('http'),
-  capabilities: serviceShape.capabilities.default([]),
-  healthCheckUrl: serviceShape.healthCheckUrl.default(null),
-  ttlSec: serviceShape.ttlSec.default(null),
-  weight: serviceShape.weight.default(1),
-  tags: serviceShape.tags.default([]),
-  metadata: serviceShape.metadata.default({}),
-});
-
-const updateService = z.strictObject({
-  id: serviceIdSchema,
-  status: z.enum(['draining', 'maintenance', 'healthy']).optional(),
-  reason: text(512).optional(),
-  ...z.object(serviceShape).partial().shape,
-});
 
 const whole = (max: number) => z.number().int().min(1).max(max);
 const maxAgeLimitSec = 3_155_760_000;
@@ -105,9 +43,7 @@ const setRetention = z
   );
 
 const schemas = {
-  RegisterService: registerService,
-  UpdateService: updateService,
-  DeregisterService: z.strictObject({ id: serviceIdSchema, reason: text(512).optional() }),
+  ...serviceSchemas,
   SetState: z.strictObject({ key: stateKeySchema, value: json, expectedVersion: version.optional() }),
   DeleteState: z.strictObject({ key: stateKeySchema, expectedVersion: version.optional() }),
   PublishMessage: z.strictObject({
@@ -157,16 +93,3 @@ export const requirementOf = (command: Command): Requirement | undefined => {
       return undefined;
   }
 };
-
-export const heartbeatSchema = z.strictObject({
-  load: z.number().min(0).max(1).optional(),
-  status: z.enum(['healthy', 'degraded', 'unhealthy']).optional(),
-  metrics: z.record(text(128), json).optional(),
-});
-
-export const invokeSchema = z.strictObject({
-  method: z.string().refine(isMethod, 'must be 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by /'),
-  data: json.optional(),
-  timeoutMs: z.number().int().min(1).max(300_000).optional(),
-  capability: text(64).optional(),
-});

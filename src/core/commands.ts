@@ -1,6 +1,6 @@
 import { allows } from '../../domain/access.ts';
 import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
-import type { ServiceCommand, ServiceStatus } from '../../domain/service/service.ts';
+import type { ServiceCommand } from '../../domain/service/service.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import type { Command, CommandData } from '../command/catalog.ts';
@@ -10,6 +10,7 @@ import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
+import type { Verdict } from '../registry/health/liveness.ts';
 import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
 import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
@@ -216,7 +217,13 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
           id,
           status === undefined
             ? { type: 'UpdateService', changes, actor }
-            : { type: 'ChangeServiceStatus', to: status, reason: reason ?? `set by ${subject.id}`, actor },
+            : {
+                type: 'ChangeServiceStatus',
+                to: status,
+                reason: reason ?? `set by ${subject.id}`,
+                cause: 'operator',
+                actor,
+              },
           call,
         );
       }
@@ -287,13 +294,12 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
    */
   const changeStatus = async (
     id: string,
-    to: ServiceStatus,
-    reason: string,
+    { status: to, reason, cause }: Verdict,
     revision: number | undefined,
   ): Promise<Result<unknown>> => {
     const actor = { subject: 'system', admin: true };
     const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
-    const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, actor };
+    const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, cause, actor };
     const call = { context, metadata: metadataOf(context), ...given({ expectedRevision: revision }) };
     return service(id, command, call);
   };

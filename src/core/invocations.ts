@@ -1,7 +1,7 @@
 import { allows } from '../../domain/access.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { heartbeatSchema, invokeSchema } from '../command/catalog.ts';
+import { heartbeatSchema, invokeSchema } from '../command/service-schemas.ts';
 import { fault, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Context, Invoked } from '../nexus-core.ts';

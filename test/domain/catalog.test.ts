@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { createDecoder, decodeEvent, type EventType, schemaOf } from '../../domain/catalog.ts';
 import type { DomainEvent, LogEvent } from '../../domain/event.ts';
+import { defaultPolicy } from '../../domain/service/policy.ts';
 import {
   anyMessageEvent,
   anyRetentionEvent,
@@ -67,6 +68,11 @@ const samples: {
       ['weight', { weight: null }],
       ['tags', { tags: null }],
       ['metadata', { metadata: [] }],
+      ['healthCheck', { healthCheck: { intervalMs: 1_000 } }],
+      ['removeAfterSec', { removeAfterSec: -1 }],
+      ['balancing', { balancing: { ...defaultPolicy.balancing, strategy: 'best' } }],
+      ['methods', { methods: { add: { idempotent: 'yes' } } }],
+      ['reach', { reach: 'pigeon' }],
       ['status', { status: 'fine' }],
       ['reason', { reason: null }],
     ],
@@ -84,6 +90,7 @@ const samples: {
     stream: `service-${serviceId}`,
     data: { from: 'healthy', to: 'draining', reason: 'deploy' },
     wrong: [
+      ['cause', { cause: 'weather' }],
       ['from', { from: 'x' }],
       ['to', { to: undefined }],
       ['reason', { reason: 5 }],
@@ -96,8 +103,11 @@ const samples: {
   },
   CircuitOpened: {
     stream: `service-${serviceId}`,
-    data: { reason: '5 failures' },
-    wrong: [['reason', { reason: {} }]],
+    data: { reason: '5 failures', until: '2030-01-01T00:00:00.000Z' },
+    wrong: [
+      ['reason', { reason: {} }],
+      ['until', { until: 5 }],
+    ],
   },
   CircuitClosed: {
     stream: `service-${serviceId}`,

@@ -43,7 +43,8 @@ test('POST /services › registers with 201, Location and position; again is 200
         'statusSince',
       ],
       ...['load', 'inFlight', 'weight', 'tags', 'metadata', 'registeredAt', 'lastSeenAt', 'revision'],
-      ...['healthCheckUrl', 'ttlSec'],
+      ...['healthCheckUrl', 'ttlSec', 'statusCause', 'circuit'],
+      ...['healthCheck', 'removeAfterSec', 'balancing', 'methods', 'reach'],
     ].sort(),
   );
   const again = await register({ ...echo, id: 'echo-1' });

@@ -4,6 +4,7 @@ import { categories, type DomainEvent, type LogEvent, streamId } from '../../dom
 import { messageDecider } from '../../domain/message/decider.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
+import { defaultPolicy } from '../../domain/service/policy.ts';
 import { stateDecider } from '../../domain/state/decider.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import type {
@@ -83,7 +84,13 @@ const healthy = by('system', {
   data: { from: 'starting', to: 'healthy', reason: 'heartbeat' },
 });
 const moved = by('ann', { type: 'ServiceUpdated', data: { changes: { port: 4001, ttlSec: null } } });
-const opened = by('system', { type: 'CircuitOpened', data: { reason: '5 failures' } });
+const until = '2026-01-01T00:01:00.000Z';
+const opened = by('system', { type: 'CircuitOpened', data: { reason: '5 failures', until } });
+const closed = by('system', { type: 'CircuitClosed', data: { reason: 'answered' } });
+const fell = by('system', {
+  type: 'ServiceStatusChanged',
+  data: { from: 'healthy', to: 'offline', reason: 'silent', cause: 'ttl' },
+});
 const gone = by('ann', { type: 'ServiceDeregistered', data: { reason: 'bye' } });
 const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
 const serviceStream = streamId('service', serviceId);
@@ -92,10 +99,14 @@ const subscriptionStream = streamId('subscription', subscriptionName);
 test('services › a registration makes the document', (t) => {
   t.deepEqual(serviceAfter(record(serviceStream, [registered])), {
     ...fields,
+    ...defaultPolicy,
     id: serviceId,
     owner: 'ann',
     status: 'starting',
     statusReason: 'registered',
+    statusCause: 'registration',
+    falls: [],
+    circuit: null,
     statusSince: at(0),
     registeredAt: at(0),
     updatedAt: at(0),
@@ -121,10 +132,23 @@ test('services › changes of status and fields are taken over, with their times
   });
 });
 
-test('services › a circuit changes only where the document stands', (t) => {
-  const before = serviceAfter(record(serviceStream, [registered]));
-  const after = serviceAfter(record(serviceStream, [registered, opened]));
-  t.deepEqual(after, before && { ...before, revision: after?.revision, position: positionAt(2) });
+test('services › an open circuit stands in the document with its end, until it is closed', (t) => {
+  const [first, second] = [
+    serviceAfter(record(serviceStream, [registered, opened])),
+    serviceAfter(record(serviceStream, [registered, opened, opened])),
+  ];
+  t.deepEqual(first?.circuit, { reason: '5 failures', since: at(1), until, openings: 1 });
+  t.deepEqual(second?.circuit, { reason: '5 failures', since: at(1), until, openings: 2 });
+  t.is(serviceAfter(record(serviceStream, [registered, opened, closed]))?.circuit, null);
+});
+
+test('services › falls from a fit status are remembered, the newest first, 8 at most', (t) => {
+  t.deepEqual(serviceAfter(record(serviceStream, [registered, healthy, fell, healthy, fell]))?.falls, [
+    at(4),
+    at(2),
+  ]);
+  const often = Array.from({ length: 9 }, () => [fell, healthy]).flat();
+  t.is(serviceAfter(record(serviceStream, [registered, ...often]))?.falls.length, 8);
 });
 
 test('services › a deregistered instance stays as a document, and a new registration begins anew', (t) => {

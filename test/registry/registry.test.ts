@@ -29,7 +29,7 @@ const open = (options: Partial<RegistryOptions> = {}) => {
     clock: clock.now,
     after: clock.after,
     random: () => 0.5,
-    async changeStatus(id, to, reason) {
+    async changeStatus(id, { status: to, reason, cause }) {
       if (log.broken) throw new Error('the log is away');
       changes.push({ id, to, reason });
       const document = documents.get(id);
@@ -38,6 +38,7 @@ const open = (options: Partial<RegistryOptions> = {}) => {
           ...document,
           status: to,
           statusReason: reason,
+          statusCause: cause,
           statusSince: new Date(clock.now() + changes.length).toISOString(),
         });
       }

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { asPosition, asRevision } from '../../domain/event.ts';
+import { defaultPolicy } from '../../domain/service/policy.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { Logger } from '../../src/logger.ts';
@@ -45,8 +46,12 @@ export const serviceDocument = (changes: Partial<ServiceDocument> = {}): Service
   weight: 1,
   tags: [],
   metadata: {},
+  ...defaultPolicy,
   status: 'healthy',
   statusReason: '',
+  statusCause: 'registration',
+  falls: [],
+  circuit: null,
   statusSince: '2030-01-01T00:00:00.000Z',
   registeredAt: '2030-01-01T00:00:00.000Z',
   updatedAt: '2030-01-01T00:00:00.000Z',

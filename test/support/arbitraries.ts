@@ -6,11 +6,13 @@ import type {
   RetentionEvent,
   TopicTrimmedEvent,
 } from '../../domain/retention/retention.ts';
+import { defaultPolicy } from '../../domain/service/policy.ts';
 import {
   type ServiceCommand,
   type ServiceEvent,
   type ServiceFields,
   serviceStatuses,
+  statusCauses,
 } from '../../domain/service/service.ts';
 import type { StateCommand, StateEvent } from '../../domain/state/state.ts';
 import { type By, by } from './given.ts';
@@ -36,6 +38,11 @@ export const anyFields: fc.Arbitrary<ServiceFields> = fc.record({
   weight: fc.integer({ min: 1, max: 1_000 }),
   tags: texts,
   metadata: fc.dictionary(fc.string({ maxLength: 4 }), anyJson, { maxKeys: 3 }),
+  healthCheck: fc.constantFrom(defaultPolicy.healthCheck, { ...defaultPolicy.healthCheck, graceMs: 0 }),
+  removeAfterSec: fc.constantFrom(null, 60, defaultPolicy.removeAfterSec),
+  balancing: fc.constantFrom(defaultPolicy.balancing, { ...defaultPolicy.balancing, strategy: 'random' }),
+  methods: fc.constantFrom({}, { add: { idempotent: true } }),
+  reach: fc.constantFrom('direct', 'socket'),
 });
 
 const anyChanges: fc.Arbitrary<Partial<ServiceFields>> = anyFields.chain((fields) =>
@@ -43,6 +50,8 @@ const anyChanges: fc.Arbitrary<Partial<ServiceFields>> = anyFields.chain((fields
 );
 const anyStatus = fc.constantFrom(...serviceStatuses);
 const reason = fc.constantFrom('probe failed', 'operator');
+const cause = fc.constantFrom(...statusCauses);
+const until = fc.constantFrom('2030-01-01T00:00:00.000Z', '2030-01-01T00:00:09.000Z');
 
 export const serviceId = 'memory-1';
 
@@ -52,10 +61,20 @@ export const anyServiceCommand: fc.Arbitrary<ServiceCommand> = fc
     fc.oneof(
       anyFields.map((fields): ServiceCommand => ({ type: 'RegisterService', id: serviceId, fields, actor })),
       anyChanges.map((changes): ServiceCommand => ({ type: 'UpdateService', changes, actor })),
-      fc
-        .tuple(anyStatus, reason)
-        .map(([to, why]): ServiceCommand => ({ type: 'ChangeServiceStatus', to, reason: why, actor })),
+      fc.tuple(anyStatus, reason, cause).map(
+        ([to, why, what]): ServiceCommand => ({
+          type: 'ChangeServiceStatus',
+          to,
+          reason: why,
+          cause: what,
+          actor,
+        }),
+      ),
       reason.map((why): ServiceCommand => ({ type: 'DeregisterService', reason: why, actor })),
+      fc
+        .tuple(reason, until)
+        .map(([why, to]): ServiceCommand => ({ type: 'OpenCircuit', reason: why, until: to, actor })),
+      reason.map((why): ServiceCommand => ({ type: 'CloseCircuit', reason: why, actor })),
     ),
   );
 
@@ -74,8 +93,11 @@ export const anyServiceEvent: fc.Arbitrary<ServiceEvent> = fc.oneof(
       ([from, to, why]): ServiceEvent => ({ type: 'ServiceStatusChanged', data: { from, to, reason: why } }),
     ),
   fc
-    .tuple(fc.constantFrom('ServiceDeregistered', 'CircuitOpened', 'CircuitClosed'), reason)
+    .tuple(fc.constantFrom('ServiceDeregistered', 'CircuitClosed'), reason)
     .map(([type, why]): ServiceEvent => ({ type, data: { reason: why } })),
+  fc
+    .tuple(reason, until)
+    .map(([why, to]): ServiceEvent => ({ type: 'CircuitOpened', data: { reason: why, until: to } })),
 );
 
 const anyVersion = fc.option(fc.nat({ max: 6 }), { nil: undefined });

@@ -1,7 +1,7 @@
 import type { AnyEvent } from '../../../domain/catalog.ts';
 import type { Json, RecordedEvent } from '../../../domain/event.ts';
 import { streamKey } from '../../../domain/event.ts';
-import { fieldsOf } from '../../../domain/service/fields.ts';
+import { fieldsOf, recordedFields } from '../../../domain/service/fields.ts';
 import { settingsOf } from '../../../domain/subscription/settings.ts';
 import type { Command } from '../../command/catalog.ts';
 import { given } from '../../given.ts';
@@ -58,7 +58,7 @@ export const effectOfCommand = (command: Command): Effect => {
     case 'DeleteState':
       return { type: 'state', key: command.data.key, value: null, deleted: true };
     case 'RegisterService':
-      return service(command.data.id ?? null, 'registered', fieldsOf(command.data));
+      return service(command.data.id ?? null, 'registered', recordedFields(fieldsOf(command.data)));
     case 'UpdateService': {
       const { id, status, reason: _reason, ...fields } = command.data;
       return status === undefined
@@ -105,7 +105,7 @@ export const effectOfEvent = (event: RecordedEvent<AnyEvent>): Effect | undefine
     case 'StateDeleted':
       return { type: 'state', key: id, value: null, deleted: true };
     case 'ServiceRegistered':
-      return service(id, 'registered', fieldsOf(event.data));
+      return service(id, 'registered', recordedFields(fieldsOf(event.data)));
     case 'ServiceUpdated':
       return service(id, 'updated', given(event.data.changes));
     case 'ServiceStatusChanged':

@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../../domain/service/service.ts';
+import type { ServiceStatus, StatusCause } from '../../../domain/service/service.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
 
 /**
@@ -20,7 +20,11 @@ export type Evidence = {
 };
 
 export type ReportedStatus = 'healthy' | 'degraded' | 'unhealthy';
-export type Verdict = { readonly status: ServiceStatus; readonly reason: string };
+export type Verdict = {
+  readonly status: ServiceStatus;
+  readonly reason: string;
+  readonly cause: StatusCause;
+};
 
 export const successesUp = 2;
 export const failuresDown = 3;
@@ -80,20 +84,22 @@ export const afterBadProbe = (evidence: Evidence, probeFault: string): Evidence 
 /** The status that an instance should have. An operator's `draining` and `maintenance` stay until someone ends them. */
 export const verdictOf = (document: ServiceDocument, evidence: Evidence): Verdict => {
   const { status, ttlSec, healthCheckUrl } = document;
-  if (status === 'draining' || status === 'maintenance') return { status, reason: document.statusReason };
+  if (status === 'draining' || status === 'maintenance')
+    return { status, reason: document.statusReason, cause: 'operator' };
   if (evidence.expired && ttlSec !== null)
-    return { status: 'offline', reason: `no heartbeat within ${ttlSec} s` };
+    return { status: 'offline', reason: `no heartbeat within ${ttlSec} s`, cause: 'ttl' };
   if (evidence.probe === 'down' && healthCheckUrl !== null) {
-    return { status: 'unhealthy', reason: `health check: ${evidence.probeFault}`.slice(0, 512) };
+    const reason = `health check: ${evidence.probeFault}`.slice(0, 512);
+    return { status: 'unhealthy', reason, cause: 'probe' };
   }
   if (evidence.reported === 'unhealthy' || evidence.reported === 'degraded') {
-    return { status: evidence.reported, reason: 'reported by the service' };
+    return { status: evidence.reported, reason: 'reported by the service', cause: 'report' };
   }
   if (!evidence.seen && (ttlSec !== null || healthCheckUrl !== null)) {
-    return { status: 'starting', reason: 'neither a heartbeat nor a good probe yet' };
+    const reason = 'neither a heartbeat nor a good probe yet';
+    return { status: 'starting', reason, cause: 'registration' };
   }
-  return {
-    status: 'healthy',
-    reason: evidence.probe === 'up' && healthCheckUrl !== null ? 'health check passed' : 'heartbeat',
-  };
+  return evidence.probe === 'up' && healthCheckUrl !== null
+    ? { status: 'healthy', reason: 'health check passed', cause: 'probe' }
+    : { status: 'healthy', reason: 'heartbeat', cause: 'heartbeat' };
 };

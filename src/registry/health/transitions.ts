@@ -1,12 +1,11 @@
-import type { ServiceStatus } from '../../../domain/service/service.ts';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { type Instance, type Instances, statusOf } from '../instance.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
-import { verdictOf } from './liveness.ts';
+import { type Verdict, verdictOf } from './liveness.ts';
 
 /** Writes a status to the log. Must settle within its own time limit; a rejection is tried again. */
-export type ChangeStatus = (id: string, to: ServiceStatus, reason: string) => Promise<void>;
+export type ChangeStatus = (id: string, verdict: Verdict) => Promise<void>;
 
 export type Transitions = {
   /** Writes the instance's status if the log has another one. Resolves when that was tried; never rejects. */
@@ -72,10 +71,10 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
     await takeSlot();
     try {
       while (isOpen(instance)) {
-        const { status, reason } = verdictOf(instance.document, instance.evidence);
+        const verdict = verdictOf(instance.document, instance.evidence);
         // Before it is written, because the document may come back before the answer does.
-        instance.written = status;
-        await changeStatus(instance.id, status, reason);
+        instance.written = verdict.status;
+        await changeStatus(instance.id, verdict);
         retries.delete(instance);
       }
     } catch (error) {

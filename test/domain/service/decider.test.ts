@@ -1,5 +1,7 @@
 import test from 'ava';
 import { serviceDecider } from '../../../domain/service/decider.ts';
+import { recordedFields } from '../../../domain/service/fields.ts';
+import { defaultPolicy } from '../../../domain/service/policy.ts';
 import type {
   ServiceActor,
   ServiceCommand,
@@ -24,6 +26,7 @@ const fields: ServiceFields = {
   weight: 1,
   tags: [],
   metadata: { region: { name: 'eu', zone: 1 } },
+  ...defaultPolicy,
 };
 
 const register = (actor: ServiceActor, changes: Partial<ServiceFields> = {}): ServiceCommand => ({
@@ -34,7 +37,7 @@ const register = (actor: ServiceActor, changes: Partial<ServiceFields> = {}): Se
 });
 const registered: ServiceEvent = {
   type: 'ServiceRegistered',
-  data: { ...fields, id: 'memory-1', status: 'healthy', reason: 'registered' },
+  data: { ...recordedFields(fields), id: 'memory-1', status: 'healthy', reason: 'registered' },
 };
 const waiting = 'registered, waiting for the first probe or heartbeat';
 const deregistered: ServiceEvent = { type: 'ServiceDeregistered', data: { reason: 'gone' } };
@@ -45,12 +48,13 @@ const deregister = (actor: ServiceActor): ServiceCommand => ({
 });
 const drained: ServiceEvent = {
   type: 'ServiceStatusChanged',
-  data: { from: 'healthy', to: 'draining', reason: 'deploy' },
+  data: { from: 'healthy', to: 'draining', reason: 'deploy', cause: 'operator' },
 };
 const drain = (actor: ServiceActor): ServiceCommand => ({
   type: 'ChangeServiceStatus',
   to: 'draining',
   reason: 'deploy',
+  cause: 'operator',
   actor,
 });
 const update = (actor: ServiceActor, changes: Partial<ServiceFields>): ServiceCommand => ({
@@ -69,7 +73,12 @@ for (const proof of [{ ttlSec: 30 }, { healthCheckUrl: 'http://127.0.0.1:4000/he
       .when(register(ann, proof))
       .thenEvents({
         type: 'ServiceRegistered',
-        data: { ...fields, ...proof, id: 'memory-1', status: 'starting', reason: waiting },
+        data: {
+          ...recordedFields({ ...fields, ...proof }),
+          id: 'memory-1',
+          status: 'starting',
+          reason: waiting,
+        },
       });
   });
 }
@@ -91,6 +100,7 @@ test('register › again with other fields by the owner records once what differ
     owner: 'ann',
     health: 'draining',
     fields: { ...fields, ...changes },
+    openUntil: undefined,
   });
 });
 
@@ -204,5 +214,54 @@ test('evolve › takes only the own fields of a service from an event', (t) => {
     serviceDecider,
     by('ann', registered),
     by('bob', { type: 'ServiceUpdated', data: { changes: foreign } }),
-  ).thenState({ status: 'registered', owner: 'ann', health: 'healthy', fields: { ...fields, port: 7 } });
+  ).thenState({
+    status: 'registered',
+    owner: 'ann',
+    health: 'healthy',
+    fields: { ...fields, port: 7 },
+    openUntil: undefined,
+  });
+});
+
+test('register › an event holds a policy only where it is not the default one', (t) => {
+  const removeAfterSec = 60;
+  given(t, serviceDecider)
+    .when(register(ann, { removeAfterSec, balancing: { ...defaultPolicy.balancing } }))
+    .thenEvents({
+      type: 'ServiceRegistered',
+      data: {
+        ...recordedFields(fields),
+        removeAfterSec,
+        id: 'memory-1',
+        status: 'healthy',
+        reason: 'registered',
+      },
+    });
+});
+
+test('circuit › opens, opens for longer, and closes; what changes nothing is no event', (t) => {
+  const open = (until: string): ServiceCommand => ({
+    type: 'OpenCircuit',
+    reason: '5 failures',
+    until,
+    actor: root,
+  });
+  const opened = (until: string): ServiceEvent => ({
+    type: 'CircuitOpened',
+    data: { reason: '5 failures', until },
+  });
+  const close: ServiceCommand = { type: 'CloseCircuit', reason: 'answered', actor: root };
+  const [early, late] = ['2030-01-01T00:00:00.000Z', '2030-01-01T00:00:10.000Z'];
+  given(t, serviceDecider, by('ann', registered)).when(close).thenEvents();
+  given(t, serviceDecider, by('ann', registered)).when(open(early)).thenEvents(opened(early));
+  const history = [by('ann', registered), by('system', opened(early))];
+  given(t, serviceDecider, ...history)
+    .when(open(early))
+    .thenEvents();
+  given(t, serviceDecider, ...history)
+    .when(open(late))
+    .thenEvents(opened(late));
+  given(t, serviceDecider, ...history)
+    .when(close)
+    .thenEvents({ type: 'CircuitClosed', data: { reason: 'answered' } });
 });
