@@ -2,19 +2,14 @@ import type { ServiceDocument } from '../../projections/documents.ts';
 import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { createBalancer } from './balance/balancer.ts';
+import { createHttpTransport } from './call/http.ts';
 import { createInvoke, type Invoke } from './call/invoke.ts';
-import {
-  afterBadProbe,
-  afterExpiry,
-  afterGoodProbe,
-  afterHeartbeat,
-  evidenceOf,
-  type ReportedStatus,
-} from './health/liveness.ts';
-import { createProbing } from './health/probing.ts';
-import { type ChangeStatus, createTransitions } from './health/transitions.ts';
+import { createHealth } from './health/health.ts';
+import type { ReportedStatus } from './health/liveness.ts';
+import type { ChangeStatus } from './health/transitions.ts';
 import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
-import { type Alarm, createSchedule } from './schedule.ts';
+import { createSchedule } from './schedule.ts';
 import { createAgent } from './target/connector.ts';
 import type { Targets } from './target/targets.ts';
 
@@ -68,7 +63,6 @@ export type RegistryOptions = {
 };
 
 const invokeConnections = 64;
-const probeConnections = 2;
 const closeLimitMs = 5_000;
 const maxMetrics = 64;
 
@@ -86,81 +80,37 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const timeOfDay = options.clock ?? systemClock.now;
   const schedule = createSchedule(clock);
   const instances = createInstances();
-  const expiries = new Map<Instance, Alarm>();
-  const transitions = createTransitions({ clock, logger, schedule, instances, changeStatus });
-  const invokeAgent = createAgent(targets, invokeConnections);
-  const probeAgent = createAgent(targets, probeConnections);
-  const invoke = createInvoke({ instances, dispatcher: invokeAgent, clock, random });
+  const agent = createAgent(targets, invokeConnections);
+  const balancer = createBalancer({ instances, random });
+  const invoke = createInvoke({ instances, balancer, transport: createHttpTransport(agent), clock });
   let closing: Promise<void> | undefined;
 
-  const seen = (instance: Instance): void => {
-    instance.lastSeenAt = new Date(timeOfDay()).toISOString();
-  };
-
-  const probing = createProbing({
+  const health = createHealth({
+    ...options,
     clock,
     schedule,
-    dispatcher: probeAgent,
+    logger,
+    targets,
+    instances,
     random,
-    intervalMs: options.probeIntervalMs ?? 10_000,
-    timeoutMs: options.probeTimeoutMs ?? 2_000,
-    onResult(instance, result) {
-      if (result.ok) seen(instance);
-      instance.evidence = result.ok
-        ? afterGoodProbe(instance.evidence)
-        : afterBadProbe(instance.evidence, result.reason);
-      transitions.settle(instance);
+    changeStatus,
+    onSeen: (instance) => {
+      instance.lastSeenAt = new Date(timeOfDay()).toISOString();
     },
+    onEvidence: balancer.put,
   });
-
-  /** A whole TTL from now on; a hub that was down does not hold that time against anybody. */
-  const restartTtl = (instance: Instance): void => {
-    const { ttlSec } = instance.document;
-    const alarm = expiries.get(instance);
-    if (ttlSec === null) {
-      alarm?.cancel();
-      return;
-    }
-    const atMs = clock.now() + ttlSec * 1_000;
-    if (alarm !== undefined) {
-      alarm.move(atMs);
-      return;
-    }
-    const ring = (): void => {
-      instance.evidence = afterExpiry(instance.evidence);
-      transitions.settle(instance);
-    };
-    expiries.set(instance, schedule.alarm(atMs, ring));
-  };
 
   const remove = (instance: Instance): void => {
     instances.remove(instance);
-    expiries.get(instance)?.cancel();
-    expiries.delete(instance);
-    probing.forget(instance);
-    transitions.settle(instance);
-  };
-
-  const followUp = (instance: Instance): void => {
-    if (instance.document.healthCheckUrl === null) probing.forget(instance);
-    else probing.watch(instance);
-    transitions.settle(instance);
+    balancer.remove(instance);
+    health.forget(instance);
   };
 
   const update = (instance: Instance, document: ServiceDocument): void => {
     const before = instance.document;
     instances.update(instance, document);
-    const statusMoved = document.status !== before.status || document.statusSince !== before.statusSince;
-    const isOwnChange = statusMoved && document.status === instance.written;
-    if (isOwnChange) {
-      instance.written = null;
-    } else if (statusMoved) {
-      // An operator or the service itself has spoken: what was seen before no longer counts.
-      instance.written = null;
-      instance.evidence = evidenceOf(document);
-    }
-    if (!isOwnChange && document.revision !== before.revision) restartTtl(instance);
-    followUp(instance);
+    health.changed(instance, before);
+    balancer.put(instance);
   };
 
   return {
@@ -174,8 +124,8 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       } else {
         const instance = createInstance(document);
         instances.add(instance);
-        restartTtl(instance);
-        followUp(instance);
+        health.watch(instance);
+        balancer.put(instance);
       }
     },
 
@@ -183,12 +133,9 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       const instance = instances.byId(id);
       if (instance === undefined)
         return fault(problem('not_found', 'no service has this id: register it again', { id }));
-      seen(instance);
       if (beat.load !== undefined) instance.load = beat.load;
       if (beat.metrics !== undefined) instance.metrics = numbersOf(beat.metrics);
-      instance.evidence = afterHeartbeat(instance.evidence, beat.status);
-      restartTtl(instance);
-      await transitions.settle(instance);
+      await health.heard(instance, beat.status);
       return ok({ ttlSec: instance.document.ttlSec, status: statusOf(instance) });
     },
 
@@ -201,13 +148,13 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     close() {
       closing ??= (async () => {
         schedule.close();
-        await Promise.all([probing.close(), transitions.close()]);
+        await health.close();
         const limit = AbortSignal.timeout(closeLimitMs);
         const late = new Promise<void>((resolve) => {
           limit.addEventListener('abort', () => resolve(), { once: true });
         });
-        await Promise.race([Promise.all([invokeAgent.close(), probeAgent.close()]), late]);
-        await Promise.all([invokeAgent.destroy(), probeAgent.destroy()]);
+        await Promise.race([agent.close(), late]);
+        await agent.destroy();
       })();
       return closing;
     },

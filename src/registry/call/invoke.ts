@@ -1,12 +1,13 @@
-import { type Dispatcher, request } from 'undici';
 import type { Json } from '../../../domain/event.ts';
+import type { Strategy } from '../../../domain/service/policy.ts';
 import type { Clock } from '../../clock.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
 import type { Invoked } from '../../nexus-core.ts';
-import { pick } from '../balance/pick.ts';
+import type { Balancer, CallOutcome } from '../balance/balancer.ts';
 import { type Instance, type Instances, statusOf } from '../instance.ts';
-import { ConnectFailed } from '../target/connector.ts';
-import { parseAnswer, readBounded } from './answer.ts';
+import type { ConnectFailed } from '../target/connector.ts';
+import { parseAnswer } from './answer.ts';
+import type { Attempt, Transport } from './transport.ts';
 
 /** What goes along with an invocation: the ids reach the instance as headers, an abort cancels the request there. */
 export type InvokeCall = {
@@ -15,24 +16,27 @@ export type InvokeCall = {
   readonly traceparent?: string;
 };
 
-/** As checked by the input schema of the command catalog. */
+/** As checked by the input schema of an invocation. */
 export type InvokeRequest = {
   readonly method: string;
   /** Absent: the instance gets `null`. */
   readonly data?: Json | undefined;
+  readonly strategy?: Strategy | undefined;
+  readonly key?: string | undefined;
   /** Default: 30,000. */
   readonly timeoutMs?: number | undefined;
   /** Only instances that have it. */
   readonly capability?: string | undefined;
+  readonly idempotent?: boolean | undefined;
 };
 
 export type Invoke = (name: string, input: InvokeRequest, call?: InvokeCall) => Promise<Result<Invoked>>;
 
 export type InvokeOptions = {
   readonly instances: Instances;
-  readonly dispatcher: Dispatcher;
+  readonly balancer: Balancer;
+  readonly transport: Transport;
   readonly clock: Clock;
-  readonly random: () => number;
 };
 
 const defaultTimeoutMs = 30_000;
@@ -41,55 +45,23 @@ const maxInFlight = 4_096;
 /** Instances that a `no_healthy_instance` names. */
 const maxNamed = 20;
 
-type Attempt =
-  | { readonly outcome: 'answered'; readonly status: number; readonly body: Uint8Array | 'too large' }
-  /** Nothing was sent. */
-  | { readonly outcome: 'unsent'; readonly failure: ConnectFailed }
-  | { readonly outcome: 'timeout' | 'cancelled' }
-  | { readonly outcome: 'broken'; readonly why: string };
-
-const originOf = ({ document }: Instance): string => {
-  const host =
-    document.host.includes(':') && !document.host.startsWith('[') ? `[${document.host}]` : document.host;
-  return `${document.protocol}://${host}:${document.port}`;
+const outcomeOf = (attempt: Attempt, limit: AbortSignal, signal: AbortSignal): CallOutcome => {
+  switch (attempt.outcome) {
+    case 'answered':
+      return attempt.status >= 500 ? 'failed' : 'answered';
+    case 'result':
+    case 'refused':
+      return 'answered';
+    case 'unsent':
+      return 'unreachable';
+    case 'broken':
+      return limit.aborted ? 'timeout' : signal.aborted ? 'cancelled' : 'failed';
+  }
 };
 
-/** Calls one instance of a service over HTTP and answers with what it answered (contract: POST /services/{name}/invoke). */
-export const createInvoke = (options: InvokeOptions): Invoke => {
-  const { instances, dispatcher, clock, random } = options;
+/** Calls one instance of a service and answers with what it answered (contract: POST /services/{name}/invoke). */
+export const createInvoke = ({ instances, balancer, transport, clock }: InvokeOptions): Invoke => {
   let inFlight = 0;
-
-  const send = async (
-    instance: Instance,
-    call: {
-      readonly path: string;
-      readonly body: string;
-      readonly headers: Readonly<Record<string, string>>;
-    },
-    limit: AbortSignal,
-    signal: AbortSignal,
-  ): Promise<Attempt> => {
-    inFlight++;
-    instance.inFlight++;
-    try {
-      const answer = await request(`${originOf(instance)}${call.path}`, {
-        dispatcher,
-        method: 'POST',
-        body: call.body,
-        signal,
-        headers: call.headers,
-      });
-      return { outcome: 'answered', status: answer.statusCode, body: await readBounded(answer.body) };
-    } catch (error) {
-      if (limit.aborted) return { outcome: 'timeout' };
-      if (signal.aborted) return { outcome: 'cancelled' };
-      if (error instanceof ConnectFailed) return { outcome: 'unsent', failure: error };
-      return { outcome: 'broken', why: error instanceof Error ? error.message : 'the connection broke' };
-    } finally {
-      inFlight--;
-      instance.inFlight--;
-    }
-  };
 
   const nobody = (name: string, capability: string | undefined): Problem => {
     const known = [...instances.byName(name)];
@@ -105,67 +77,69 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
     });
   };
 
-  return async (name, input, { signal, correlationId, traceparent } = {}) => {
+  return async (name, input, { signal: caller, correlationId, traceparent } = {}) => {
     if (inFlight >= maxInFlight)
       return fault(problem('overloaded', `${maxInFlight} invocations are running already`));
-    const { capability, timeoutMs = defaultTimeoutMs } = input;
+    const { method, capability, strategy, key, timeoutMs = defaultTimeoutMs } = input;
     const startedMs = clock.now();
     const limit = AbortSignal.timeout(timeoutMs);
-    const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+    const signal = caller === undefined ? limit : AbortSignal.any([limit, caller]);
     const call = {
-      path: `/${input.method}`,
+      method,
       body: JSON.stringify(input.data ?? null),
       headers: {
-        'content-type': 'application/json',
-        accept: 'application/json',
         ...(correlationId === undefined ? {} : { 'x-correlation-id': correlationId }),
         ...(traceparent === undefined ? {} : { traceparent }),
       },
+      signal,
     };
     const tried = new Set<Instance>();
     let unsent: ConnectFailed | undefined;
 
     while (tried.size < maxAttempts) {
-      const instance = pick(
-        instances.byName(name),
-        (candidate) =>
-          !tried.has(candidate) &&
-          (capability === undefined || candidate.document.capabilities.includes(capability)),
-        random,
-      );
-      if (instance === undefined) break;
+      const picked = balancer.pick({ service: name, method, strategy, key, capability, tried });
+      if (picked === undefined) break;
+      const { instance } = picked;
       tried.add(instance);
       const attempts = tried.size;
       const facts = { service: name, instance: instance.id, attempts };
-      const attempt = await send(instance, call, limit, either);
+      inFlight++;
+      const attempt = await transport(instance, call);
+      inFlight--;
+      const outcome = outcomeOf(attempt, limit, signal);
+      picked.settle(outcome);
+      const done = (result: Json): Result<Invoked> =>
+        ok({ result, instance: instance.id, attempts, durationMs: Math.round(clock.now() - startedMs) });
       switch (attempt.outcome) {
         case 'unsent':
           unsent = attempt.failure;
           continue;
-        case 'timeout':
-          return fault(
-            problem('upstream_timeout', `${instance.id} did not answer within ${timeoutMs} ms`, facts),
-          );
-        case 'cancelled':
-          return fault(problem('upstream_failed', 'the caller gave the invocation up', facts));
         case 'broken':
+          if (outcome === 'timeout') {
+            const detail = `${instance.id} did not answer within ${timeoutMs} ms`;
+            return fault(problem('upstream_timeout', detail, facts));
+          }
           return fault(
-            problem('upstream_failed', `the connection to ${instance.id} broke: ${attempt.why}`, facts),
+            problem(
+              'upstream_failed',
+              outcome === 'cancelled'
+                ? 'the caller gave the invocation up'
+                : `the connection to ${instance.id} broke: ${attempt.why}`,
+              facts,
+            ),
+          );
+        case 'result':
+          return done(attempt.value);
+        case 'refused':
+          return fault(
+            problem('upstream_failed', `${instance.id} ${attempt.why}`, { ...facts, body: attempt.error }),
           );
         case 'answered': {
           const answer = parseAnswer(attempt.status, attempt.body);
-          if (!answer.ok) {
-            return fault(
-              problem('upstream_failed', `${instance.id} ${answer.why}`, { ...facts, ...answer.facts }),
-            );
-          }
-          const result: Json = answer.value;
-          return ok({
-            result,
-            instance: instance.id,
-            attempts,
-            durationMs: Math.round(clock.now() - startedMs),
-          });
+          if (answer.ok) return done(answer.value);
+          return fault(
+            problem('upstream_failed', `${instance.id} ${answer.why}`, { ...facts, ...answer.facts }),
+          );
         }
       }
     }
