@@ -1,6 +1,6 @@
 import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { type Evidence, evidenceOf, verdictOf } from './health/liveness.ts';
+import { baseVerdictOf, type Evidence, evidenceOf, verdictOf } from './health/liveness.ts';
 
 /** One registered instance and what this process knows of it. Owned and changed by the registry alone. */
 export type Instance = {
@@ -31,6 +31,10 @@ export const createInstance = (document: ServiceDocument): Instance => ({
 /** The status that counts now: what was seen last, even when the log does not have it yet. */
 export const statusOf = (instance: Instance): ServiceStatus =>
   verdictOf(instance.document, instance.evidence).status;
+
+/** As `statusOf`, as if there were no open circuit: what an instance may be tried by a call for. */
+export const baseStatusOf = (instance: Instance): ServiceStatus =>
+  baseVerdictOf(instance.document, instance.evidence).status;
 
 /** Instances by id and by name. */
 export type Instances = {

@@ -51,6 +51,8 @@ export const evidenceOf = (document: ServiceDocument): Evidence => {
     case 'degraded':
       return { ...nothing, seen: true, probe: 'up', reported: 'degraded' };
     case 'unhealthy':
+      // Its circuit is in the document; everything else was good.
+      if (document.statusCause === 'invocations') return { ...nothing, seen: true, probe: 'up' };
       return document.healthCheckUrl === null
         ? { ...nothing, seen: true, reported: 'unhealthy' }
         : { ...nothing, seen: true, probe: 'down', probeFault: document.statusReason };
@@ -81,8 +83,19 @@ export const afterBadProbe = (evidence: Evidence, probeFault: string): Evidence 
   return { ...evidence, probe, successes: 0, failures, probeFault };
 };
 
-/** The status that an instance should have. An operator's `draining` and `maintenance` stay until someone ends them. */
+/**
+ * The status that an instance should have: what it is fit for, less an open circuit. Calls that failed outweigh
+ * heartbeats and probes; whether it recovers is shown by calls that try it (docs/adr/0023-health.md).
+ */
 export const verdictOf = (document: ServiceDocument, evidence: Evidence): Verdict => {
+  const base = baseVerdictOf(document, evidence);
+  if (document.circuit === null || (base.status !== 'healthy' && base.status !== 'degraded')) return base;
+  const reason = `circuit open: ${document.circuit.reason}`.slice(0, 512);
+  return { status: 'unhealthy', reason, cause: 'invocations' };
+};
+
+/** As if there were no circuit. An operator's `draining` and `maintenance` stay until someone ends them. */
+export const baseVerdictOf = (document: ServiceDocument, evidence: Evidence): Verdict => {
   const { status, ttlSec, healthCheckUrl } = document;
   if (status === 'draining' || status === 'maintenance')
     return { status, reason: document.statusReason, cause: 'operator' };

@@ -6,6 +6,7 @@ import {
   afterExpiry,
   afterGoodProbe,
   afterHeartbeat,
+  baseVerdictOf,
   type Evidence,
   evidenceOf,
   verdictOf,
@@ -105,3 +106,21 @@ for (const [claim, document, steps, expected] of cases) {
     t.is(verdictOf(subject, steps.reduce(step, evidenceOf(subject))).status, expected);
   });
 }
+
+const circuit = { reason: '5 calls in a row failed', since: 'then', until: 'later', openings: 1 };
+
+test('an open circuit makes a fit instance unhealthy, for what calls have shown, and nothing worse better', (t) => {
+  const up = evidenceOf(serviceDocument());
+  const open = serviceDocument({ circuit });
+  t.deepEqual(verdictOf(open, up), {
+    status: 'unhealthy',
+    reason: 'circuit open: 5 calls in a row failed',
+    cause: 'invocations',
+  });
+  t.is(baseVerdictOf(open, up).status, 'healthy');
+  t.is(verdictOf(serviceDocument(), up).status, 'healthy');
+  t.is(verdictOf(serviceDocument({ circuit, status: 'draining' }), up).status, 'draining');
+  t.is(verdictOf(serviceDocument({ circuit, ttlSec: 5 }), afterExpiry(up)).cause, 'ttl');
+  const restarted = serviceDocument({ circuit, status: 'unhealthy', statusCause: 'invocations' });
+  t.is(baseVerdictOf(restarted, evidenceOf(restarted)).status, 'healthy');
+});
