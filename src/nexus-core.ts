@@ -118,6 +118,16 @@ export type InvokeInput = {
   readonly capability?: string;
 };
 
+/** What of the caller's request bears on a call of a service. */
+export type CallOptions = {
+  /** Aborted when the caller is gone: the request at the instance is cancelled. */
+  readonly signal?: AbortSignal;
+  /** What is left to the caller by its own account. */
+  readonly leftMs?: number;
+  /** W3C Trace Context, beside the context's `traceparent`. */
+  readonly tracestate?: string;
+};
+
 export type Invoked = {
   readonly result: Json;
   readonly instance: string;
@@ -222,7 +232,7 @@ export type NexusCore = BusApi & {
     data: unknown,
     context: Context,
   ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
-  invoke(service: string, data: unknown, context: Context, signal?: AbortSignal): Promise<Result<Invoked>>;
+  invoke(service: string, data: unknown, context: Context, options?: CallOptions): Promise<Result<Invoked>>;
   /**
    * Publishes a message and waits for the reply to it (`no_reply` when none comes in time, `upstream_failed` when the
    * reply says that the request failed). It is handed to the log before this returns for the first time.

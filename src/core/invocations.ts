@@ -4,7 +4,7 @@ import type { ServiceDocument } from '../../projections/documents.ts';
 import { heartbeatSchema, invokeSchema } from '../command/service-schemas.ts';
 import { fault, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
-import type { Context, Invoked } from '../nexus-core.ts';
+import type { CallOptions, Context, Invoked } from '../nexus-core.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
@@ -35,7 +35,7 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     service: string,
     data: unknown,
     context: Context,
-    signal?: AbortSignal,
+    options: CallOptions = {},
   ): Promise<Result<Invoked>> => {
     if (!isServiceName(service)) {
       return fault(
@@ -47,8 +47,9 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
     return registry.invoke(service, input.value, {
+      ...options,
       correlationId: context.correlationId,
-      ...given({ traceparent: context.traceparent, signal }),
+      ...given({ traceparent: context.traceparent }),
     });
   },
 });

@@ -3,6 +3,8 @@ import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createBalancer } from './balance/balancer.ts';
+import { createRetryBudget } from './call/budget.ts';
+import { createBulkhead } from './call/bulkhead.ts';
 import { createHttpTransport } from './call/http.ts';
 import { createInvoke, type Invoke } from './call/invoke.ts';
 import { createHealth } from './health/health.ts';
@@ -82,7 +84,10 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const instances = createInstances();
   const agent = createAgent(targets, invokeConnections);
   const balancer = createBalancer({ instances, random });
-  const invoke = createInvoke({ instances, balancer, transport: createHttpTransport(agent), clock });
+  const bulkhead = createBulkhead();
+  const budget = createRetryBudget(clock.now);
+  const calls = { instances, balancer, bulkhead, budget, schedule, clock, timeOfDay };
+  const invoke = createInvoke({ ...calls, transport: createHttpTransport(agent) });
   let closing: Promise<void> | undefined;
 
   const health = createHealth({

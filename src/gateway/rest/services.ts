@@ -1,6 +1,7 @@
 import type { Json } from '../../../domain/event.ts';
 import { given } from '../../given.ts';
 import { readJson } from '../body.ts';
+import { callOptionsOf } from '../call-options.ts';
 import { contextOf } from '../context.ts';
 import {
   commandData,
@@ -83,9 +84,12 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
     if (data === undefined) throw shapeFault('', 'must be an object');
     const gone = new AbortController();
     const onClose = (): void => gone.abort();
+    const options = callOptionsOf(ctx.req.headers, gone.signal);
     ctx.res.once('close', onClose);
-    const invoked = await core.invoke(pathText(ctx, 'name'), data, contextOf(ctx), gone.signal);
+    const invoked = await core.invoke(pathText(ctx, 'name'), data, contextOf(ctx), options);
     ctx.res.off('close', onClose);
+    const instance = invoked.ok ? invoked.value.instance : invoked.problem.facts?.instance;
+    if (typeof instance === 'string') ctx.res.setHeader('X-Nexus-Instance', instance);
     sendJson(ctx, 200, unwrap(invoked));
   });
 

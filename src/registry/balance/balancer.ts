@@ -60,8 +60,6 @@ export type BalancerOptions = {
   readonly random: () => number;
 };
 
-const maxInFlight = 4_096;
-
 export const createBalancer = ({ instances, random }: BalancerOptions): Balancer => ({
   pick({ service, capability, tried }) {
     const instance = pick(
@@ -82,7 +80,10 @@ export const createBalancer = ({ instances, random }: BalancerOptions): Balancer
   },
   rules(service) {
     for (const { document } of instances.byName(service))
-      return { maxInFlight, method: (name) => document.methods[name] };
+      return {
+        maxInFlight: document.balancing.maxInFlight,
+        method: (name) => document.methods[name],
+      };
     return undefined;
   },
   put: () => {},

@@ -5,20 +5,6 @@ const maxDepth = 64;
 /** Of an answer that failed, so much stands in the problem. */
 const maxQuoted = 4_096;
 
-/** All bytes, or `too large` as soon as there are more than 1 MiB; the rest is not read. */
-export const readBounded = async (body: AsyncIterable<unknown>): Promise<Uint8Array | 'too large'> => {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    if (!(chunk instanceof Uint8Array)) continue;
-    bytes += chunk.length;
-    // Leaving the loop destroys the body, and with it the connection.
-    if (bytes > maxAnswerBytes) return 'too large';
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-};
-
 /** Deeper JSON could be parsed but not written again: writers recurse. */
 const isTooDeep = (text: string): boolean => {
   let depth = 0;
@@ -38,10 +24,13 @@ const isTooDeep = (text: string): boolean => {
 
 type Read = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly why: string };
 
+const strictText = new TextDecoder('utf-8', { fatal: true });
+const lenientText = new TextDecoder();
+
 const readJson = (bytes: Uint8Array): Read => {
   if (bytes.length === 0) return { ok: true, value: null };
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = strictText.decode(bytes);
     if (isTooDeep(text)) return { ok: false, why: `answered with JSON deeper than ${maxDepth} levels` };
     return { ok: true, value: JSON.parse(text) };
   } catch {
@@ -65,7 +54,7 @@ export const parseAnswer = (status: number, body: Uint8Array | 'too large'): Ans
   const read = readJson(body);
   if (read.ok && status >= 200 && status < 300) return read;
   const small = body.length <= maxQuoted;
-  const quoted = read.ok && small ? read.value : new TextDecoder().decode(body.subarray(0, maxQuoted));
+  const quoted = read.ok && small ? read.value : lenientText.decode(body.subarray(0, maxQuoted));
   const why = status >= 200 && status < 300 && !read.ok ? read.why : `answered with status ${status}`;
   return { ok: false, why, facts: { upstreamStatus: status, body: quoted } };
 };

@@ -9,11 +9,11 @@ export type OutgoingCall = {
   readonly body: string;
   /** Lower-case names: correlation, trace, deadline. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Aborted when the caller is gone or the time is over. */
+  /** Aborted when the caller is gone or the time of this attempt is over. */
   readonly signal: AbortSignal;
 };
 
-/** What came of it. `signal` tells a time-out from a caller that went away. */
+/** What came of it. What was aborted is `unsent` or `broken`: why, the caller knows. */
 export type Attempt =
   | { readonly outcome: 'answered'; readonly status: number; readonly body: Uint8Array | 'too large' }
   /** Of an instance that is called over its WebSocket: it said so itself. */

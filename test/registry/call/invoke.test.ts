@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http';
 import test from 'ava';
 import type { Json } from '../../../domain/event.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
@@ -50,29 +50,45 @@ test('the instance is called with POST /{method} and the data, and its JSON is t
   const seen: unknown[] = [];
   const echo: RequestListener = async (request, response) => {
     const body = await bodyOf(request);
-    seen.push([
-      request.method,
-      request.url,
-      request.headers['content-type'],
-      request.headers.traceparent,
-      request.headers['x-correlation-id'],
-      body,
-    ]);
+    seen.push([request.method, request.url, request.headers['content-type'], body]);
     response.end(JSON.stringify({ echo: body }));
   };
   await withServers([echo], async (registry) => {
-    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    const invoked = await registry.invoke(
-      'svc',
-      { method: 'math/add', data: { a: 1 } },
-      { traceparent, correlationId: 'c-1' },
-    );
+    const invoked = await registry.invoke('svc', { method: 'math/add', data: { a: 1 } });
     t.like(invoked, { ok: true, value: { result: { echo: { a: 1 } }, instance: 's0', attempts: 1 } });
     await registry.invoke('svc', { method: 'none' });
     t.deepEqual(seen, [
-      ['POST', '/math/add', 'application/json', traceparent, 'c-1', { a: 1 }],
-      ['POST', '/none', 'application/json', undefined, undefined, null],
+      ['POST', '/math/add', 'application/json', { a: 1 }],
+      ['POST', '/none', 'application/json', null],
     ]);
+  });
+});
+
+test('the caller’s trace goes on under a parent id of the hub, and one begins where there is none', async (t) => {
+  const seen: IncomingHttpHeaders[] = [];
+  const note: RequestListener = (request, response) => {
+    seen.push(request.headers);
+    answering(200, '1')(request, response);
+  };
+  await withServers([note], async (registry) => {
+    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const traceparent = `00-${trace}-b7ad6b7169203331-00`;
+    const tracestate = 'vendor=1';
+    await registry.invoke('svc', { method: 'm' }, { traceparent, tracestate, correlationId: 'c-1' });
+    await registry.invoke('svc', { method: 'm' }, { tracestate });
+    await registry.invoke(
+      'svc',
+      { method: 'm' },
+      { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-00`, tracestate },
+    );
+    const [first, second, third] = seen;
+    t.regex(first?.traceparent as string, new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-00$`));
+    t.is(first?.tracestate, tracestate);
+    t.is(first?.['x-correlation-id'], 'c-1');
+    for (const begun of [second, third]) {
+      t.regex(begun?.traceparent as string, /^00-(?!0{32})[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+      t.is(begun?.tracestate, undefined);
+    }
   });
 });
 
