@@ -1,6 +1,7 @@
 import { type RecordedEvent, streamKey } from '../domain/event.ts';
 import { fieldsOf, withChanges } from '../domain/service/fields.ts';
-import type { ServiceEvent, ServiceState, ServiceStatus } from '../domain/service/service.ts';
+import type { ServiceEvent, ServiceState } from '../domain/service/service.ts';
+import { isDown } from '../domain/service/status.ts';
 import type { ServiceDocument } from './documents.ts';
 import type { Projection } from './projection.ts';
 
@@ -25,7 +26,6 @@ const changed = (
     : moved(document, at, { ...changes, updatedAt: at.metadata.recordedAt });
 
 const maxFalls = 8;
-const isDown = (status: ServiceStatus): boolean => status === 'unhealthy' || status === 'offline';
 
 const fallsAfter = (
   document: ServiceDocument | undefined,
@@ -91,6 +91,7 @@ export const restoreService = (document: ServiceDocument): ServiceState =>
         status: 'registered',
         owner: document.owner,
         health: document.status,
+        cause: document.statusCause,
         fields: fieldsOf(document),
         openUntil: document.circuit?.until,
       };

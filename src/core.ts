@@ -28,7 +28,7 @@ import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
 import { createSubscriptionApi } from './core/subscriptions.ts';
 import { createWatches } from './core/watches.ts';
-import { type ErrorCode, ProblemError } from './errors.ts';
+import { type ErrorCode, ProblemError, type Result } from './errors.ts';
 import { newId } from './ids.ts';
 import { lockDirectory } from './log/directory-lock.ts';
 import { openLog } from './log/open.ts';
@@ -80,6 +80,11 @@ export const openCore = async (config: Config, options: CoreOptions): Promise<Co
 };
 
 const againLater: ReadonlySet<ErrorCode> = new Set(['revision_conflict', 'busy']);
+
+/** A write of the registry's own that met a conflict is tried again a little later, on what then stands there. */
+const done = (result: Result<unknown>): void => {
+  if (!result.ok && againLater.has(result.problem.code)) throw new ProblemError(result.problem);
+};
 
 /** Read models that are not complete know nothing for certain: then the log is looked through when someone asks. */
 const seedTrims = (hub: Hub, { store, position, ready }: Runner): void => {
@@ -136,12 +141,9 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     logger,
     targets,
-    changeStatus: async (id, verdict) => {
-      const changed = await commands.changeStatus(id, verdict, registry.document(id)?.revision);
-      if (changed.ok) return;
-      // Tried again a little later, on what then stands there.
-      if (againLater.has(changed.problem.code)) throw new ProblemError(changed.problem);
-    },
+    changeStatus: async (id, verdict) =>
+      done(await commands.changeStatus(id, verdict, registry.document(id)?.revision)),
+    deregister: async (id, reason, revision) => done(await commands.deregister(id, reason, revision)),
   });
   const handler = createHandler(log);
   // The embedded log is this process's alone.

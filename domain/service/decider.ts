@@ -8,6 +8,7 @@ import type {
   ServiceRejection,
   ServiceState,
 } from './service.ts';
+import { isNews } from './status.ts';
 
 type Answer = Decision<ServiceEvent, ServiceRejection>;
 
@@ -62,12 +63,15 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
       case 'UpdateService':
         return update(state.fields, command.changes);
       case 'ChangeServiceStatus':
-        return command.to === state.health
-          ? accept()
-          : accept({
+        return isNews(
+          { status: command.to, cause: command.cause },
+          { status: state.health, cause: state.cause },
+        )
+          ? accept({
               type: 'ServiceStatusChanged',
               data: { from: state.health, to: command.to, reason: command.reason, cause: command.cause },
-            });
+            })
+          : accept();
       case 'DeregisterService':
         return accept({ type: 'ServiceDeregistered', data: { reason: command.reason } });
       case 'OpenCircuit':
@@ -90,6 +94,7 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
         status: 'registered',
         owner: recorded.actor,
         health: data.status,
+        cause: 'registration',
         fields: fieldsOf(data),
         openUntil: undefined,
       };
@@ -100,7 +105,7 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
       case 'ServiceUpdated':
         return { ...state, fields: withChanges(state.fields, event.data.changes) };
       case 'ServiceStatusChanged':
-        return { ...state, health: event.data.to };
+        return { ...state, health: event.data.to, cause: event.data.cause ?? null };
       case 'ServiceDeregistered':
         return { status: 'deregistered', owner: state.owner };
       case 'CircuitOpened':

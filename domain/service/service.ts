@@ -121,6 +121,8 @@ export type ServiceState =
       readonly status: 'registered';
       readonly owner: string;
       readonly health: ServiceStatus;
+      /** Null for what an older version wrote. */
+      readonly cause: StatusCause | null;
       readonly fields: ServiceFields;
       /** Until when; undefined while the circuit is closed. */
       readonly openUntil: string | undefined;

@@ -1,6 +1,6 @@
 import { allows } from '../../domain/access.ts';
 import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
-import type { ServiceCommand } from '../../domain/service/service.ts';
+import type { ServiceActor, ServiceCommand } from '../../domain/service/service.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import type { Command, CommandData } from '../command/catalog.ts';
@@ -10,7 +10,7 @@ import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
-import type { Verdict } from '../registry/health/liveness.ts';
+import type { Verdict } from '../registry/health/verdict.ts';
 import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
 import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
@@ -288,21 +288,27 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   };
 
   /**
-   * The hub's own change of a status (a probe, an expiry): told to nobody, recorded like any other.
+   * What the hub itself decides on a service (a probe, an expiry, a removal): told to nobody, recorded like any other.
    *
    * @param revision what the service was at when it was judged: what came since is not overwritten.
    */
-  const changeStatus = async (
+  const ownService = async (
     id: string,
-    { status: to, reason, cause }: Verdict,
+    command: (actor: ServiceActor) => ServiceCommand,
     revision: number | undefined,
   ): Promise<Result<unknown>> => {
-    const actor = { subject: 'system', admin: true };
     const context: Context = { subject: { id: 'system', scopes: ['admin'] }, correlationId: newId() };
-    const command: ServiceCommand = { type: 'ChangeServiceStatus', to, reason, cause, actor };
     const call = { context, metadata: metadataOf(context), ...given({ expectedRevision: revision }) };
-    return service(id, command, call);
+    return service(id, command({ subject: 'system', admin: true }), call);
   };
+
+  const changeStatus = (id: string, verdict: Verdict, revision: number | undefined) => {
+    const { status: to, reason, cause } = verdict;
+    return ownService(id, (actor) => ({ type: 'ChangeServiceStatus', to, reason, cause, actor }), revision);
+  };
+
+  const deregister = (id: string, reason: string, revision: number) =>
+    ownService(id, (actor) => ({ type: 'DeregisterService', reason, actor }), revision);
 
   /** As `execute`, but for the decision: nothing is written. */
   const check = async (input: CommandInput, context: Context): Promise<Result<Command>> => {
@@ -312,5 +318,5 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return refused === undefined ? command : fault(refused);
   };
 
-  return { execute, changeStatus, check };
+  return { execute, changeStatus, deregister, check };
 };

@@ -1,6 +1,7 @@
 import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { baseVerdictOf, type Evidence, evidenceOf, verdictOf } from './health/liveness.ts';
+import { type Evidence, evidenceOf } from './health/liveness.ts';
+import { baseFindingOf, type Finding, findingOf } from './health/verdict.ts';
 
 /** One registered instance and what this process knows of it. Owned and changed by the registry alone. */
 export type Instance = {
@@ -10,11 +11,14 @@ export type Instance = {
   /** 0 … 1 as last reported; null before that. */
   load: number | null;
   metrics: ReadonlyMap<string, number>;
-  lastSeenAt: string;
+  /** Milliseconds since 1970: the last heartbeat or good probe; after a start of the hub, the service's last event. */
+  lastSeenMs: number;
+  /** By the registry's clock: since when its TTL runs. */
+  heardMs: number;
   /** Invocations that this process has sent and not yet had the answer of. */
   inFlight: number;
   /** Status that is being or was written to the log and has not come back as a document yet. */
-  written: ServiceStatus | null;
+  written: Finding | null;
 };
 
 export const createInstance = (document: ServiceDocument): Instance => ({
@@ -23,18 +27,19 @@ export const createInstance = (document: ServiceDocument): Instance => ({
   evidence: evidenceOf(document),
   load: null,
   metrics: new Map(),
-  lastSeenAt: document.updatedAt,
+  lastSeenMs: Date.parse(document.updatedAt),
+  heardMs: 0,
   inFlight: 0,
   written: null,
 });
 
 /** The status that counts now: what was seen last, even when the log does not have it yet. */
 export const statusOf = (instance: Instance): ServiceStatus =>
-  verdictOf(instance.document, instance.evidence).status;
+  findingOf(instance.document, instance.evidence).status;
 
 /** As `statusOf`, as if there were no open circuit: what an instance may be tried by a call for. */
 export const baseStatusOf = (instance: Instance): ServiceStatus =>
-  baseVerdictOf(instance.document, instance.evidence).status;
+  baseFindingOf(instance.document, instance.evidence).status;
 
 /** Instances by id and by name. */
 export type Instances = {

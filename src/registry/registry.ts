@@ -9,6 +9,7 @@ import { createHttpTransport } from './call/http.ts';
 import { createInvoke, type Invoke } from './call/invoke.ts';
 import { createHealth } from './health/health.ts';
 import type { ReportedStatus } from './health/liveness.ts';
+import type { Deregister } from './health/removal.ts';
 import type { ChangeStatus } from './health/transitions.ts';
 import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
 import { createSchedule } from './schedule.ts';
@@ -33,7 +34,7 @@ export type Live = {
 
 /**
  * The services as this process sees them: the documents of the read model, and liveness, which is kept in memory.
- * Only a change of status becomes an event (docs/adr/0009-registry-liveness.md).
+ * Only a change of status becomes an event (docs/adr/0023-health.md).
  */
 export type Registry = {
   /** Takes a document in: all of them at the start, then each one that changed, in log order. */
@@ -55,13 +56,12 @@ export type RegistryOptions = {
   readonly logger: Logger;
   readonly targets: Targets;
   readonly changeStatus: ChangeStatus;
+  readonly deregister: Deregister;
   /** Milliseconds since 1970, for everything; unless given, what falls due is counted by a clock that is never set. */
   readonly clock?: () => number;
   readonly after?: Clock['after'];
   /** 0 (inclusive) … 1 (exclusive). */
   readonly random?: () => number;
-  readonly probeIntervalMs?: number;
-  readonly probeTimeoutMs?: number;
 };
 
 const invokeConnections = 64;
@@ -77,7 +77,7 @@ const numbersOf = (metrics: Readonly<Record<string, unknown>>): ReadonlyMap<stri
 };
 
 export const openRegistry = (options: RegistryOptions): Registry => {
-  const { logger, targets, changeStatus, random = Math.random } = options;
+  const { targets, random = Math.random } = options;
   const clock: Clock = { now: options.clock ?? steadyNow, after: options.after ?? systemClock.after };
   const timeOfDay = options.clock ?? systemClock.now;
   const schedule = createSchedule(clock);
@@ -93,14 +93,12 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const health = createHealth({
     ...options,
     clock,
+    timeOfDay,
     schedule,
-    logger,
-    targets,
     instances,
     random,
-    changeStatus,
     onSeen: (instance) => {
-      instance.lastSeenAt = new Date(timeOfDay()).toISOString();
+      instance.lastSeenMs = timeOfDay();
     },
     onEvidence: balancer.put,
   });
@@ -144,7 +142,12 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       return ok({ ttlSec: instance.document.ttlSec, status: statusOf(instance) });
     },
 
-    live: (id) => instances.byId(id),
+    live(id) {
+      const instance = instances.byId(id);
+      if (instance === undefined) return undefined;
+      const { load, inFlight, metrics, lastSeenMs } = instance;
+      return { load, inFlight, metrics, lastSeenAt: new Date(lastSeenMs).toISOString() };
+    },
     document: (id) => instances.byId(id)?.document,
 
     invoke: async (...call) =>

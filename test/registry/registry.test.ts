@@ -1,5 +1,6 @@
 import test from 'ava';
 import { asRevision } from '../../domain/event.ts';
+import { defaultPolicy } from '../../domain/service/policy.ts';
 import type { ServiceStatus } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import { openRegistry, type RegistryOptions } from '../../src/registry/registry.ts';
@@ -44,6 +45,7 @@ const open = (options: Partial<RegistryOptions> = {}) => {
       }
       for (const waiter of waiting) if (changes.length >= waiter.count) waiter.resolve();
     },
+    deregister: async () => {},
     ...options,
   });
 
@@ -213,10 +215,21 @@ test('a redirect, a silent server and a forbidden address are each a failed prob
     response.writeHead(302, { location: '/there' }).end();
   });
   const silent = await listen(() => {});
-  const { registry, changes, put, clock, changed } = open({ probeTimeoutMs: 100 });
-  put({ id: 'redirects', status: 'starting', healthCheckUrl: `http://127.0.0.1:${redirecting.port}/` });
-  put({ id: 'silent', status: 'starting', healthCheckUrl: `http://127.0.0.1:${silent.port}/` });
-  put({ id: 'metadata', status: 'starting', healthCheckUrl: 'http://169.254.169.254/latest' });
+  const { registry, changes, put, clock, changed } = open();
+  const healthCheck = { ...defaultPolicy.healthCheck, graceMs: 0 };
+  put({
+    id: 'redirects',
+    status: 'starting',
+    healthCheckUrl: `http://127.0.0.1:${redirecting.port}/`,
+    healthCheck,
+  });
+  put({
+    id: 'silent',
+    status: 'starting',
+    healthCheckUrl: `http://127.0.0.1:${silent.port}/`,
+    healthCheck: { ...healthCheck, timeoutMs: 100 },
+  });
+  put({ id: 'metadata', status: 'starting', healthCheckUrl: 'http://169.254.169.254/latest', healthCheck });
   let written = false;
   const all = changed(3).then(() => {
     written = true;

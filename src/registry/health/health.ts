@@ -1,22 +1,29 @@
+import { sameJson } from '../../../domain/json.ts';
+import type { ServiceStatus } from '../../../domain/service/service.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
-import type { Instance, Instances } from '../instance.ts';
+import { type Instance, type Instances, statusOf } from '../instance.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
-import { createAgent } from '../target/connector.ts';
 import type { Targets } from '../target/targets.ts';
+import { createExpiry } from './expiry.ts';
+import { afterHold, withHold } from './held.ts';
 import {
   afterBadProbe,
   afterExpiry,
   afterGoodProbe,
   afterHeartbeat,
+  type Evidence,
   evidenceOf,
   type ReportedStatus,
 } from './liveness.ts';
+import { createProber, type ProbeResult } from './probe.ts';
 import { createProbing } from './probing.ts';
+import { createRemoval, type Deregister } from './removal.ts';
+import { createSlots } from './slots.ts';
 import { type ChangeStatus, createTransitions } from './transitions.ts';
 
-/** Keeps the evidence of every instance, and writes what follows from it (docs/adr/0009-registry-liveness.md). */
+/** Keeps the evidence of every instance, and writes what follows from it (docs/adr/0023-health.md). */
 export type Health = {
   /** An instance that was added. */
   watch(instance: Instance): void;
@@ -31,110 +38,136 @@ export type Health = {
 
 export type HealthOptions = {
   readonly clock: Clock;
+  /** Milliseconds since 1970, as the log's times are. */
+  readonly timeOfDay: () => number;
   readonly schedule: Schedule;
   readonly logger: Logger;
   readonly targets: Targets;
   readonly instances: Instances;
   readonly random: () => number;
   readonly changeStatus: ChangeStatus;
+  readonly deregister: Deregister;
   /** The instance has shown that it lives. */
   readonly onSeen: (instance: Instance) => void;
   /** Its evidence is another one. */
   readonly onEvidence: (instance: Instance) => void;
-  readonly probeIntervalMs?: number;
-  readonly probeTimeoutMs?: number;
 };
 
-const probeConnections = 2;
+/** Events of the hub's own that are written at a time: a rack that falls silent is no burst. */
+const maxWriting = 16;
+const nothingToDo: Promise<void> = Promise.resolve();
+
+const isSetAside = (status: ServiceStatus): boolean => status === 'draining' || status === 'maintenance';
+
+/** Something new that is not the hub's own word of its calls. */
+const isFromOutside = (document: ServiceDocument, before: ServiceDocument): boolean =>
+  document.revision !== before.revision && sameJson(document.circuit, before.circuit);
 
 export const createHealth = (options: HealthOptions): Health => {
-  const { clock, schedule, logger, targets, instances, random, changeStatus, onSeen, onEvidence } = options;
-  const expiries = new Map<Instance, Alarm>();
-  const transitions = createTransitions({ clock, logger, schedule, instances, changeStatus });
-  const agent = createAgent(targets, probeConnections);
+  const { clock, timeOfDay, schedule, onSeen, onEvidence } = options;
+  const slots = createSlots(maxWriting);
+  const transitions = createTransitions({ ...options, slots });
+  const removal = createRemoval({ ...options, slots });
+  const prober = createProber(options.targets);
+  /** When the hold of an instance ends, for those that are held down. */
+  const holds = new Map<Instance, Alarm>();
 
-  const learn = (instance: Instance, evidence: Instance['evidence']): Promise<void> => {
+  const followHold = (instance: Instance): void => {
+    const { heldUntilMs } = instance.evidence;
+    holds.get(instance)?.cancel();
+    holds.delete(instance);
+    if (heldUntilMs === 0) return;
+    const end = (): void => void learn(instance, afterHold(instance.evidence));
+    holds.set(instance, schedule.alarm(clock.now() + heldUntilMs - timeOfDay(), end));
+  };
+
+  /** Takes evidence in. True when it is another one. */
+  const take = (instance: Instance, next: Evidence): boolean => {
+    const before = instance.evidence;
+    const evidence = withHold(instance.document, next, timeOfDay());
+    if (evidence === before) return false;
     instance.evidence = evidence;
+    if (evidence.heldUntilMs !== before.heldUntilMs) followHold(instance);
+    return true;
+  };
+
+  /** Everything that the hub itself learns of an instance comes in here. */
+  const learn = (instance: Instance, next: Evidence): Promise<void> => {
+    if (!take(instance, next)) return nothingToDo;
     onEvidence(instance);
     return transitions.settle(instance);
   };
 
+  const isInGrace = ({ document }: Instance): boolean =>
+    timeOfDay() - Date.parse(document.registeredAt) < document.healthCheck.graceMs;
+
+  const afterProbe = (instance: Instance, result: ProbeResult): Evidence => {
+    const { evidence, document } = instance;
+    if (result.ok) return afterGoodProbe(evidence, document.healthCheck);
+    const isPatient = statusOf(instance) === 'starting' && isInGrace(instance);
+    return isPatient ? evidence : afterBadProbe(evidence, result.reason, document.healthCheck);
+  };
+
   const probing = createProbing({
-    clock,
-    schedule,
-    dispatcher: agent,
-    random,
-    intervalMs: options.probeIntervalMs ?? 10_000,
-    timeoutMs: options.probeTimeoutMs ?? 2_000,
+    ...options,
+    probe: prober.probe,
     onResult(instance, result) {
       if (result.ok) onSeen(instance);
-      void learn(
-        instance,
-        result.ok ? afterGoodProbe(instance.evidence) : afterBadProbe(instance.evidence, result.reason),
-      );
+      void learn(instance, afterProbe(instance, result));
     },
   });
 
-  /** A whole TTL from now on; a hub that was down does not hold that time against anybody. */
-  const restartTtl = (instance: Instance): void => {
-    const { ttlSec } = instance.document;
-    const alarm = expiries.get(instance);
-    if (ttlSec === null) {
-      alarm?.cancel();
-      return;
-    }
-    const atMs = clock.now() + ttlSec * 1_000;
-    if (alarm !== undefined) {
-      alarm.move(atMs);
-      return;
-    }
-    const ring = (): void => void learn(instance, afterExpiry(instance.evidence));
-    expiries.set(instance, schedule.alarm(atMs, ring));
-  };
-
-  const followUp = (instance: Instance): void => {
-    if (instance.document.healthCheckUrl === null) probing.forget(instance);
-    else probing.watch(instance);
-    void transitions.settle(instance);
-  };
+  const expiry = createExpiry({
+    clock,
+    schedule,
+    onExpired: (instance) => void learn(instance, afterExpiry(instance.evidence)),
+  });
 
   return {
+    // A hub that was down does not hold that time against anybody: a whole TTL from now on.
     watch(instance) {
-      restartTtl(instance);
-      followUp(instance);
+      take(instance, instance.evidence);
+      expiry.restart(instance);
+      probing.watch(instance);
+      removal.watch(instance);
+      void transitions.settle(instance);
     },
 
     changed(instance, before) {
       const { document } = instance;
       const statusMoved = document.status !== before.status || document.statusSince !== before.statusSince;
-      const isOwnChange = statusMoved && document.status === instance.written;
-      if (isOwnChange) {
-        instance.written = null;
-      } else if (statusMoved) {
-        // An operator or the service itself has spoken: what was seen before no longer counts.
-        instance.written = null;
-        instance.evidence = evidenceOf(document);
-      }
-      if (!isOwnChange && document.revision !== before.revision) restartTtl(instance);
-      followUp(instance);
+      const isOwnChange = statusMoved && document.status === instance.written?.status;
+      if (statusMoved) instance.written = null;
+      // An operator or the service itself has spoken: what was seen before no longer counts. What was seen of an instance
+      // that was set aside does, when it is brought back.
+      const isTold =
+        statusMoved && !isOwnChange && !isSetAside(document.status) && !isSetAside(before.status);
+      take(instance, isTold ? evidenceOf(document) : instance.evidence);
+      if (isFromOutside(document, before) && !isOwnChange) expiry.restart(instance);
+      probing.watch(instance);
+      removal.changed(instance);
+      void transitions.settle(instance);
     },
 
     forget(instance) {
-      expiries.get(instance)?.cancel();
-      expiries.delete(instance);
+      expiry.forget(instance);
       probing.forget(instance);
+      removal.forget(instance);
+      holds.get(instance)?.cancel();
+      holds.delete(instance);
       void transitions.settle(instance);
     },
 
     heard(instance, reported) {
       onSeen(instance);
-      restartTtl(instance);
+      expiry.heard(instance);
       return learn(instance, afterHeartbeat(instance.evidence, reported));
     },
 
     async close() {
-      await Promise.all([probing.close(), transitions.close()]);
-      await agent.destroy();
+      transitions.stop();
+      await Promise.all([probing.close(), slots.close()]);
+      await prober.close();
     },
   };
 };

@@ -1,9 +1,9 @@
-import type { ServiceStatus, StatusCause } from '../../../domain/service/service.ts';
+import type { HealthCheck } from '../../../domain/service/policy.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
 
 /**
- * What the hub itself has seen of an instance, and the status that follows from it (docs/adr/0009-registry-liveness.md).
- * Pure: no clock, no I/O; every function answers the next evidence.
+ * What the hub itself has seen of an instance (docs/adr/0023-health.md). Pure: no clock, no I/O; every function answers
+ * the next evidence, and the same object when nothing is new, so that most heartbeats and probes cost no more than that.
  */
 export type Evidence = {
   /** A heartbeat or a good probe has come. */
@@ -13,21 +13,23 @@ export type Evidence = {
   /** What the service last said of itself; stays until it says something else. */
   readonly reported: ReportedStatus | null;
   readonly probe: 'unknown' | 'up' | 'down';
+  /** Good probes in a row of one that is down. */
   readonly successes: number;
+  /** Bad probes in a row. */
   readonly failures: number;
   /** Why the last probe failed. */
   readonly probeFault: string;
+  /** Milliseconds since 1970: since when everything speaks for it; null while something speaks against it. */
+  readonly goodSinceMs: number | null;
+  /** Milliseconds since 1970: until then it is held down, as it fell too often (hold.ts); 0 when it is not. */
+  readonly heldUntilMs: number;
+  /** It has stayed good for as long as it was held. */
+  readonly proven: boolean;
 };
 
 export type ReportedStatus = 'healthy' | 'degraded' | 'unhealthy';
-export type Verdict = {
-  readonly status: ServiceStatus;
-  readonly reason: string;
-  readonly cause: StatusCause;
-};
 
-export const successesUp = 2;
-export const failuresDown = 3;
+type Thresholds = Pick<HealthCheck, 'healthyThreshold' | 'unhealthyThreshold'>;
 
 const nothing: Evidence = {
   seen: false,
@@ -37,7 +39,11 @@ const nothing: Evidence = {
   successes: 0,
   failures: 0,
   probeFault: '',
+  goodSinceMs: null,
+  heldUntilMs: 0,
+  proven: false,
 };
+const good: Evidence = { ...nothing, seen: true, probe: 'up' };
 
 /** The evidence that stands behind a recorded status: what the hub goes on from after its own restart. */
 export const evidenceOf = (document: ServiceDocument): Evidence => {
@@ -47,72 +53,59 @@ export const evidenceOf = (document: ServiceDocument): Evidence => {
     case 'healthy':
     case 'draining':
     case 'maintenance':
-      return { ...nothing, seen: true, probe: 'up' };
+      return good;
     case 'degraded':
-      return { ...nothing, seen: true, probe: 'up', reported: 'degraded' };
+      return { ...good, reported: 'degraded' };
     case 'unhealthy':
-      // Its circuit is in the document; everything else was good.
-      if (document.statusCause === 'invocations') return { ...nothing, seen: true, probe: 'up' };
-      return document.healthCheckUrl === null
-        ? { ...nothing, seen: true, reported: 'unhealthy' }
-        : { ...nothing, seen: true, probe: 'down', probeFault: document.statusReason };
+      return behindUnhealthy(document);
     case 'offline':
       return { ...nothing, expired: true };
   }
 };
 
-export const afterHeartbeat = (evidence: Evidence, reported: ReportedStatus | undefined): Evidence => ({
-  ...evidence,
-  seen: true,
-  expired: false,
-  reported: reported ?? evidence.reported,
-});
-
-export const afterExpiry = (evidence: Evidence): Evidence => ({ ...evidence, expired: true });
-
-/** The first good probe of a new instance counts at once; one that is down needs two in a row. */
-export const afterGoodProbe = (evidence: Evidence): Evidence => {
-  const successes = evidence.successes + 1;
-  const up = evidence.probe !== 'down' || successes >= successesUp;
-  return { ...evidence, seen: true, probe: up ? 'up' : 'down', successes, failures: 0 };
+const behindUnhealthy = (document: ServiceDocument): Evidence => {
+  switch (document.statusCause) {
+    // Its circuit is in the document; everything else was good.
+    case 'invocations':
+      return good;
+    case 'flapping':
+      return { ...good, goodSinceMs: Date.parse(document.statusSince) };
+    case 'report':
+      return { ...nothing, seen: true, reported: 'unhealthy' };
+    default:
+      return document.healthCheckUrl === null
+        ? { ...nothing, seen: true, reported: 'unhealthy' }
+        : { ...nothing, seen: true, probe: 'down', probeFault: document.statusReason };
+  }
 };
 
-export const afterBadProbe = (evidence: Evidence, probeFault: string): Evidence => {
+export const afterHeartbeat = (evidence: Evidence, said: ReportedStatus | undefined): Evidence => {
+  const reported = said ?? evidence.reported;
+  return evidence.seen && !evidence.expired && reported === evidence.reported
+    ? evidence
+    : { ...evidence, seen: true, expired: false, reported };
+};
+
+export const afterExpiry = (evidence: Evidence): Evidence =>
+  evidence.expired ? evidence : { ...evidence, expired: true };
+
+/** The first good probe of a new instance counts at once; one that is down needs `healthyThreshold` in a row. */
+export const afterGoodProbe = (evidence: Evidence, { healthyThreshold }: Thresholds): Evidence => {
+  const { seen, probe, failures } = evidence;
+  if (seen && probe === 'up' && failures === 0) return evidence;
+  const successes = probe === 'down' ? evidence.successes + 1 : 0;
+  return probe === 'down' && successes < healthyThreshold
+    ? { ...evidence, seen: true, successes, failures: 0 }
+    : { ...evidence, seen: true, probe: 'up', successes: 0, failures: 0 };
+};
+
+/** `unhealthyThreshold` bad ones in a row take it down. */
+export const afterBadProbe = (
+  evidence: Evidence,
+  probeFault: string,
+  { unhealthyThreshold }: Thresholds,
+): Evidence => {
   const failures = evidence.failures + 1;
-  const probe = failures >= failuresDown ? 'down' : evidence.probe;
+  const probe = failures >= unhealthyThreshold ? 'down' : evidence.probe;
   return { ...evidence, probe, successes: 0, failures, probeFault };
-};
-
-/**
- * The status that an instance should have: what it is fit for, less an open circuit. Calls that failed outweigh
- * heartbeats and probes; whether it recovers is shown by calls that try it (docs/adr/0023-health.md).
- */
-export const verdictOf = (document: ServiceDocument, evidence: Evidence): Verdict => {
-  const base = baseVerdictOf(document, evidence);
-  if (document.circuit === null || (base.status !== 'healthy' && base.status !== 'degraded')) return base;
-  const reason = `circuit open: ${document.circuit.reason}`.slice(0, 512);
-  return { status: 'unhealthy', reason, cause: 'invocations' };
-};
-
-/** As if there were no circuit. An operator's `draining` and `maintenance` stay until someone ends them. */
-export const baseVerdictOf = (document: ServiceDocument, evidence: Evidence): Verdict => {
-  const { status, ttlSec, healthCheckUrl } = document;
-  if (status === 'draining' || status === 'maintenance')
-    return { status, reason: document.statusReason, cause: 'operator' };
-  if (evidence.expired && ttlSec !== null)
-    return { status: 'offline', reason: `no heartbeat within ${ttlSec} s`, cause: 'ttl' };
-  if (evidence.probe === 'down' && healthCheckUrl !== null) {
-    const reason = `health check: ${evidence.probeFault}`.slice(0, 512);
-    return { status: 'unhealthy', reason, cause: 'probe' };
-  }
-  if (evidence.reported === 'unhealthy' || evidence.reported === 'degraded') {
-    return { status: evidence.reported, reason: 'reported by the service', cause: 'report' };
-  }
-  if (!evidence.seen && (ttlSec !== null || healthCheckUrl !== null)) {
-    const reason = 'neither a heartbeat nor a good probe yet';
-    return { status: 'starting', reason, cause: 'registration' };
-  }
-  return evidence.probe === 'up' && healthCheckUrl !== null
-    ? { status: 'healthy', reason: 'health check passed', cause: 'probe' }
-    : { status: 'healthy', reason: 'heartbeat', cause: 'heartbeat' };
 };

@@ -1,31 +1,79 @@
+import { connect } from 'node:net';
 import { type Dispatcher, request } from 'undici';
+import { connectChecked, createAgent } from '../target/connector.ts';
+import type { Targets } from '../target/targets.ts';
 
 export type ProbeResult = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-const maxBodyBytes = 65_536;
+export type ProbeOptions = {
+  readonly timeoutMs: number;
+  /** Ends the probe at once; what it then answers says nothing. */
+  readonly signal: AbortSignal;
+};
 
-/**
- * One GET of a health check: any 2xx within `timeoutMs` is good. A redirect is not followed and is bad; of the body at
- * most 64 KiB is read. Never rejects.
- */
-export const probe = async (
-  url: string,
-  options: { readonly dispatcher: Dispatcher; readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<ProbeResult> => {
-  const limit = AbortSignal.timeout(options.timeoutMs);
-  try {
-    const answer = await request(url, {
-      dispatcher: options.dispatcher,
-      signal: AbortSignal.any([limit, options.signal]),
-      headers: { accept: '*/*', 'user-agent': 'nexus-health-check' },
+/** Checks the health of what stands at `url`: `http:`, `https:` or `tcp:`. Never rejects. */
+export type Probe = (url: string, options: ProbeOptions) => Promise<ProbeResult>;
+
+const maxBodyBytes = 65_536;
+/** Many instances may have their check in one place, such as an agent of their host. */
+const connectionsPerOrigin = 16;
+
+/** One GET: any 2xx is good. A redirect is not followed and is bad; of the body at most 64 KiB are read. */
+const probeHttp = async (url: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<ProbeResult> => {
+  const answer = await request(url, {
+    dispatcher,
+    signal,
+    headers: { accept: '*/*', 'user-agent': 'nexus-health-check' },
+  });
+  // The verdict stands with the status line; a body that is cut or too large changes nothing in it.
+  await answer.body.dump({ limit: maxBodyBytes, signal }).catch(() => undefined);
+  return answer.statusCode >= 200 && answer.statusCode < 300
+    ? { ok: true }
+    : { ok: false, reason: `status ${answer.statusCode}` };
+};
+
+const connectTcp = (host: string, port: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ host, port, signal });
+    socket.once('connect', () => {
+      resolve();
+      socket.destroy();
     });
-    // The verdict stands with the status line; a body that is cut or too large changes nothing in it.
-    await answer.body.dump({ limit: maxBodyBytes, signal: limit }).catch(() => undefined);
-    return answer.statusCode >= 200 && answer.statusCode < 300
-      ? { ok: true }
-      : { ok: false, reason: `status ${answer.statusCode}` };
-  } catch (error) {
-    if (limit.aborted) return { ok: false, reason: `no answer within ${options.timeoutMs} ms` };
-    return { ok: false, reason: error instanceof Error ? error.message : 'failed' };
-  }
+    socket.once('error', reject);
+  });
+
+/** A connection that comes about is good; nothing is sent over it. */
+const probeTcp = async (url: string, targets: Targets, signal: AbortSignal): Promise<ProbeResult> => {
+  const { hostname, port } = new URL(url);
+  const connected = connectChecked(targets, hostname, Number(port), (address) =>
+    connectTcp(address, Number(port), signal),
+  );
+  // A look-up of a name cannot be broken off; nobody waits for it any more.
+  await Promise.race([connected, rejectedBy(signal)]);
+  return { ok: true };
+};
+
+const rejectedBy = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
+/** Probes over connections that are checked as every other is, kept alive for as long as a server likes. */
+export const createProber = (targets: Targets): { readonly probe: Probe; close(): Promise<void> } => {
+  const agent = createAgent(targets, connectionsPerOrigin);
+  return {
+    async probe(url, { timeoutMs, signal }) {
+      const limit = AbortSignal.timeout(timeoutMs);
+      const either = AbortSignal.any([limit, signal]);
+      try {
+        return await (url.startsWith('tcp:')
+          ? probeTcp(url, targets, either)
+          : probeHttp(url, agent, either));
+      } catch (error) {
+        if (limit.aborted) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
+        return { ok: false, reason: error instanceof Error ? error.message : 'failed' };
+      }
+    },
+    close: () => agent.destroy(),
+  };
 };

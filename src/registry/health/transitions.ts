@@ -1,8 +1,10 @@
+import { isNews } from '../../../domain/service/status.ts';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
-import { type Instance, type Instances, statusOf } from '../instance.ts';
+import type { Instance, Instances } from '../instance.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
-import { type Verdict, verdictOf } from './liveness.ts';
+import type { Slots } from './slots.ts';
+import { findingOf, type Verdict, verdictOf } from './verdict.ts';
 
 /** Writes a status to the log. Must settle within its own time limit; a rejection is tried again. */
 export type ChangeStatus = (id: string, verdict: Verdict) => Promise<void>;
@@ -10,8 +12,8 @@ export type ChangeStatus = (id: string, verdict: Verdict) => Promise<void>;
 export type Transitions = {
   /** Writes the instance's status if the log has another one. Resolves when that was tried; never rejects. */
   settle(instance: Instance): Promise<void>;
-  /** Resolves when nothing is being written any more; starts nothing new. */
-  close(): Promise<void>;
+  /** Nothing is written any more but what is under way. */
+  stop(): void;
 };
 
 export type TransitionsOptions = {
@@ -19,39 +21,30 @@ export type TransitionsOptions = {
   readonly logger: Logger;
   readonly schedule: Schedule;
   readonly instances: Instances;
+  readonly slots: Slots;
   readonly changeStatus: ChangeStatus;
 };
 
-const maxWriting = 16;
 const firstRetryMs = 1_000;
 const lastRetryMs = 30_000;
+const nothingToDo: Promise<void> = Promise.resolve();
 
-/** Turns what was seen into events: one write at a time per instance, few at a time in all, failed ones again later. */
+/** Turns what was seen into events: one write at a time per instance, failed ones again later. */
 export const createTransitions = (options: TransitionsOptions): Transitions => {
-  const { clock, logger, schedule, instances, changeStatus } = options;
+  const { clock, logger, schedule, instances, slots, changeStatus } = options;
   const writing = new Map<Instance, Promise<void>>();
   const retries = new Map<
     Instance,
     { readonly alarm: Alarm; readonly delayMs: number; readonly atMs: number }
   >();
-  const waiting: (() => void)[] = [];
-  let slots = maxWriting;
   let closed = false;
 
-  const takeSlot = async (): Promise<void> => {
-    if (slots > 0) slots--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+  const isOpen = (instance: Instance): boolean => {
+    if (closed || instances.byId(instance.id) !== instance) return false;
+    const { document, evidence, written } = instance;
+    const recorded = written ?? { status: document.status, cause: document.statusCause };
+    return isNews(findingOf(document, evidence), recorded);
   };
-  const releaseSlot = (): void => {
-    const next = waiting.shift();
-    if (next === undefined) slots++;
-    else next();
-  };
-
-  const isOpen = (instance: Instance): boolean =>
-    !closed &&
-    instances.byId(instance.id) === instance &&
-    statusOf(instance) !== (instance.written ?? instance.document.status);
 
   const failed = (instance: Instance, error: unknown): void => {
     const delayMs = Math.min((retries.get(instance)?.delayMs ?? firstRetryMs / 2) * 2, lastRetryMs);
@@ -68,12 +61,11 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
   };
 
   const write = async (instance: Instance): Promise<void> => {
-    await takeSlot();
     try {
       while (isOpen(instance)) {
         const verdict = verdictOf(instance.document, instance.evidence);
         // Before it is written, because the document may come back before the answer does.
-        instance.written = verdict.status;
+        instance.written = verdict;
         await changeStatus(instance.id, verdict);
         retries.delete(instance);
       }
@@ -81,7 +73,6 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
       instance.written = null;
       failed(instance, error);
     } finally {
-      releaseSlot();
       writing.delete(instance);
     }
   };
@@ -92,19 +83,18 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
     if (!isOpen(instance)) {
       retries.get(instance)?.alarm.cancel();
       retries.delete(instance);
-      return Promise.resolve();
+      return nothingToDo;
     }
-    if (clock.now() < (retries.get(instance)?.atMs ?? 0)) return Promise.resolve();
-    const started = write(instance);
+    if (clock.now() < (retries.get(instance)?.atMs ?? 0)) return nothingToDo;
+    const started = slots.run(() => write(instance));
     writing.set(instance, started);
     return started;
   };
 
   return {
     settle,
-    async close() {
+    stop() {
       closed = true;
-      await Promise.all(writing.values());
     },
   };
 };

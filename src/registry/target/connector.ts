@@ -22,8 +22,32 @@ type Socket = Extract<Parameters<buildConnector.Callback>, [null, unknown]>[1];
 
 /**
  * Connects to addresses that `targets` has just checked, one after the other, never to a name: a name that resolves
- * differently a moment later leads nowhere. TLS goes on verifying the name.
+ * differently a moment later leads nowhere. Every connection that the hub makes for its users comes from here.
+ *
+ * @param connectTo makes a connection to an address.
+ * @throws {ConnectFailed} when the host is refused or has no address, or none of its addresses could be reached.
  */
+export const connectChecked = async <Connection>(
+  targets: Targets,
+  host: string,
+  port: number,
+  connectTo: (address: string) => Promise<Connection>,
+): Promise<Connection> => {
+  const checked = await targets.check(host, port);
+  if (!checked.ok) throw new ConnectFailed(checked.detail, checked.reason === 'refused');
+  let last: unknown;
+  for (const address of checked.addresses) {
+    try {
+      return await connectTo(address);
+    } catch (error) {
+      last = error;
+    }
+  }
+  const why = last instanceof Error ? last.message : 'unknown';
+  throw new ConnectFailed(`cannot connect to ${host}:${port}: ${why}`, false, last);
+};
+
+/** As `connectChecked`, for undici. TLS goes on verifying the name. */
 const createConnector = (targets: Targets): buildConnector.connector => {
   const connectOnce = buildConnector({ timeout: connectLimitMs });
 
@@ -35,21 +59,10 @@ const createConnector = (targets: Targets): buildConnector.connector => {
       });
     });
 
-  const connect = async (options: buildConnector.Options): Promise<Socket> => {
-    const port = portOf(options);
-    const checked = await targets.check(options.hostname, port);
-    if (!checked.ok) throw new ConnectFailed(checked.detail, checked.reason === 'refused');
-    let last: unknown;
-    for (const address of checked.addresses) {
-      try {
-        return await attempt({ ...options, hostname: address });
-      } catch (error) {
-        last = error;
-      }
-    }
-    const why = last instanceof Error ? last.message : 'unknown';
-    throw new ConnectFailed(`cannot connect to ${options.hostname}:${port}: ${why}`, false, last);
-  };
+  const connect = (options: buildConnector.Options): Promise<Socket> =>
+    connectChecked(targets, options.hostname, portOf(options), (address) =>
+      attempt({ ...options, hostname: address }),
+    );
 
   return (options, callback) => {
     connect(options).then(

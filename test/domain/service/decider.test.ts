@@ -99,6 +99,7 @@ test('register › again with other fields by the owner records once what differ
     status: 'registered',
     owner: 'ann',
     health: 'draining',
+    cause: 'operator',
     fields: { ...fields, ...changes },
     openUntil: undefined,
   });
@@ -218,6 +219,7 @@ test('evolve › takes only the own fields of a service from an event', (t) => {
     status: 'registered',
     owner: 'ann',
     health: 'healthy',
+    cause: 'registration',
     fields: { ...fields, port: 7 },
     openUntil: undefined,
   });

@@ -18,6 +18,7 @@ const open = (random: () => number = Math.random): Registry =>
     logger: quiet,
     targets: createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }),
     changeStatus: async () => {},
+    deregister: async () => {},
     random,
   });
 
@@ -221,6 +222,7 @@ test('a name is connected to by the address that was checked, again at every con
       resolve: async () => [address],
     }),
     changeStatus: async () => {},
+    deregister: async () => {},
   });
   registry.put(serviceDocument({ host: 'service.example', port: server.port }));
   t.like(await registry.invoke('svc', { method: 'm' }), { value: { result: 1 } });

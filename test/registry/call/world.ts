@@ -14,6 +14,7 @@ export const withInstances = async (
     logger: quiet,
     targets: createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }),
     changeStatus: async () => {},
+    deregister: async () => {},
   });
   const servers = await Promise.all(listeners.map(listen));
   servers.forEach(({ port }, index) => {

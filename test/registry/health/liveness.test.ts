@@ -1,4 +1,5 @@
 import test from 'ava';
+import { defaultPolicy } from '../../../domain/service/policy.ts';
 import type { ServiceStatus } from '../../../domain/service/service.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
 import {
@@ -6,21 +7,22 @@ import {
   afterExpiry,
   afterGoodProbe,
   afterHeartbeat,
-  baseVerdictOf,
   type Evidence,
   evidenceOf,
-  verdictOf,
 } from '../../../src/registry/health/liveness.ts';
+import { baseFindingOf, verdictOf } from '../../../src/registry/health/verdict.ts';
 import { serviceDocument } from '../support.ts';
 
 type Step = 'good' | 'bad' | 'expiry' | 'beat' | 'beat healthy' | 'beat degraded' | 'beat unhealthy';
 
+const thresholds = defaultPolicy.healthCheck;
+
 const step = (evidence: Evidence, what: Step): Evidence => {
   switch (what) {
     case 'good':
-      return afterGoodProbe(evidence);
+      return afterGoodProbe(evidence, thresholds);
     case 'bad':
-      return afterBadProbe(evidence, 'status 500');
+      return afterBadProbe(evidence, 'status 500', thresholds);
     case 'expiry':
       return afterExpiry(evidence);
     case 'beat':
@@ -117,10 +119,10 @@ test('an open circuit makes a fit instance unhealthy, for what calls have shown,
     reason: 'circuit open: 5 calls in a row failed',
     cause: 'invocations',
   });
-  t.is(baseVerdictOf(open, up).status, 'healthy');
+  t.is(baseFindingOf(open, up).status, 'healthy');
   t.is(verdictOf(serviceDocument(), up).status, 'healthy');
   t.is(verdictOf(serviceDocument({ circuit, status: 'draining' }), up).status, 'draining');
   t.is(verdictOf(serviceDocument({ circuit, ttlSec: 5 }), afterExpiry(up)).cause, 'ttl');
   const restarted = serviceDocument({ circuit, status: 'unhealthy', statusCause: 'invocations' });
-  t.is(baseVerdictOf(restarted, evidenceOf(restarted)).status, 'healthy');
+  t.is(baseFindingOf(restarted, evidenceOf(restarted)).status, 'healthy');
 });
