@@ -29,6 +29,7 @@ import { createSubscriptionWrites } from './core/subscription-writes.ts';
 import { createSubscriptionApi } from './core/subscriptions.ts';
 import { createWatches } from './core/watches.ts';
 import { type ErrorCode, ProblemError, type Result } from './errors.ts';
+import { given } from './given.ts';
 import { newId } from './ids.ts';
 import { lockDirectory } from './log/directory-lock.ts';
 import { openLog } from './log/open.ts';
@@ -54,6 +55,8 @@ export type CoreOptions = {
    * must end. The next start goes on from what is on the disk.
    */
   readonly onFailure?: (error: Error) => void;
+  /** Addresses of a name that a service is registered at. Default: the system's resolver. */
+  readonly resolve?: (name: string) => Promise<readonly string[]>;
   /** Ends the wait for a log that this node must find before it can open. */
   readonly signal?: AbortSignal;
 };
@@ -136,6 +139,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     mode: authenticated ? 'authenticated' : 'protected',
     allowedTargets: config.allowedTargets,
     ownPorts: () => ports,
+    ...given({ resolve: options.resolve }),
   });
   const registry = openRegistry({
     ...(options.clock === undefined ? {} : { clock: options.clock }),

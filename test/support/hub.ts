@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../src/config.ts';
 import { parseConfig } from '../../src/config.ts';
-import { openCore } from '../../src/core.ts';
+import { type CoreOptions, openCore } from '../../src/core.ts';
 import { type Gateway, type GatewayOptions, openGateway } from '../../src/gateway/gateway.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
@@ -25,13 +25,14 @@ export type Logged = { readonly level: string; readonly msg: string } & Readonly
 
 export type HubOptions = Partial<Config> & {
   readonly timeouts?: GatewayOptions['timeouts'];
+  readonly resolve?: CoreOptions['resolve'];
   /** In front of the core, for what no input brings about. */
   readonly wrap?: (core: NexusCore) => NexusCore;
 };
 
 /** A whole hub on a free port of 127.0.0.1, on an embedded log in a folder of its own that `close` removes. */
 export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
-  const { timeouts, wrap = (core) => core, ...overrides } = options;
+  const { timeouts, resolve, wrap = (core) => core, ...overrides } = options;
   const directory = await mkdtemp(join(tmpdir(), 'nexus-hub-'));
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
@@ -53,7 +54,7 @@ export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
       logged.push(JSON.parse(line) as Logged);
     },
   });
-  const core = await openCore(config, { logger });
+  const core = await openCore(config, { logger, ...(resolve === undefined ? {} : { resolve }) });
   let gateway: Gateway;
   try {
     gateway = await openGateway({

@@ -45,6 +45,13 @@ const neverAllowed = [
   '64:ff9b::a9fe:a9fe',
   '2002:a9fe:a9fe::1',
   'rebound.example',
+  'fd00:ec2::23',
+  'fd20:ce::254',
+  '::169.254.169.254',
+  '::a9fe:a9fe',
+  '::ffff:0:a9fe:a9fe',
+  '64:ff9b:1::a9fe:a9fe',
+  '2a00::5efe:a9fe:a9fe',
 ];
 for (const host of neverAllowed) {
   test(`never a target, whatever is configured: ${host}`, async (t) => {
@@ -96,6 +103,10 @@ const byMode: readonly [host: string, open: string, authenticated: string, class
   ['[::1]', '::1', 'refused', 'loopback'],
   ['::ffff:127.0.0.1', '::ffff:127.0.0.1', 'refused', 'mapped loopback'],
   ['64:ff9b::7f00:1', '64:ff9b::7f00:1', 'refused', 'loopback behind NAT64'],
+  ['::7f00:1', '::7f00:1', 'refused', 'IPv4-compatible loopback'],
+  ['64:ff9b:1::7f00:1', '64:ff9b:1::7f00:1', 'refused', 'loopback behind a local NAT64'],
+  ['2a00::200:5efe:a01:203', 'refused', '2a00::200:5efe:a01:203', 'private by ISATAP'],
+  ['4000::1', 'refused', 'refused', 'outside global unicast'],
   ['localhost', '127.0.0.1 ::1', 'refused', 'a loopback name'],
   ['localhost.', '127.0.0.1 ::1', 'refused', 'a loopback name with the dot of the root'],
   ['10.1.2.3', 'refused', '10.1.2.3', 'private'],
