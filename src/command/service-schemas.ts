@@ -6,6 +6,7 @@ import { defaultPolicy, type Method, strategies } from '../../domain/service/pol
 import { given } from '../given.ts';
 import { isTargetHost } from '../registry/target/targets.ts';
 import { roughBytes } from '../rough-bytes.ts';
+import { healthCheckUrlFault } from './health-check-url.ts';
 
 /** Input of the commands on services, and of what services and their callers do that is no command. */
 
@@ -70,6 +71,13 @@ const methodsSchema = z
 
 const host = text(253).refine(isTargetHost, 'must be a plain host name or an IP address');
 const port = whole(1, 65_535);
+const healthCheckUrl = z
+  .string()
+  .max(2_048)
+  .superRefine((value, context) => {
+    const message = healthCheckUrlFault(value);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
 const shape = {
   name: serviceNameSchema,
   version: z
@@ -78,10 +86,7 @@ const shape = {
     .refine((value) => validSemver(value) !== null, 'must be a semantic version'),
   protocol: z.enum(['http', 'https']),
   capabilities: list,
-  healthCheckUrl: z
-    .url({ protocol: /^(https?|tcp)$/ })
-    .max(2_048)
-    .nullable(),
+  healthCheckUrl: healthCheckUrl.nullable(),
   ttlSec: whole(1, 86_400).nullable(),
   weight: whole(1, 1_000),
   tags: list,

@@ -9,12 +9,16 @@ type Place = {
   readonly healthCheckUrl?: string | null | undefined;
 };
 
+const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+const portOf = ({ port, protocol }: URL): number =>
+  port === '' ? (defaultPorts[protocol] ?? 0) : Number(port);
+
 /** What keeps a service from being registered where it says it is, or undefined. */
 const targetFault = (targets: Targets, { host, port, healthCheckUrl }: Place): Problem | undefined => {
   const place = host === undefined ? undefined : targets.refusal(host, port ?? 0);
   if (place !== undefined) return invalidAt('/host', `is refused: ${place}`);
   const url = typeof healthCheckUrl === 'string' ? new URL(healthCheckUrl) : undefined;
-  const check = url === undefined ? undefined : targets.refusal(url.hostname, Number(url.port));
+  const check = url === undefined ? undefined : targets.refusal(url.hostname, portOf(url));
   return check === undefined ? undefined : invalidAt('/healthCheckUrl', `is refused: ${check}`);
 };
 
