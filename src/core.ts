@@ -24,6 +24,7 @@ import { createReads } from './core/reads.ts';
 import { createReplayApi } from './core/replays.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
+import { createServings } from './core/serving.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
 import { createSubscriptionApi } from './core/subscriptions.ts';
@@ -255,6 +256,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     parts,
     execute: commands.execute,
     ...createInvocations(parts),
+    ...createServings(parts),
     request: requests.request,
     reply: requests.reply,
     ...createStateQueries(reads, parts),
@@ -266,7 +268,10 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createSubscriptionApi(parts, reads),
     ...replays,
     ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
-    quiesce: subscriptions.quiesce,
+    quiesce: () => {
+      subscriptions.quiesce();
+      registry.quiesce();
+    },
     health: () => healthOf(parts, version, startedAtMs),
     listensOn: (own, url) => {
       ports = own;

@@ -18,6 +18,7 @@ export const errorTable = {
   already_replied: { status: 409, title: 'The request has been replied to' },
   revision_conflict: { status: 409, title: 'The stream is not at the expected revision' },
   stale_delivery: { status: 409, title: 'The delivery is no longer the consumer’s' },
+  stale_call: { status: 409, title: 'Nobody waits for the answer to the call any more' },
   gap: { status: 410, title: 'What stood there was removed by retention' },
   precondition_failed: { status: 412, title: 'The precondition does not hold' },
   too_large: { status: 413, title: 'The body or the events are too large' },

@@ -9,6 +9,7 @@ import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
+import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
 
 type BusApi = SubscriptionApi & ReplayApi;
@@ -135,6 +136,22 @@ export type Invoked = {
   readonly durationMs: number;
 };
 
+/** One connection over which services are called (docs/protocol.md). */
+export type Serving = {
+  /** @param data `{ service, max? }`. Resolves once the service is healthy, or that could not be written. */
+  serve(data: unknown, context: Context): Promise<Result<{ readonly service: string; readonly max: number }>>;
+  /** Its calls that are under way may still be answered. */
+  stop(service: string): Result<undefined>;
+  /** `stale_call` when nobody waits for it any more, `not_found` when there never was such a call. */
+  answer(call: number, answer: CallAnswer): Result<undefined>;
+  /** The subject's scopes are others now: what it may no longer serve ends. */
+  authorise(context: Context): void;
+  /** No further call comes; resolves once the last one was answered, or given up. */
+  drain(): Promise<void>;
+  /** The connection is closed: what is under way is broken. */
+  close(): void;
+};
+
 export type RequestOptions = {
   /** Ends the wait: with the problem of a `ProblemError` that it aborts with, else with `no_reply`. */
   readonly signal?: AbortSignal;
@@ -233,6 +250,8 @@ export type NexusCore = BusApi & {
     context: Context,
   ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
   invoke(service: string, data: unknown, context: Context, options?: CallOptions): Promise<Result<Invoked>>;
+  /** Services that have no address are called over connections that they open. */
+  openServing(channel: Channel): Serving;
   /**
    * Publishes a message and waits for the reply to it (`no_reply` when none comes in time, `upstream_failed` when the
    * reply says that the request failed). It is handed to the log before this returns for the first time.

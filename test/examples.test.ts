@@ -67,6 +67,26 @@ test('examples/service.ts › registers, answers through the hub, and is gone wh
   }
 });
 
+test('examples/socket-service.ts › registers, answers over its own socket, and is gone when it was stopped', async (t) => {
+  const hub = await openHub();
+  const service = run('socket-service.ts', hub.url);
+  try {
+    t.regex(await service.line(), /^socket-adder-\d+ serves$/);
+    const invoked = await post(`${hub.url}/services/adder/invoke`, { method: 'add', data: { a: 1, b: 2 } });
+    t.like(invoked, { result: { sum: 3 }, attempts: 1 });
+    const refused = await post(`${hub.url}/services/adder/invoke`, {
+      method: 'divide',
+      data: { a: 1, b: 2 },
+    });
+    t.like(refused, { code: 'upstream_failed', body: { code: 'no_such_method' } });
+    await service.stop();
+    t.like(await (await fetch(`${hub.url}/services`)).json(), { services: { length: 0 } });
+  } finally {
+    await service.stop();
+    await hub.close();
+  }
+});
+
 test('examples/subscriber.ts › gets what was and what comes, and after a restart what it has not seen', async (t) => {
   const hub = await openHub();
   const folder = await mkdtemp(join(tmpdir(), 'nexus-example-'));

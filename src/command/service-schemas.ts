@@ -169,3 +169,10 @@ export const invokeSchema = z.strictObject({
   /** The call may be repeated when nobody knows whether it has arrived. */
   idempotent: z.boolean().optional(),
 });
+
+/** Of a connection over which an instance is called. */
+export const serveSchema = z.strictObject({
+  service: serviceIdSchema,
+  /** Calls at a time. */
+  max: whole(1, 1_000).default(64),
+});

@@ -7,12 +7,15 @@ import { createRetryBudget } from './call/budget.ts';
 import { createBulkhead } from './call/bulkhead.ts';
 import { createHttpTransport } from './call/http.ts';
 import { createInvoke, type Invoke } from './call/invoke.ts';
+import type { Transport } from './call/transport.ts';
 import { createHealth } from './health/health.ts';
 import type { ReportedStatus } from './health/liveness.ts';
 import type { Deregister } from './health/removal.ts';
 import type { ChangeStatus } from './health/transitions.ts';
 import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
 import { createSchedule } from './schedule.ts';
+import type { Attendance, Channel } from './socket/channel.ts';
+import { createSockets } from './socket/sockets.ts';
 import { createAgent } from './target/connector.ts';
 import type { Targets } from './target/targets.ts';
 
@@ -48,6 +51,10 @@ export type Registry = {
   /** The document as it was last put; undefined for an id that is not registered. */
   document(id: string): ServiceDocument | undefined;
   readonly invoke: Invoke;
+  /** Takes a connection over which services are called that have no address. */
+  attend(channel: Channel): Attendance;
+  /** Connections that end from now on do so because the hub goes away. */
+  quiesce(): void;
   /** Stops probes and timers, gives running invocations 5 s, then breaks them. Idempotent. */
   close(): Promise<void>;
 };
@@ -84,10 +91,25 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const instances = createInstances();
   const agent = createAgent(targets, invokeConnections);
   const balancer = createBalancer({ instances, random });
+  const sockets = createSockets({
+    onServed(service) {
+      const instance = instances.byId(service);
+      return instance === undefined ? Promise.resolve() : health.served(instance);
+    },
+    onGone(service, reason) {
+      const instance = instances.byId(service);
+      // That the hub goes away is not the service's doing: after its restart it has a while to come back.
+      if (instance !== undefined && !leaving) health.unserved(instance, reason);
+    },
+  });
+  const overHttp = createHttpTransport(agent);
+  const transport: Transport = (instance, call) =>
+    instance.document.reach === 'socket' ? sockets.transport(instance, call) : overHttp(instance, call);
   const bulkhead = createBulkhead();
   const budget = createRetryBudget(clock.now);
   const calls = { instances, balancer, bulkhead, budget, schedule, clock, timeOfDay };
-  const invoke = createInvoke({ ...calls, transport: createHttpTransport(agent) });
+  const invoke = createInvoke({ ...calls, transport });
+  let leaving = false;
   let closing: Promise<void> | undefined;
 
   const health = createHealth({
@@ -104,6 +126,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   });
 
   const remove = (instance: Instance): void => {
+    sockets.end(instance.id, 'it was deregistered');
     instances.remove(instance);
     balancer.remove(instance);
     health.forget(instance);
@@ -113,6 +136,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     const before = instance.document;
     instances.update(instance, document);
     health.changed(instance, before);
+    if (document.reach !== 'socket') sockets.end(instance.id, 'it is called at an address now');
     balancer.put(instance);
   };
 
@@ -153,9 +177,16 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     invoke: async (...call) =>
       closing === undefined ? invoke(...call) : fault(problem('shutting_down', 'the hub is shutting down')),
 
+    attend: sockets.attend,
+    quiesce() {
+      leaving = true;
+    },
+
     close() {
+      leaving = true;
       closing ??= (async () => {
         schedule.close();
+        sockets.close();
         await health.close();
         const limit = AbortSignal.timeout(closeLimitMs);
         const late = new Promise<void>((resolve) => {

@@ -13,14 +13,21 @@ const source = (path: string): string => readFileSync(join(root, path), 'utf8');
 const documented = new Set([...text.matchAll(/type: "([a-zA-Z]+)"/g)].map(([, type]) => type));
 
 const understood = new Set(
-  [...source('src/gateway/ws/frame.ts').matchAll(/case '([a-zA-Z]+)':/g)].map(([, type]) => type),
+  [
+    ...(source('src/gateway/ws/frame.ts') + source('src/gateway/ws/service-frames.ts')).matchAll(
+      /case '([a-zA-Z]+)':/g,
+    ),
+  ].map(([, type]) => type),
 );
 /** In the code a frame is an object or a text; the types of a watch's frames are arguments. */
 const literals = [/type: '([a-zA-Z]+)'/g, /"type":"([a-zA-Z]+)"/g, /, '([a-zA-Z]+)'(?=[,)])/g];
 const sent = new Set(
-  globSync('src/gateway/ws/{mutate,exchange,feed,session,subscriptions,consumer,settlements,replays}.ts', {
-    cwd: root,
-  }).flatMap((path) =>
+  globSync(
+    'src/gateway/ws/{mutate,exchange,feed,session,subscriptions,consumer,settlements,replays,services}.ts',
+    {
+      cwd: root,
+    },
+  ).flatMap((path) =>
     literals.flatMap((literal) => [...source(path).matchAll(literal)].map(([, type]) => type)),
   ),
 );

@@ -11,6 +11,7 @@ import { given } from '../../given.ts';
 import type { CommandInput } from '../../nexus-core.ts';
 import type { Settlement } from '../../nexus-subscriptions.ts';
 import { isTraceId, traceRule } from '../context.ts';
+import { type ServiceFrame, serviceFrame } from './service-frames.ts';
 
 /** What a client may send to have its answer told from others: at most `maxIdLength` characters, or a finite number. */
 export type FrameId = string | number;
@@ -95,7 +96,8 @@ export type Frame =
   | ReplyFrame
   | { readonly type: 'unsubscribe' | 'finish'; readonly subscription: string }
   | { readonly type: 'auth'; readonly token: string }
-  | { readonly type: 'ping' };
+  | { readonly type: 'ping' }
+  | ServiceFrame;
 
 type WritingFrame = MutationFrame | RequestFrame | ReplyFrame;
 
@@ -111,6 +113,9 @@ const writing: { readonly [Type in Frame['type']]: Type extends WritingFrame['ty
   finish: false,
   auth: false,
   ping: false,
+  serve: false,
+  stopServing: false,
+  answerCall: false,
 };
 
 export const isWriting = (frame: Frame): frame is WritingFrame => writing[frame.type];
@@ -182,7 +187,7 @@ const understand = (fields: Fields): Result<Frame> => {
     case undefined:
       return invalid('/type', 'is required');
     default:
-      return invalid('/type', 'is not a type of frame that a client sends');
+      return serviceFrame(fields) ?? invalid('/type', 'is not a type of frame that a client sends');
   }
 };
 

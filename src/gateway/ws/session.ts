@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { steadyNow } from '../../clock.ts';
 import { type Problem, problem } from '../../errors.ts';
@@ -14,6 +15,7 @@ import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mutate } from './mutate.ts';
 import { createOutbox } from './outbox.ts';
 import { createReplays } from './replays.ts';
+import { createServices } from './services.ts';
 import { createSettlements } from './settlements.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
@@ -27,6 +29,8 @@ export type SessionLimits = {
   readonly maxSettling: number;
   /** So many bad frames at once, and a tenth of it more in each second, before the socket is closed with 4429. */
   readonly maxBadFrames: number;
+  /** So long the hub, when it goes away, waits for the answers to calls that the client was sent. */
+  readonly drainServicesMs: number;
 };
 
 export const sessionLimits: Omit<SessionLimits, 'framesPerSec'> = {
@@ -36,6 +40,7 @@ export const sessionLimits: Omit<SessionLimits, 'framesPerSec'> = {
   maxSubscriptions: 1_000,
   maxSettling: 8_192,
   maxBadFrames: 100,
+  drainServicesMs: 3_000,
 };
 
 export type SessionOptions = {
@@ -65,6 +70,7 @@ export const openSession = (options: SessionOptions): Session => {
   let subject = options.subject;
   let badFrames = 0;
   let badSince = steadyNow();
+  let draining = false;
   let stopExpiry = (): void => {};
 
   const outbox = createOutbox({
@@ -76,6 +82,7 @@ export const openSession = (options: SessionOptions): Session => {
   const tell = (error: unknown): Problem => problemOf(error, logger);
   const replays = createReplays({ core, outbox, tell });
   const subscriptions = createSubscriptions({ core, outbox, replays, tell, max: limits.maxSubscriptions });
+  const services = createServices({ core, outbox, tell });
   const asking = createAsking({ core, outbox, tell, maxHeld: limits.maxInFlightBytes });
   const settlements = createSettlements({
     core,
@@ -102,6 +109,7 @@ export const openSession = (options: SessionOptions): Session => {
     const { id, frame: parsed } = parseFrame(json.value);
     if (!parsed.ok) return refuse(parsed.problem, id);
     const understood = parsed.value;
+    if (draining && understood.type !== 'answerCall') return undefined;
     if (replays.isDry && isWriting(understood)) {
       return inTurn(() => replays.pretend(understood, id, subject).then(outbox.send));
     }
@@ -126,6 +134,13 @@ export const openSession = (options: SessionOptions): Session => {
         return inTurn(() => replays.finish(understood.subscription, id, subject).then(outbox.send));
       case 'auth':
         return inTurn(() => renew(understood.token, id));
+      case 'serve':
+        return inTurn(() => services.serve(understood, id, subject));
+      case 'stopServing':
+      case 'answerCall': {
+        const taken = services.take(understood, id);
+        return taken.ok ? undefined : refuse(taken.problem, id);
+      }
       case 'ping':
         outbox.send(JSON.stringify({ type: 'pong', id }));
         return undefined;
@@ -169,7 +184,10 @@ export const openSession = (options: SessionOptions): Session => {
     const sameScopes = verified.value.scopes.join(' ') === subject.scopes.join(' ');
     subject = verified.value;
     expire();
-    if (!sameScopes) await subscriptions.authorise(subject);
+    if (!sameScopes) {
+      services.authorise(subject);
+      await subscriptions.authorise(subject);
+    }
     outbox.send(
       JSON.stringify({
         type: 'authenticated',
@@ -186,6 +204,7 @@ export const openSession = (options: SessionOptions): Session => {
 
   const end = (code: number, reason: string): void => {
     intake.stop();
+    services.close();
     subscriptions.close('released', settlements.idle());
     outbox.close(code, reason);
   };
@@ -197,6 +216,7 @@ export const openSession = (options: SessionOptions): Session => {
   socket.once('close', () => {
     stopExpiry();
     replays.close();
+    services.close();
     // What the client sent before it left takes effect before what it holds goes to others.
     subscriptions.close('cut', intake.idle().then(settlements.idle));
     asking.close();
@@ -208,6 +228,9 @@ export const openSession = (options: SessionOptions): Session => {
       return intake.paused;
     },
     drain: async () => {
+      // Callers wait for what the client was asked: it may still answer, and nothing else.
+      draining = true;
+      await Promise.race([services.drain(), delay(limits.drainServicesMs, undefined, { ref: false })]);
       intake.stop();
       await intake.idle();
       await asking.drain();

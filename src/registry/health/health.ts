@@ -7,12 +7,16 @@ import { type Instance, type Instances, statusOf } from '../instance.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
 import type { Targets } from '../target/targets.ts';
 import { createExpiry } from './expiry.ts';
+import { createGrace } from './grace.ts';
 import { afterHold, withHold } from './held.ts';
 import {
   afterBadProbe,
   afterExpiry,
   afterGoodProbe,
   afterHeartbeat,
+  afterSocketGone,
+  afterSocketLeft,
+  afterSocketOpen,
   type Evidence,
   evidenceOf,
   type ReportedStatus,
@@ -33,6 +37,10 @@ export type Health = {
   forget(instance: Instance): void;
   /** It has said that it lives. Resolves once what follows was written, or could not be. */
   heard(instance: Instance, reported: ReportedStatus | undefined): Promise<void>;
+  /** A WebSocket over which it is called serves it from now on. Resolves as `heard`. */
+  served(instance: Instance): Promise<void>;
+  /** None does any more: it has a while to open another. @param reason as a clause. */
+  unserved(instance: Instance, reason: string): void;
   close(): Promise<void>;
 };
 
@@ -123,11 +131,26 @@ export const createHealth = (options: HealthOptions): Health => {
     onExpired: (instance) => void learn(instance, afterExpiry(instance.evidence)),
   });
 
+  const grace = createGrace(clock, schedule, (instance) => {
+    void learn(instance, afterSocketGone(instance.evidence));
+  });
+  const awaitSocket = (instance: Instance): void => {
+    if (instance.document.reach === 'socket' && instance.evidence.socket === 'left') grace.begin(instance);
+  };
+
+  /** What stands behind a status that others have written; of its socket this node knows better. */
+  const evidenceTold = ({ document, evidence }: Instance): Evidence => ({
+    ...evidenceOf(document),
+    socket: evidence.socket,
+    socketFault: evidence.socketFault,
+  });
+
   return {
     // A hub that was down does not hold that time against anybody: a whole TTL from now on.
     watch(instance) {
       take(instance, instance.evidence);
       expiry.restart(instance);
+      awaitSocket(instance);
       probing.watch(instance);
       removal.watch(instance);
       void transitions.settle(instance);
@@ -142,7 +165,8 @@ export const createHealth = (options: HealthOptions): Health => {
       // that was set aside does, when it is brought back.
       const isTold =
         statusMoved && !isOwnChange && !isSetAside(document.status) && !isSetAside(before.status);
-      take(instance, isTold ? evidenceOf(document) : instance.evidence);
+      const evidence = isTold ? evidenceTold(instance) : instance.evidence;
+      take(instance, document.reach === before.reach ? evidence : { ...evidence, socket: 'none' });
       if (isFromOutside(document, before) && !isOwnChange) expiry.restart(instance);
       probing.watch(instance);
       removal.changed(instance);
@@ -151,6 +175,7 @@ export const createHealth = (options: HealthOptions): Health => {
 
     forget(instance) {
       expiry.forget(instance);
+      grace.end(instance);
       probing.forget(instance);
       removal.forget(instance);
       holds.get(instance)?.cancel();
@@ -162,6 +187,18 @@ export const createHealth = (options: HealthOptions): Health => {
       onSeen(instance);
       expiry.heard(instance);
       return learn(instance, afterHeartbeat(instance.evidence, reported));
+    },
+
+    served(instance) {
+      grace.end(instance);
+      onSeen(instance);
+      expiry.heard(instance);
+      return learn(instance, afterSocketOpen(instance.evidence));
+    },
+
+    unserved(instance, reason) {
+      void learn(instance, afterSocketLeft(instance.evidence, reason));
+      awaitSocket(instance);
     },
 
     async close() {

@@ -19,6 +19,13 @@ export type Evidence = {
   readonly failures: number;
   /** Why the last probe failed. */
   readonly probeFault: string;
+  /**
+   * Of an instance that is called over its WebSocket: it never had one, has one, had one a moment ago (or before the hub's
+   * start), or lost it.
+   */
+  readonly socket: 'none' | 'open' | 'left' | 'gone';
+  /** Why it has no WebSocket. */
+  readonly socketFault: string;
   /** Milliseconds since 1970: since when everything speaks for it; null while something speaks against it. */
   readonly goodSinceMs: number | null;
   /** Milliseconds since 1970: until then it is held down, as it fell too often (hold.ts); 0 when it is not. */
@@ -39,11 +46,14 @@ const nothing: Evidence = {
   successes: 0,
   failures: 0,
   probeFault: '',
+  socket: 'none',
+  socketFault: '',
   goodSinceMs: null,
   heldUntilMs: 0,
   proven: false,
 };
-const good: Evidence = { ...nothing, seen: true, probe: 'up' };
+const left = { socket: 'left', socketFault: 'its WebSocket did not come back' } as const;
+const good: Evidence = { ...nothing, ...left, seen: true, probe: 'up' };
 
 /** The evidence that stands behind a recorded status: what the hub goes on from after its own restart. */
 export const evidenceOf = (document: ServiceDocument): Evidence => {
@@ -59,7 +69,9 @@ export const evidenceOf = (document: ServiceDocument): Evidence => {
     case 'unhealthy':
       return behindUnhealthy(document);
     case 'offline':
-      return { ...nothing, expired: true };
+      return document.statusCause === 'socket'
+        ? { ...nothing, seen: true, socket: 'gone', socketFault: document.statusReason }
+        : { ...nothing, ...left, expired: true };
   }
 };
 
@@ -71,10 +83,10 @@ const behindUnhealthy = (document: ServiceDocument): Evidence => {
     case 'flapping':
       return { ...good, goodSinceMs: Date.parse(document.statusSince) };
     case 'report':
-      return { ...nothing, seen: true, reported: 'unhealthy' };
+      return { ...nothing, ...left, seen: true, reported: 'unhealthy' };
     default:
       return document.healthCheckUrl === null
-        ? { ...nothing, seen: true, reported: 'unhealthy' }
+        ? { ...nothing, ...left, seen: true, reported: 'unhealthy' }
         : { ...nothing, seen: true, probe: 'down', probeFault: document.statusReason };
   }
 };
@@ -88,6 +100,23 @@ export const afterHeartbeat = (evidence: Evidence, said: ReportedStatus | undefi
 
 export const afterExpiry = (evidence: Evidence): Evidence =>
   evidence.expired ? evidence : { ...evidence, expired: true };
+
+/** To open one is a sign of life too. */
+export const afterSocketOpen = (evidence: Evidence): Evidence => ({
+  ...evidence,
+  seen: true,
+  expired: false,
+  socket: 'open',
+  socketFault: '',
+});
+
+export const afterSocketLeft = (evidence: Evidence, socketFault: string): Evidence => ({
+  ...evidence,
+  socket: 'left',
+  socketFault,
+});
+
+export const afterSocketGone = (evidence: Evidence): Evidence => ({ ...evidence, socket: 'gone' });
 
 /** The first good probe of a new instance counts at once; one that is down needs `healthyThreshold` in a row. */
 export const afterGoodProbe = (evidence: Evidence, { healthyThreshold }: Thresholds): Evidence => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { type Instance, type Instances, statusOf } from '../instance.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
+import { socketGraceMs } from './grace.ts';
 import type { Slots } from './slots.ts';
 
 /**
@@ -36,9 +37,13 @@ export type RemovalOptions = {
 const retryMs = 30_000;
 const maxReasonLength = 512;
 
-/** What an instance is given to show that it lives after a start of the hub: a TTL, or two checks. */
-const respiteMs = ({ ttlSec, healthCheckUrl, healthCheck }: ServiceDocument): number =>
-  Math.max((ttlSec ?? 0) * 1_000, healthCheckUrl === null ? 0 : 2.2 * healthCheck.intervalMs);
+/** What an instance is given to show that it lives after a start of the hub: a TTL, two checks, or time to reconnect. */
+const respiteMs = ({ ttlSec, healthCheckUrl, healthCheck, reach }: ServiceDocument): number =>
+  Math.max(
+    (ttlSec ?? 0) * 1_000,
+    healthCheckUrl === null ? 0 : 2.2 * healthCheck.intervalMs,
+    reach === 'socket' ? socketGraceMs : 0,
+  );
 
 /** What is left of its `removeAfterSec`; undefined when it stays. A clock that was set back makes it no longer than that. */
 const leftMs = (

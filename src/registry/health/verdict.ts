@@ -22,19 +22,24 @@ const findings = {
   probedUp: { status: 'healthy', cause: 'probe' },
   heard: { status: 'healthy', cause: 'heartbeat' },
   circuitOpen: { status: 'unhealthy', cause: 'invocations' },
+  socketGone: { status: 'offline', cause: 'socket' },
+  served: { status: 'healthy', cause: 'socket' },
   held: { status: 'unhealthy', cause: 'flapping' },
 } as const satisfies Readonly<Record<string, Finding>>;
 
-/** Heartbeats and probes alone, without circuit and hold. */
+/** Heartbeats, probes and sockets alone, without circuit and hold. */
 const seenOf = (document: ServiceDocument, evidence: Evidence): Finding => {
-  const { status, ttlSec, healthCheckUrl } = document;
+  const { status, ttlSec, healthCheckUrl, reach } = document;
   // An operator's word stays until an operator ends it.
   if (status === 'draining' || status === 'maintenance') return findings[status];
   if (evidence.expired && ttlSec !== null) return findings.silent;
+  if (reach === 'socket' && evidence.socket === 'none') return findings.unseen;
+  if (reach === 'socket' && evidence.socket === 'gone') return findings.socketGone;
   if (evidence.probe === 'down' && healthCheckUrl !== null) return findings.probedDown;
   if (evidence.reported === 'unhealthy') return findings.saidUnhealthy;
   if (evidence.reported === 'degraded') return findings.saidDegraded;
   if (!evidence.seen && (ttlSec !== null || healthCheckUrl !== null)) return findings.unseen;
+  if (reach === 'socket') return findings.served;
   return evidence.probe === 'up' && healthCheckUrl !== null ? findings.probedUp : findings.heard;
 };
 
@@ -78,7 +83,9 @@ const reasonOf = (document: ServiceDocument, evidence: Evidence, { status, cause
     case 'report':
       return 'reported by the service';
     case 'registration':
-      return 'neither a heartbeat nor a good probe yet';
+      return document.reach === 'socket'
+        ? 'no WebSocket serves it yet'
+        : 'neither a heartbeat nor a good probe yet';
     case 'heartbeat':
       return 'heartbeat';
     case 'invocations':
@@ -86,7 +93,7 @@ const reasonOf = (document: ServiceDocument, evidence: Evidence, { status, cause
     case 'flapping':
       return heldReason(document, evidence);
     case 'socket':
-      return 'its WebSocket';
+      return status === 'healthy' ? 'its WebSocket serves it' : evidence.socketFault;
   }
 };
 
