@@ -149,6 +149,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     changeStatus: async (id, verdict) =>
       done(await commands.changeStatus(id, verdict, registry.document(id)?.revision)),
     deregister: async (id, reason, revision) => done(await commands.deregister(id, reason, revision)),
+    changeCircuit: async (id, change) => done(await commands.changeCircuit(id, change)),
   });
   const handler = createHandler(log);
   // The embedded log is this process's alone.

@@ -10,6 +10,7 @@ import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
+import type { CircuitChange } from '../registry/balance/circuit-writes.ts';
 import type { Verdict } from '../registry/health/verdict.ts';
 import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
 import { refusalWithoutDecision, understand } from './command-checks.ts';
@@ -310,6 +311,17 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const deregister = (id: string, reason: string, revision: number) =>
     ownService(id, (actor) => ({ type: 'DeregisterService', reason, actor }), revision);
 
+  /** Its `until` goes before what stands there only when it is later. */
+  const changeCircuit = (id: string, { reason, ...change }: CircuitChange) =>
+    ownService(
+      id,
+      (actor) =>
+        change.to === 'open'
+          ? { type: 'OpenCircuit', reason, until: change.until, actor }
+          : { type: 'CloseCircuit', reason, actor },
+      undefined,
+    );
+
   /** As `execute`, but for the decision: nothing is written. */
   const check = async (input: CommandInput, context: Context): Promise<Result<Command>> => {
     const command = understand(input, context);
@@ -318,5 +330,5 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return refused === undefined ? command : fault(refused);
   };
 
-  return { execute, changeStatus, deregister, check };
+  return { execute, changeStatus, deregister, changeCircuit, check };
 };

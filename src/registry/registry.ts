@@ -3,6 +3,7 @@ import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createBalancer } from './balance/balancer.ts';
+import { type ChangeCircuit, createCircuitWrites } from './balance/circuit-writes.ts';
 import { createRetryBudget } from './call/budget.ts';
 import { createBulkhead } from './call/bulkhead.ts';
 import { createHttpTransport } from './call/http.ts';
@@ -64,6 +65,8 @@ export type RegistryOptions = {
   readonly targets: Targets;
   readonly changeStatus: ChangeStatus;
   readonly deregister: Deregister;
+  /** Unless given, circuits are known to this process alone. */
+  readonly changeCircuit?: ChangeCircuit;
   /** Milliseconds since 1970, for everything; unless given, what falls due is counted by a clock that is never set. */
   readonly clock?: () => number;
   readonly after?: Clock['after'];
@@ -84,13 +87,14 @@ const numbersOf = (metrics: Readonly<Record<string, unknown>>): ReadonlyMap<stri
 };
 
 export const openRegistry = (options: RegistryOptions): Registry => {
-  const { targets, random = Math.random } = options;
+  const { logger, targets, changeCircuit = async () => {}, random = Math.random } = options;
   const clock: Clock = { now: options.clock ?? steadyNow, after: options.after ?? systemClock.after };
   const timeOfDay = options.clock ?? systemClock.now;
   const schedule = createSchedule(clock);
   const instances = createInstances();
   const agent = createAgent(targets, invokeConnections);
-  const balancer = createBalancer({ instances, random });
+  const circuits = createCircuitWrites({ clock, schedule, logger, instances, changeCircuit });
+  const balancer = createBalancer({ clock, timeOfDay, schedule, random, onCircuit: circuits.write });
   const sockets = createSockets({
     onServed(service) {
       const instance = instances.byId(service);
@@ -129,6 +133,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     sockets.end(instance.id, 'it was deregistered');
     instances.remove(instance);
     balancer.remove(instance);
+    circuits.forget(instance);
     health.forget(instance);
   };
 
@@ -187,7 +192,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       closing ??= (async () => {
         schedule.close();
         sockets.close();
-        await health.close();
+        await Promise.all([health.close(), circuits.close()]);
         const limit = AbortSignal.timeout(closeLimitMs);
         const late = new Promise<void>((resolve) => {
           limit.addEventListener('abort', () => resolve(), { once: true });

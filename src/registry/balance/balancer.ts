@@ -1,6 +1,16 @@
-import type { Method, Strategy } from '../../../domain/service/policy.ts';
-import type { Instance, Instances } from '../instance.ts';
-import { pick } from './pick.ts';
+import type { Strategy } from '../../../domain/service/policy.ts';
+import type { Clock } from '../../clock.ts';
+import { baseStatusOf, type Instance } from '../instance.ts';
+import type { Schedule } from '../schedule.ts';
+import { createBreakers } from './breakers.ts';
+import { type Candidate, createCandidate } from './candidate.ts';
+import { choose } from './choose.ts';
+import type { CircuitChange } from './circuit-writes.ts';
+import { type Standing, standings } from './pool.ts';
+import { balancingOf, createServiceGroups, moveCandidate, rulesOf, type ServiceRules } from './services.ts';
+import { addCall, addLatency, addToMean } from './stats.ts';
+import { createSticky } from './sticky.ts';
+import { createTurn } from './turn.ts';
 
 /** How a call to an instance ended, as far as it says something about the instance. */
 export type CallOutcome =
@@ -35,13 +45,7 @@ export type Picked = {
   settle(outcome: CallOutcome, reason?: string): void;
 };
 
-/** What the newest registered instance of a service says of the service. */
-export type ServiceRules = {
-  /** Calls that run at one time, on this node. */
-  readonly maxInFlight: number;
-  /** Undefined for one that was not registered. */
-  method(name: string): Method | undefined;
-};
+export type { ServiceRules } from './services.ts';
 
 /** Chooses the instance that a call goes to, and learns from how it ended (docs/adr/0024-balancing.md). */
 export type Balancer = {
@@ -55,37 +59,147 @@ export type Balancer = {
 };
 
 export type BalancerOptions = {
-  readonly instances: Instances;
+  /** By which calls are timed and what falls due is counted: never set back. */
+  readonly clock: Clock;
+  /** Milliseconds since 1970: what events and their ends are told in. */
+  readonly timeOfDay: () => number;
+  readonly schedule: Schedule;
   /** 0 (inclusive) … 1 (exclusive). */
   readonly random: () => number;
+  /** A circuit opened or closed; it has already for this process. */
+  readonly onCircuit: (instance: Instance, change: CircuitChange) => void;
 };
 
-export const createBalancer = ({ instances, random }: BalancerOptions): Balancer => ({
-  pick({ service, capability, tried }) {
-    const instance = pick(
-      instances.byName(service),
-      (candidate) =>
-        !tried.has(candidate) &&
-        (capability === undefined || candidate.document.capabilities.includes(capability)),
-      random,
-    );
-    if (instance === undefined) return undefined;
+const maxSticky = 100_000;
+
+export const createBalancer = (options: BalancerOptions): Balancer => {
+  const { clock, timeOfDay, schedule, random, onCircuit } = options;
+  const candidates = new Map<Instance, Candidate>();
+  const services = createServiceGroups();
+  const turn = createTurn(random, createSticky(maxSticky));
+
+  const standingOf = ({ instance, circuit }: Candidate): Standing => {
+    const status = baseStatusOf(instance);
+    if (status !== 'healthy' && status !== 'degraded' && status !== 'unhealthy') return standings.away;
+    if (!circuit.open) return status === 'healthy' ? standings.fit : standings[status];
+    return circuit.due && !circuit.trying && status !== 'unhealthy' ? standings.trial : standings.ejected;
+  };
+
+  const startSlowly = (candidate: Candidate): void => {
+    const { service } = candidate;
+    candidate.rampUntilMs = clock.now() + balancingOf(service).slowStartSec * 1_000;
+    service.rampsUntilMs = Math.max(service.rampsUntilMs, candidate.rampUntilMs);
+  };
+
+  const restand = (candidate: Candidate): void => {
+    const before = candidate.members[0]?.standing ?? standings.away;
+    const standing = standingOf(candidate);
+    if (standing === before) return;
+    moveCandidate(candidate, standing);
+    if (before > standings.degraded && standing <= standings.degraded) startSlowly(candidate);
+  };
+
+  const breakers = createBreakers({
+    clock,
+    timeOfDay,
+    schedule,
+    random,
+    onChange: restand,
+    write: (candidate, change) => onCircuit(candidate.instance, change),
+  });
+
+  const add = (instance: Instance): void => {
+    const { document } = instance;
+    const candidate = createCandidate(instance, services.groupOf(document.name));
+    candidates.set(instance, candidate);
+    breakers.recorded(candidate, null, document.circuit);
+    const standing = standingOf(candidate);
+    services.link(candidate, standing);
+    // At the hub's own start those that have been healthy for long have nothing to start slowly from.
+    const healthyForMs = timeOfDay() - Date.parse(document.statusSince);
+    const { slowStartSec } = balancingOf(candidate.service);
+    if (standing <= standings.degraded && healthyForMs < slowStartSec * 1_000) startSlowly(candidate);
+  };
+
+  const update = (candidate: Candidate): void => {
+    const { document: before } = candidate;
+    const { document: after } = candidate.instance;
+    if (after !== before) {
+      services.change(candidate, after);
+      breakers.recorded(candidate, before.circuit, after.circuit);
+    }
+    restand(candidate);
+  };
+
+  const settle = (
+    candidate: Candidate,
+    startedMs: number,
+    isTrial: boolean,
+    outcome: CallOutcome,
+    reason: string,
+  ): void => {
+    const { instance, stats, service, removed } = candidate;
+    instance.inFlight--;
+    if (outcome === 'cancelled') {
+      if (isTrial && !removed) breakers.tried(candidate, undefined, reason);
+      return;
+    }
+    const nowMs = clock.now();
+    const failed = outcome !== 'answered';
+    // An instance that refuses or breaks is not quick: only answers, and waiting in vain, are a latency.
+    if (!failed || outcome === 'timeout') addLatency(stats, nowMs - startedMs, nowMs);
+    if (!failed) addToMean(service.mean, nowMs - startedMs, nowMs);
+    addCall(stats, failed, nowMs);
+    if (removed) return;
+    if (isTrial) breakers.tried(candidate, !failed, reason);
+    else if (failed) breakers.failed(candidate, reason, startedMs);
+  };
+
+  const begin = (candidate: Candidate, startedMs: number): Picked => {
+    const { instance } = candidate;
+    const isTrial = candidate.circuit.open;
+    if (isTrial) breakers.tries(candidate);
     instance.inFlight++;
+    let ended = false;
     return {
       instance,
-      settle: () => {
-        instance.inFlight--;
+      settle(outcome, reason = outcome) {
+        if (ended) return;
+        ended = true;
+        settle(candidate, startedMs, isTrial, outcome, reason);
       },
     };
-  },
-  rules(service) {
-    for (const { document } of instances.byName(service))
-      return {
-        maxInFlight: document.balancing.maxInFlight,
-        method: (name) => document.methods[name],
-      };
-    return undefined;
-  },
-  put: () => {},
-  remove: () => {},
-});
+  };
+
+  return {
+    pick(request) {
+      const service = services.byName(request.service);
+      if (service === undefined) return undefined;
+      const { capability } = request;
+      const pool = capability === undefined ? service.all : service.capabilities.get(capability);
+      if (pool === undefined) return undefined;
+      const candidate = choose(turn, service, pool, request, clock.now());
+      return candidate === undefined ? undefined : begin(candidate, turn.nowMs);
+    },
+
+    rules(name) {
+      const service = services.byName(name);
+      return service === undefined ? undefined : rulesOf(service);
+    },
+
+    put(instance) {
+      const candidate = candidates.get(instance);
+      if (candidate === undefined) add(instance);
+      else update(candidate);
+    },
+
+    remove(instance) {
+      const candidate = candidates.get(instance);
+      if (candidate === undefined) return;
+      candidates.delete(instance);
+      candidate.removed = true;
+      breakers.forget(candidate);
+      services.unlink(candidate);
+    },
+  };
+};

@@ -81,7 +81,9 @@ test('repetitions end where the budget of the service does, and the failure says
     requests++;
     breaking(request, response);
   };
-  await withInstances([fail], {}, async (registry) => {
+  // No circuit opens: what ends the repetitions is the budget.
+  const balancing = { ...defaultPolicy.balancing, maxEjectedPercent: 0 };
+  await withInstances([fail], { balancing }, async (registry) => {
     const calls = 100;
     let refused = 0;
     for (let call = 0; call < calls; call++) {

@@ -1,0 +1,32 @@
+import type { ServiceDocument } from '../../../projections/documents.ts';
+import type { Instance } from '../instance.ts';
+import { type Circuit, createCircuit } from './circuit.ts';
+import type { Member } from './pool.ts';
+import type { ServiceGroup } from './services.ts';
+import { createStats, type Stats } from './stats.ts';
+
+/** An instance as the balancer sees it. */
+export type Candidate = {
+  readonly instance: Instance;
+  /** The document that its pools and its circuit go by. */
+  document: ServiceDocument;
+  readonly stats: Stats;
+  readonly circuit: Circuit;
+  service: ServiceGroup;
+  /** Its place in the pool of its service, and in that of each capability. */
+  members: readonly Member[];
+  /** Until then it gets less than its share; 0 when it has all of it. */
+  rampUntilMs: number;
+  removed: boolean;
+};
+
+export const createCandidate = (instance: Instance, service: ServiceGroup): Candidate => ({
+  instance,
+  document: instance.document,
+  stats: createStats(),
+  circuit: createCircuit(),
+  service,
+  members: [],
+  rampUntilMs: 0,
+  removed: false,
+});
