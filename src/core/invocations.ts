@@ -1,6 +1,5 @@
 import { allows } from '../../domain/access.ts';
-import { isServiceId, isServiceName } from '../../domain/names.ts';
-import type { ServiceDocument } from '../../projections/documents.ts';
+import { isServiceName } from '../../domain/names.ts';
 import { heartbeatSchema, invokeSchema } from '../command/service-schemas.ts';
 import { fault, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
@@ -10,7 +9,7 @@ import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 
 /** What services and their callers do that is no event of its own: heartbeats and calls. */
-export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | 'registry'>) => ({
+export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
   heartbeat: async (
     id: string,
     data: unknown,
@@ -20,8 +19,8 @@ export const createInvocations = ({ runner, registry }: Pick<Parts, 'runner' | '
     if (denied !== undefined) return denied;
     const checked = validate(heartbeatSchema, data ?? {});
     if (!checked.ok) return checked;
-    const document = isServiceId(id) ? runner.store.read<ServiceDocument>('services', id) : undefined;
-    if (document === undefined || document.deregistered) {
+    const document = registry.document(id);
+    if (document === undefined) {
       return fault(problem('not_found', 'no service has this id: register again', { id: id.slice(0, 128) }));
     }
     const { subject } = context;

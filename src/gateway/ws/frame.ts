@@ -113,6 +113,8 @@ const writing: { readonly [Type in Frame['type']]: Type extends WritingFrame['ty
   finish: false,
   auth: false,
   ping: false,
+  // What dry run a service is in says nothing of whether it lives.
+  heartbeat: false,
   serve: false,
   stopServing: false,
   answerCall: false,

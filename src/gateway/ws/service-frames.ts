@@ -3,8 +3,9 @@ import { fault, ok, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { CallAnswer } from '../../registry/socket/channel.ts';
 
-/** Frames of services that are called over their own WebSocket. What `data` holds is left to the hub's schema. */
+/** Frames that services send of themselves. What `data` holds is left to the hub's schema. */
 export type ServiceFrame =
+  | { readonly type: 'heartbeat'; readonly service: string; readonly data: Json }
   | { readonly type: 'serve'; readonly data: Json }
   | { readonly type: 'stopServing'; readonly service: string }
   | { readonly type: 'answerCall'; readonly call: number; readonly answer: CallAnswer };
@@ -27,6 +28,12 @@ const isFields = (value: Json | undefined): value is Fields =>
 /** Undefined for a frame that is none of these. */
 export const serviceFrame = (fields: Fields): Result<ServiceFrame> | undefined => {
   switch (fields.type) {
+    case 'heartbeat': {
+      const { type: _type, id: _id, service, ...data } = fields;
+      return isText(service, maxIdLength)
+        ? ok({ type: 'heartbeat', service, data })
+        : invalid('/service', `must be a string of 1 to ${maxIdLength} characters`);
+    }
     case 'serve': {
       const { type: _type, id: _id, ...data } = fields;
       return ok({ type: 'serve', data });

@@ -9,17 +9,21 @@ import type { Outbox } from './outbox.ts';
 import type { ServiceFrame } from './service-frames.ts';
 
 export type ServicesOptions = {
-  readonly core: Pick<NexusCore, 'openServing'>;
+  readonly core: Pick<NexusCore, 'openServing' | 'heartbeat'>;
   readonly outbox: Outbox;
   readonly tell: (error: unknown) => Problem;
 };
 
-/** The services that are called over one socket. */
+type FrameOf<Type extends ServiceFrame['type']> = ServiceFrame & { readonly type: Type };
+
+/** The services that send heartbeats, or are called, over one socket. */
 export type Services = {
+  /** Takes effect before this returns. Answers an error, or what came of it when the frame has an id. Never rejects. */
+  heartbeat(frame: FrameOf<'heartbeat'>, id: FrameId | undefined, subject: Subject): Promise<void>;
   /** Begins to serve and confirms it, or answers an error. Never rejects. */
-  serve(frame: ServiceFrame & { type: 'serve' }, id: FrameId | undefined, subject: Subject): Promise<void>;
+  serve(frame: FrameOf<'serve'>, id: FrameId | undefined, subject: Subject): Promise<void>;
   /** An answer that nobody waits for any more is told, and no fault of the frame; a fault is one. */
-  take(frame: Exclude<ServiceFrame, { type: 'serve' }>, id: FrameId | undefined): Result<undefined>;
+  take(frame: FrameOf<'stopServing' | 'answerCall'>, id: FrameId | undefined): Result<undefined>;
   authorise(subject: Subject): void;
   /** Gives out no further call, and resolves when those under way have ended. */
   drain(): Promise<void>;
@@ -45,6 +49,16 @@ export const createServices = ({ core, outbox, tell }: ServicesOptions): Service
   const serving = core.openServing(channel);
 
   return {
+    async heartbeat({ service, data }, id, subject) {
+      try {
+        const heard = await core.heartbeat(service, data, { subject, correlationId: newId() });
+        if (!heard.ok) outbox.send(errorFrame(heard.problem, id));
+        else if (id !== undefined)
+          outbox.send(JSON.stringify({ type: 'result', id, service, ...heard.value }));
+      } catch (error) {
+        outbox.send(errorFrame(tell(error), id));
+      }
+    },
     async serve({ data }, id, subject) {
       try {
         const served = await serving.serve(data, { subject, correlationId: newId() });

@@ -134,6 +134,8 @@ export const openSession = (options: SessionOptions): Session => {
         return inTurn(() => replays.finish(understood.subscription, id, subject).then(outbox.send));
       case 'auth':
         return inTurn(() => renew(understood.token, id));
+      case 'heartbeat':
+        return { settled: services.heartbeat(understood, id, subject), next: 'at once' };
       case 'serve':
         return inTurn(() => services.serve(understood, id, subject));
       case 'stopServing':
@@ -148,7 +150,7 @@ export const openSession = (options: SessionOptions): Session => {
   };
 
   /**
-   * Publishing, requests, replies and settling are pipelined, as each is handed over in turn; everything else starts when
+   * Publishing, requests, replies, heartbeats and settling are pipelined, as each is handed over in turn; everything else starts when
    * the frames before it are done.
    */
   const inTurn = (work: () => Promise<void>): Taken => ({

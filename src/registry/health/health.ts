@@ -63,7 +63,6 @@ export type HealthOptions = {
 
 /** Events of the hub's own that are written at a time: a rack that falls silent is no burst. */
 const maxWriting = 16;
-const nothingToDo: Promise<void> = Promise.resolve();
 
 const isSetAside = (status: ServiceStatus): boolean => status === 'draining' || status === 'maintenance';
 
@@ -101,7 +100,7 @@ export const createHealth = (options: HealthOptions): Health => {
 
   /** Everything that the hub itself learns of an instance comes in here. */
   const learn = (instance: Instance, next: Evidence): Promise<void> => {
-    if (!take(instance, next)) return nothingToDo;
+    if (!take(instance, next)) return transitions.pending(instance);
     onEvidence(instance);
     return transitions.settle(instance);
   };

@@ -12,6 +12,8 @@ export type ChangeStatus = (id: string, verdict: Verdict) => Promise<void>;
 export type Transitions = {
   /** Writes the instance's status if the log has another one. Resolves when that was tried; never rejects. */
   settle(instance: Instance): Promise<void>;
+  /** What `settle` has begun for the instance and not ended. */
+  pending(instance: Instance): Promise<void>;
   /** Nothing is written any more but what is under way. */
   stop(): void;
 };
@@ -93,6 +95,7 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
 
   return {
     settle,
+    pending: (instance) => writing.get(instance) ?? nothingToDo,
     stop() {
       closed = true;
     },
