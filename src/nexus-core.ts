@@ -7,12 +7,13 @@ import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
+import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
 
-type BusApi = SubscriptionApi & ReplayApi;
+type PartApis = SubscriptionApi & ReplayApi & ProxyApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -239,7 +240,7 @@ export type ServiceChange = {
  * program embeds. Each operation checks the subject's scopes first (`forbidden` names the missing one), then its
  * input, and answers a `Problem` as a value. Only broken infrastructure throws (`LogError`).
  */
-export type NexusCore = BusApi & {
+export type NexusCore = PartApis & {
   readonly config: Config;
   readonly node: string;
 

@@ -176,3 +176,16 @@ export const serveSchema = z.strictObject({
   /** Calls at a time. */
   max: whole(1, 1_000).default(64),
 });
+
+/** Of a request through the proxy, by the header fields that say it. */
+export const proxySchema = z.strictObject({
+  'X-Nexus-Strategy': strategy.optional(),
+  'X-Nexus-Key': text(256).optional(),
+  'X-Nexus-Capability': text(64).optional(),
+  'X-Nexus-Timeout-Ms': z
+    .string()
+    .regex(/^[0-9]{1,9}$/, 'must be a number of milliseconds')
+    .transform(Number)
+    .pipe(timeoutMs)
+    .optional(),
+});

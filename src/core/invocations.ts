@@ -1,9 +1,11 @@
 import { allows } from '../../domain/access.ts';
 import { isServiceName } from '../../domain/names.ts';
-import { heartbeatSchema, invokeSchema } from '../command/service-schemas.ts';
-import { fault, problem, type Result } from '../errors.ts';
+import { heartbeatSchema, invokeSchema, proxySchema } from '../command/service-schemas.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import type { CallOptions, Context, Invoked } from '../nexus-core.ts';
+import type { AnswerSink, ForwardRequest, Upgraded } from '../nexus-proxy.ts';
+import type { ProxyOptions } from '../registry/call/proxy.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
@@ -36,19 +38,57 @@ export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
     context: Context,
     options: CallOptions = {},
   ): Promise<Result<Invoked>> => {
-    if (!isServiceName(service)) {
-      return fault(
-        problem('service_not_found', 'no service has this name', { service: service.slice(0, 64) }),
-      );
-    }
-    const denied = demand(context, { scope: 'services:invoke', service });
-    if (denied !== undefined) return denied;
+    const refused = refusal(service, context);
+    if (refused !== undefined) return refused;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    return registry.invoke(service, input.value, {
-      ...options,
-      correlationId: context.correlationId,
-      ...given({ traceparent: context.traceparent }),
-    });
+    return registry.invoke(service, input.value, { ...options, ...traceOf(context) });
+  },
+
+  forward: async (
+    service: string,
+    request: ForwardRequest,
+    sink: AnswerSink,
+    context: Context,
+    options: CallOptions = {},
+  ): Promise<Result<undefined>> => {
+    const wanted = proxyOptions(service, request, context);
+    if (!wanted.ok) return wanted;
+    return registry.forward(service, request, wanted.value, sink, { ...options, ...traceOf(context) });
+  },
+
+  upgrade: async (
+    service: string,
+    request: ForwardRequest,
+    context: Context,
+    options: CallOptions = {},
+  ): Promise<Result<Upgraded>> => {
+    const wanted = proxyOptions(service, request, context);
+    if (!wanted.ok) return wanted;
+    return registry.upgrade(service, request, wanted.value, { ...options, ...traceOf(context) });
   },
 });
+
+const refusal = (service: string, context: Context) =>
+  isServiceName(service)
+    ? demand(context, { scope: 'services:invoke', service })
+    : fault(problem('service_not_found', 'no service has this name', { service: service.slice(0, 64) }));
+
+const traceOf = ({ correlationId, traceparent }: Context) => ({ correlationId, ...given({ traceparent }) });
+
+const proxyOptions = (
+  service: string,
+  { options }: ForwardRequest,
+  context: Context,
+): Result<ProxyOptions> => {
+  const refused = refusal(service, context);
+  if (refused !== undefined) return refused;
+  const checked = validate(proxySchema, options);
+  if (!checked.ok) return checked;
+  return ok({
+    strategy: checked.value['X-Nexus-Strategy'],
+    key: checked.value['X-Nexus-Key'],
+    capability: checked.value['X-Nexus-Capability'],
+    timeoutMs: checked.value['X-Nexus-Timeout-Ms'],
+  });
+};

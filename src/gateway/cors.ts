@@ -9,9 +9,15 @@ const allowedHeaders = [
   'Idempotency-Key',
   'Last-Event-ID',
   'Traceparent',
+  'Tracestate',
   'X-Causation-Id',
   'X-Correlation-Id',
+  'X-Nexus-Capability',
+  'X-Nexus-Deadline',
+  'X-Nexus-Key',
   'X-Nexus-Min-Position',
+  'X-Nexus-Strategy',
+  'X-Nexus-Timeout-Ms',
   'X-Request-Id',
 ].join(', ');
 const exposedHeaders = [
@@ -23,6 +29,7 @@ const exposedHeaders = [
   'RateLimit-Remaining',
   'RateLimit-Reset',
   'Retry-After',
+  'X-Nexus-Instance',
   'X-Nexus-Position',
   'X-Request-Id',
 ].join(', ');

@@ -8,9 +8,10 @@ import { createAccess } from './auth/access.ts';
 import { createCors } from './cors.ts';
 import { createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
-import { createClientAddress } from './limits/client-address.ts';
+import { createClientAddress, createClientIp } from './limits/client-address.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
+import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRest } from './rest/router.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
 import { createTails } from './tails.ts';
@@ -62,6 +63,11 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   for (const middleware of gate) app.use(middleware);
   const graphql = createGraphql({ core, config, access, logger, askers });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
+  const forwarding: Forwarding = {
+    scheme: config.tlsCert === null ? 'http' : 'https',
+    clientIp: createClientIp(config.trustedProxies),
+  };
+  app.use(createProxyRoute(core, forwarding));
   app.use(createRest({ core, config, logger, tails, askers, isDraining }));
 
   const web = createWebServer(config, app.callback(), logger, { ...defaultTimeouts, ...options.timeouts });

@@ -6,9 +6,12 @@ import { createBalancer } from './balance/balancer.ts';
 import { type ChangeCircuit, createCircuitWrites } from './balance/circuit-writes.ts';
 import { createRetryBudget } from './call/budget.ts';
 import { createBulkhead } from './call/bulkhead.ts';
+import { createForward } from './call/forward.ts';
 import { createHttpTransport } from './call/http.ts';
 import { createInvoke, type Invoke } from './call/invoke.ts';
+import { createProxy, type Forward } from './call/proxy.ts';
 import type { Transport } from './call/transport.ts';
+import { createUpgrade, type Upgrade } from './call/upgrade.ts';
 import { createHealth } from './health/health.ts';
 import type { ReportedStatus } from './health/liveness.ts';
 import type { Deregister } from './health/removal.ts';
@@ -56,6 +59,8 @@ export type Registry = {
   attend(channel: Channel): Attendance;
   /** Connections that end from now on do so because the hub goes away. */
   quiesce(): void;
+  readonly forward: Forward;
+  readonly upgrade: Upgrade;
   /** Stops probes and timers, gives running invocations 5 s, then breaks them. Idempotent. */
   close(): Promise<void>;
 };
@@ -77,6 +82,8 @@ export type RegistryOptions = {
 const invokeConnections = 64;
 const closeLimitMs = 5_000;
 const maxMetrics = 64;
+
+const shuttingDown = fault(problem('shutting_down', 'the hub is shutting down'));
 
 const numbersOf = (metrics: Readonly<Record<string, unknown>>): ReadonlyMap<string, number> => {
   const numbers = new Map<string, number>();
@@ -114,6 +121,8 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const calls = { instances, balancer, bulkhead, budget, schedule, clock, timeOfDay };
   const invoke = createInvoke({ ...calls, transport });
   let leaving = false;
+  const forward = createProxy({ ...calls, forward: createForward({ dispatcher: agent, schedule, clock }) });
+  const upgrade = createUpgrade({ ...calls, dispatcher: agent });
   let closing: Promise<void> | undefined;
 
   const health = createHealth({
@@ -179,8 +188,9 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     },
     document: (id) => instances.byId(id)?.document,
 
-    invoke: async (...call) =>
-      closing === undefined ? invoke(...call) : fault(problem('shutting_down', 'the hub is shutting down')),
+    invoke: async (...call) => (closing === undefined ? invoke(...call) : shuttingDown),
+    forward: async (...call) => (closing === undefined ? forward(...call) : shuttingDown),
+    upgrade: async (...call) => (closing === undefined ? upgrade(...call) : shuttingDown),
 
     attend: sockets.attend,
     quiesce() {

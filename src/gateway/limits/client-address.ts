@@ -12,9 +12,19 @@ const maxHops = 32;
  * `trustedProxies` (CIDRs) the right-most address of X-Forwarded-For that is none of them. What stands further left is
  * the client's own say. An IPv6 client is its /64: whoever has one address of it has all.
  */
-export const createClientAddress = (
+export const createClientAddress = (trustedProxies: readonly string[]): ClientAddress =>
+  createFinder(trustedProxies, keyOf);
+
+/** The same client by its whole address, `unknown` for one that has none. */
+export const createClientIp = (trustedProxies: readonly string[]): ClientAddress =>
+  createFinder(trustedProxies, (address) => address.toString());
+
+export type ClientAddress = (request: IncomingMessage) => string;
+
+const createFinder = (
   trustedProxies: readonly string[],
-): ((request: IncomingMessage) => string) => {
+  nameOf: (address: Address) => string,
+): ClientAddress => {
   const trusted = trustedProxies.map((cidr) => ipaddr.parseCIDR(cidr));
   const isTrusted = (address: Address): boolean =>
     trusted.some((range) => {
@@ -30,7 +40,7 @@ export const createClientAddress = (
     const peer =
       address === undefined
         ? { key: 'unknown', trusted: false }
-        : { key: keyOf(address), trusted: isTrusted(address) };
+        : { key: nameOf(address), trusted: isTrusted(address) };
     peers.set(socket, peer);
     return peer;
   };
@@ -44,7 +54,7 @@ export const createClientAddress = (
       const address = parse(hop.trim());
       // A proxy of ours wrote this: what cannot be read stands for the proxy before it.
       if (address === undefined) return key;
-      key = keyOf(address);
+      key = nameOf(address);
       if (!isTrusted(address)) return key;
     }
     return key;
