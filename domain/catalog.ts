@@ -1,4 +1,6 @@
 import { type Category, type LogEvent, parsePosition, type RecordedEvent } from './event.ts';
+import type { InterfaceEvent } from './interface/interface.ts';
+import { interfaceShapes } from './interface/shapes.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
 import type { RetentionEvent, TopicTrimmedEvent } from './retention/retention.ts';
@@ -14,6 +16,7 @@ export type LogCreatedEvent = { readonly type: 'LogCreated'; readonly data: { re
 /** Every event that this version knows. */
 export type AnyEvent =
   | ServiceEvent
+  | InterfaceEvent
   | StateEvent
   | MessageEvent
   | SubscriptionEvent
@@ -93,6 +96,7 @@ const trimmedFault = (data: Data, event: LogEvent): string | undefined => {
 
 const shapes: { readonly [Type in EventType]: EventShape } = {
   ...serviceShapes,
+  ...interfaceShapes,
   StateSet: { category: 'state', fault: stateSetFault },
   StateDeleted: { category: 'state', fault: () => undefined },
   MessagePublished: { category: 'topic', fault: publishedFault },

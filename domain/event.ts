@@ -61,6 +61,7 @@ export type RecordedEvent<Event extends DomainEvent = DomainEvent> = Event exten
 
 export const categories = [
   'service',
+  'interface',
   'state',
   'topic',
   'trim',

@@ -1,4 +1,5 @@
 import type { Json, Position, Revision } from '../domain/event.ts';
+import type { DeclaredInterface } from '../domain/interface/interface.ts';
 import type { Priority } from '../domain/message/message.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus, StatusCause } from '../domain/service/service.ts';
@@ -46,6 +47,23 @@ export type ServiceDocument = ServiceFields & {
   readonly registeredAt: string;
   readonly updatedAt: string;
   readonly deregistered: boolean;
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+/** The newest interface of one major version, and who declared it when. */
+export type InterfaceVersion = DeclaredInterface & {
+  readonly declaredBy: string;
+  readonly declaredAt: string;
+  /** Of its InterfaceDeclared. */
+  readonly position: Position;
+};
+
+/** The interfaces of one service name; empty once all are retired. */
+export type InterfaceDocument = {
+  readonly name: string;
+  /** By the order in which they were first declared. */
+  readonly majors: readonly InterfaceVersion[];
   readonly revision: Revision;
   readonly position: Position;
 };

@@ -1,5 +1,6 @@
 import type { AnyEvent, LogCreatedEvent } from '../domain/catalog.ts';
 import type { RecordedEvent } from '../domain/event.ts';
+import type { InterfaceEvent } from '../domain/interface/interface.ts';
 import type { MessageEvent } from '../domain/message/message.ts';
 import type { RetentionEvent, TopicTrimmedEvent } from '../domain/retention/retention.ts';
 import type { ServiceEvent } from '../domain/service/service.ts';
@@ -9,6 +10,7 @@ import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  InterfaceDocument,
   RemovalDocument,
   ReplayDocument,
   RetentionDocument,
@@ -19,6 +21,7 @@ import type {
   TopicDocument,
   TrimDocument,
 } from './documents.ts';
+import { interfaces } from './interfaces.ts';
 import type { Projection } from './projection.ts';
 import { removals } from './removals.ts';
 import { replays } from './replays.ts';
@@ -32,6 +35,7 @@ import { trims } from './trims.ts';
 
 export type AnyProjection =
   | Projection<ServiceDocument, ServiceEvent>
+  | Projection<InterfaceDocument, InterfaceEvent>
   | Projection<StateDocument, StateEvent>
   | Projection<TopicDocument, MessageEvent>
   | Projection<ScheduledDocument, MessageEvent>
@@ -44,6 +48,7 @@ export type AnyProjection =
   | Projection<RemovalDocument, SubscriptionEvent>;
 export type AnyDocument =
   | ServiceDocument
+  | InterfaceDocument
   | StateDocument
   | TopicDocument
   | ScheduledDocument
@@ -58,6 +63,7 @@ export type AnyDocument =
 /** Every read model, each fed by the events of its category. */
 export const projections: readonly AnyProjection[] = [
   services,
+  interfaces,
   state,
   topics,
   scheduled,

@@ -16,6 +16,7 @@ import { createCommands } from './core/commands.ts';
 import { createDeciders } from './core/deciders.ts';
 import { createDryRuns } from './core/dry-runs.ts';
 import { healthOf } from './core/health.ts';
+import { createInterfaceQueries } from './core/interfaces.ts';
 import { createInvocations } from './core/invocations.ts';
 import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
@@ -262,6 +263,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     reply: requests.reply,
     ...createStateQueries(reads, parts),
     ...createServiceQueries(reads, registry),
+    ...createInterfaceQueries(reads),
     ...queries,
     ...createMessageQuery(parts),
     ...createRetentionQueries(reads, parts),

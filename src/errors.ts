@@ -15,6 +15,8 @@ export const errorTable = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   version_conflict: { status: 409, title: 'The version is not the expected one' },
   id_taken: { status: 409, title: 'The id belongs to another subject' },
+  breaking_change: { status: 409, title: 'The methods break those who rely on the same major version' },
+  interface_in_use: { status: 409, title: 'Instances have methods of this major version' },
   already_replied: { status: 409, title: 'The request has been replied to' },
   revision_conflict: { status: 409, title: 'The stream is not at the expected revision' },
   stale_delivery: { status: 409, title: 'The delivery is no longer the consumer’s' },

@@ -78,6 +78,7 @@ export const requirementOf = (command: Command): Requirement | undefined => {
     case 'RegisterService':
     case 'UpdateService':
     case 'DeregisterService':
+    case 'RetireInterface':
       return { scope: 'services:write' };
     case 'SetState':
     case 'DeleteState':

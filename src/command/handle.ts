@@ -304,6 +304,10 @@ export const createHandler = (log: EventLog) => {
       return alone(isShared ? stream : options.eventId(0), work);
     },
 
+    /** The events that the command with these ids has written to `stream` before, or undefined; see `HandleOptions`. */
+    recorded: async ({ eventId }: HandleOptions, stream: StreamId) =>
+      eventId === undefined ? undefined : earlier(stream, eventId),
+
     /** Appends events whose decision rests on no state: nothing is loaded, and the revision is whatever it is. */
     appendAny: <Event extends { readonly type: string; readonly data: unknown; readonly id: string }>(
       stream: StreamId,

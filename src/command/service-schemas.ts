@@ -21,6 +21,21 @@ const methodName = z.string().refine(isMethod, 'must be 1 to 8 segments of [A-Za
 const timeoutMs = whole(1, 300_000);
 const strategy = z.enum(strategies);
 
+/** As domain/interface/version.ts names them. */
+const majorSchema = z
+  .string()
+  .max(64)
+  .regex(
+    /^(?:[1-9]\d*|0\.[1-9]\d*|0\.0\.(?:0|[1-9]\d*))$/,
+    'must be a major version: 1, or 0.3 of 0.x, or 0.0.3',
+  );
+/** Not looked into: what is said of it that makes no sense constrains nothing. */
+const jsonSchema = json.refine(
+  (value) =>
+    typeof value === 'boolean' || (typeof value === 'object' && value !== null && !Array.isArray(value)),
+  'must be a JSON Schema: an object or a boolean',
+);
+
 /** Every list of services shows them whole. */
 const maxDocumentBytes = 65_536;
 const isSmall = (value: unknown): boolean => roughBytes(value, maxDocumentBytes) < maxDocumentBytes;
@@ -58,8 +73,8 @@ const methodsSchema = z
     methodName,
     z
       .strictObject({
-        input: json.optional(),
-        output: json.optional(),
+        input: jsonSchema.optional(),
+        output: jsonSchema.optional(),
         idempotent: z.boolean().optional(),
         strategy: strategy.optional(),
         timeoutMs: timeoutMs.optional(),
@@ -150,6 +165,11 @@ export const serviceSchemas = {
   RegisterService: registerService,
   UpdateService: updateService,
   DeregisterService: z.strictObject({ id: serviceIdSchema, reason: text(512).optional() }),
+  RetireInterface: z.strictObject({
+    name: serviceNameSchema,
+    major: majorSchema,
+    reason: text(512).optional(),
+  }),
 } as const;
 
 export const heartbeatSchema = z.strictObject({

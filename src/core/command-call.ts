@@ -1,5 +1,6 @@
-import type { NewMetadata, StreamId } from '../../domain/event.ts';
+import type { NewMetadata, Position, StreamId } from '../../domain/event.ts';
 import type { HandleOptions } from '../command/handle.ts';
+import { fault, problem } from '../errors.ts';
 import { given } from '../given.ts';
 import { idOf } from '../ids.ts';
 import type { CommandDone, Context } from '../nexus-core.ts';
@@ -37,3 +38,11 @@ export const optionsOf = (
           idOf('command', context.subject.id, commandId, stream, String(index), ...part),
       }),
 });
+
+/** The answer of a command that is done, on a node whose own read models do not show it in time. */
+export const notShown = (position: Position) =>
+  fault(
+    problem('not_caught_up', 'the command is recorded, but the read models of this node are behind it', {
+      position,
+    }),
+  );

@@ -6,6 +6,7 @@ import { invalid, invalidAt, ok, type Problem, type Result } from '../errors.ts'
 import type { CommandInput, Context } from '../nexus-core.ts';
 import { resolvePlace, resolveStretch } from './as-of.ts';
 import { demand } from './demand.ts';
+import { retireFault } from './interfaces.ts';
 import type { Parts } from './parts.ts';
 import { explainService } from './refusals.ts';
 import { findSubscription } from './subscriptions.ts';
@@ -34,7 +35,7 @@ export const replayTopicFault = (own: string, topic: string): Problem | undefine
     ? undefined
     : invalidAt('/topic', `must be within ${own}, which the subscription is for`);
 
-type Checked = Pick<Parts, 'log' | 'runner' | 'targets'>;
+type Checked = Pick<Parts, 'log' | 'runner' | 'registry' | 'targets'>;
 
 /** Another subject's service is nobody else's to change. */
 const ownerFault = ({ runner }: Checked, id: string, { subject }: Context): Problem | undefined => {
@@ -62,6 +63,8 @@ export const refusalWithoutDecision = async (
         serviceFault(targets, command) ?? (id === undefined ? undefined : ownerFault(parts, id, context))
       );
     }
+    case 'RetireInterface':
+      return retireFault(parts, command.data, context);
     case 'CreateSubscription': {
       const { name, from } = command.data;
       const found = findSubscription(parts, name, context);

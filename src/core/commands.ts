@@ -9,12 +9,13 @@ import type { Handler } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
-import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
+import type { CommandDone, CommandInput, Context, EventReceipt } from '../nexus-core.ts';
 import type { CircuitChange } from '../registry/balance/circuit-writes.ts';
 import type { Verdict } from '../registry/health/verdict.ts';
-import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
+import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
 import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
+import { createInterfaceCommands } from './interfaces.ts';
 import type { Parts } from './parts.ts';
 import {
   explainService,
@@ -39,12 +40,17 @@ const expiryOf = (nowMs: number, deliverAt: string | undefined, ttlMs: number): 
   return new Date(Math.min(fromMs + ttlMs, latestMs)).toISOString();
 };
 
+/** What a command did, with what it wrote to another stream before. */
+const withFirst = (first: readonly EventReceipt[], done: Result<Done>): Result<Done> =>
+  first.length === 0 || !done.ok ? done : ok({ ...done.value, events: [...first, ...done.value.events] });
+
 /** The commands: each loads, decides, appends, and answers once this node's read models show what it did. */
 export const createCommands = (parts: Parts, handler: Handler, deciders: Deciders) => {
   const { log, runner, registry, targets, node, clock } = parts;
   const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
   const retention = createRetentionCommands(parts, handler, deciders);
+  const interfaces = createInterfaceCommands(parts, handler, deciders);
 
   const metadataOf = (
     context: Context,
@@ -131,13 +137,6 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return false;
   };
 
-  const notShown = (position: Position) =>
-    fault(
-      problem('not_caught_up', 'the command is recorded, but the read models of this node are behind it', {
-        position,
-      }),
-    );
-
   const publish = async (data: CommandData<'PublishMessage'>, call: Call): Promise<Result<Done>> => {
     const { topic, payload, priority, key, headers, deliverAt, ttlMs } = data;
     const stream = streamId('topic', topic);
@@ -209,29 +208,31 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const { commandId } = call;
         const ownId = () => (commandId === undefined ? newId() : idOf('service', subject.id, commandId));
         const { id = ownId(), ...fields } = command.data;
-        return service(id, { type: 'RegisterService', id, fields, actor }, call);
+        const declared = await interfaces.declare(fields, id, call);
+        if (!declared.ok) return declared;
+        return withFirst(
+          declared.value,
+          await service(id, { type: 'RegisterService', id, fields, actor }, call),
+        );
       }
       case 'UpdateService': {
         const { id, status, reason, ...fields } = command.data;
+        if (status !== undefined) {
+          const why = reason ?? `set by ${subject.id}`;
+          const change = { type: 'ChangeServiceStatus', to: status, reason: why, cause: 'operator' } as const;
+          return service(id, { ...change, actor }, call);
+        }
         const changes = given(fields);
-        return service(
-          id,
-          status === undefined
-            ? { type: 'UpdateService', changes, actor }
-            : {
-                type: 'ChangeServiceStatus',
-                to: status,
-                reason: reason ?? `set by ${subject.id}`,
-                cause: 'operator',
-                actor,
-              },
-          call,
-        );
+        const declared = await interfaces.declareChanged(changes, id, call);
+        if (!declared.ok) return declared;
+        return withFirst(declared.value, await service(id, { type: 'UpdateService', changes, actor }, call));
       }
       case 'DeregisterService': {
         const { id, reason = `by ${subject.id}` } = command.data;
         return service(id, { type: 'DeregisterService', reason, actor }, call);
       }
+      case 'RetireInterface':
+        return interfaces.retire(command.data, call);
       case 'SetState': {
         const { key, value, expectedVersion } = command.data;
         return state(key, { type: 'SetState', value, ...given({ expectedVersion }) }, call);

@@ -1,5 +1,12 @@
 import { decodeEvent } from '../../domain/catalog.ts';
 import { type LogEvent, type StreamId, streamKey } from '../../domain/event.ts';
+import { interfaceDecider } from '../../domain/interface/decider.ts';
+import type {
+  InterfaceCommand,
+  InterfaceEvent,
+  InterfaceRejection,
+  InterfaceState,
+} from '../../domain/interface/interface.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import type {
   RetentionCommand,
@@ -24,11 +31,13 @@ import type {
   SubscriptionState,
 } from '../../domain/subscription/subscription.ts';
 import type {
+  InterfaceDocument,
   RetentionDocument,
   ServiceDocument,
   StateDocument,
   SubscriptionDocument,
 } from '../../projections/documents.ts';
+import { restoreInterface } from '../../projections/interfaces.ts';
 import { restoreRetention } from '../../projections/retention.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
@@ -89,6 +98,11 @@ const retentionEvent = (event: LogEvent): RetentionEvent | undefined => {
   return known?.type === 'RetentionSet' || known?.type === 'RetentionRemoved' ? known : undefined;
 };
 
+const interfaceEvent = (event: LogEvent): InterfaceEvent | undefined => {
+  const known = knownEvent(event);
+  return known?.type === 'InterfaceDeclared' || known?.type === 'InterfaceRetired' ? known : undefined;
+};
+
 /** The deciders, each with the read model that spares it folding a whole stream. */
 export const createDeciders = (runner: Runner) => {
   const service: Handled<ServiceState, ServiceCommand, ServiceEvent, ServiceRejection> = {
@@ -128,7 +142,15 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreRetention(document), revision: document.revision };
     },
   };
-  return { service, state, subscription, retention };
+  const interfaces: Handled<InterfaceState, InterfaceCommand, InterfaceEvent, InterfaceRejection> = {
+    decider: interfaceDecider,
+    decode: interfaceEvent,
+    restore: (stream: StreamId) => {
+      const document = runner.store.read<InterfaceDocument>('interfaces', streamKey(stream));
+      return document && { state: restoreInterface(document), revision: document.revision };
+    },
+  };
+  return { service, state, subscription, retention, interfaces };
 };
 
 export type Deciders = ReturnType<typeof createDeciders>;

@@ -59,6 +59,7 @@ export const messagesFrom = (events: readonly LogEvent[]): readonly Message[] =>
 export const streamRequirement = (stream: string): Requirement => {
   switch (categoryOf(stream)) {
     case 'service':
+    case 'interface':
       return { scope: 'services:read' };
     case 'state':
       return { scope: 'state:read', key: streamKey(stream) };

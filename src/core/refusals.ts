@@ -1,4 +1,5 @@
 import type { LogEvent, NewMetadata, StreamId } from '../../domain/event.ts';
+import type { InterfaceRejection } from '../../domain/interface/interface.ts';
 import type { RetentionRejection } from '../../domain/retention/retention.ts';
 import type { ServiceRejection } from '../../domain/service/service.ts';
 import type { StateRejection } from '../../domain/state/state.ts';
@@ -70,6 +71,32 @@ export const explainService =
     rejection.code === 'id_taken'
       ? problem('id_taken', `the id ${id} belongs to another subject`, { id })
       : problem('not_found', `no service has the id ${id}`, { id });
+
+export const explainInterface =
+  (service: string) =>
+  (rejection: InterfaceRejection): Problem => {
+    switch (rejection.code) {
+      case 'breaking_change': {
+        const { major, declared, differences } = rejection;
+        const [first] = differences;
+        const example = first === undefined ? '' : `: ${first.method}${first.pointer}, ${first.why}`;
+        return problem(
+          'breaking_change',
+          `the methods are not compatible with those of ${service} ${declared}${example}`,
+          { service, major, declared, differences },
+        );
+      }
+      case 'too_many':
+        return invalidAt(
+          '/version',
+          `begins one interface too many: ${service} has ${rejection.max}, of which one has to be retired first`,
+        );
+      case 'bad_version':
+        return invalidAt('/version', 'must be a semantic version');
+      case 'not_found':
+        return problem('not_found', `${service} has no interface of this major version`, { service });
+    }
+  };
 
 export const explainState =
   (key: string) =>

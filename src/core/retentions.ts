@@ -6,9 +6,9 @@ import type { RetentionDocument } from '../../projections/documents.ts';
 import { retention, retentionKey, retentionStream } from '../../projections/retention.ts';
 import type { Command } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
-import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { fault, invalid, ok, type Result } from '../errors.ts';
 import type { Context, Retentions } from '../nexus-core.ts';
-import { type Call, type Done, optionsOf, ownReadModelsMs } from './command-call.ts';
+import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
 import type { Reads } from './reads.ts';
@@ -49,11 +49,7 @@ export const createRetentionCommands = (
           : [];
     const position = events.at(-1)?.position ?? (await log.position());
     if (!(await runner.reached(position, ownReadModelsMs))) {
-      return fault(
-        problem('not_caught_up', 'the command is recorded, but the read models of this node are behind it', {
-          position,
-        }),
-      );
+      return notShown(position);
     }
     const known =
       outcome.outcome === 'done' && outcome.before.policies.some(({ topic }) => topic === input.data.topic);

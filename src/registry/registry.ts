@@ -54,6 +54,8 @@ export type Registry = {
   live(id: string): Live | undefined;
   /** The document as it was last put; undefined for an id that is not registered. */
   document(id: string): ServiceDocument | undefined;
+  /** The documents of a service's instances, in no order. */
+  named(name: string): Iterable<ServiceDocument>;
   readonly invoke: Invoke;
   /** Takes a connection over which services are called that have no address. */
   attend(channel: Channel): Attendance;
@@ -187,6 +189,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       return { load, inFlight, metrics, lastSeenAt: new Date(lastSeenMs).toISOString() };
     },
     document: (id) => instances.byId(id)?.document,
+    named: (name) => Array.from(instances.byName(name), ({ document }) => document),
 
     invoke: async (...call) => (closing === undefined ? invoke(...call) : shuttingDown),
     forward: async (...call) => (closing === undefined ? forward(...call) : shuttingDown),

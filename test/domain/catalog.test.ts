@@ -13,6 +13,7 @@ import {
   topic,
 } from '../support/arbitraries.ts';
 import { by } from '../support/given.ts';
+import { interfaceSamples } from '../support/interface-samples.ts';
 import { positionAt, record } from '../support/recorded.ts';
 import { anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 import { letterAt, refAt, settings } from '../support/subscription-samples.ts';
@@ -114,6 +115,7 @@ const samples: {
     data: { reason: 'answered' },
     wrong: [['reason', { reason: [] }]],
   },
+  ...interfaceSamples,
   StateSet: {
     stream: 'state-app/config-1',
     data: { value: null, resolution },

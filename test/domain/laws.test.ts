@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Decider } from '../../domain/decider.ts';
 import { asRevision } from '../../domain/event.ts';
+import { interfaceDecider } from '../../domain/interface/decider.ts';
 import { messageDecider } from '../../domain/message/decider.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
@@ -9,6 +10,8 @@ import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import {
   anyActor,
+  anyInterfaceCommand,
+  anyInterfaceEvent,
   anyMessageEvent,
   anyRetentionCommand,
   anyRetentionEvent,
@@ -79,6 +82,7 @@ const laws = <State, Command extends { readonly type: string }, Event, Rejection
 };
 
 laws('service', serviceDecider, anyServiceCommand, anyServiceEvent);
+laws('interface', interfaceDecider, anyInterfaceCommand, anyInterfaceEvent);
 laws('state', stateDecider, anyStateCommand, anyStateEvent);
 laws('subscription', subscriptionDecider, anySubscriptionCommand, anySubscriptionEvent);
 laws('retention', retentionDecider, anyRetentionCommand, anyRetentionEvent);

@@ -149,6 +149,10 @@ test.serial('no frame of a dry run writes › publish, every command, request an
   await request(hub.url, 'POST', '/services', {
     body: { id: 'dry-1', name: 'dry', version: '1.0.0', host: '127.0.0.1', port: 9 },
   });
+  await request(hub.url, 'POST', '/services', {
+    body: { id: 'old-1', name: 'old', version: '1.0.0', host: '127.0.0.1', port: 9, methods: { add: {} } },
+  });
+  await request(hub.url, 'DELETE', '/services/old-1');
   const asked = await openWs(hub.url);
   await asked.ask({ type: 'subscribe', topic: 'dry.asked' });
   const asker = await openWs(hub.url);
@@ -164,6 +168,7 @@ test.serial('no frame of a dry run writes › publish, every command, request an
     RegisterService: { name: 'other', version: '1.0.0', host: '127.0.0.1', port: 9 },
     UpdateService: { id: 'dry-1', weight: 7 },
     DeregisterService: { id: 'dry-1' },
+    RetireInterface: { name: 'old', major: '1' },
     SetState: { key: 'dry/a', value: 1, expectedVersion: 77 },
     DeleteState: { key: 'dry/a' },
     PublishMessage: { topic: 'dry.b', payload: 1, messageId: 'mine' },

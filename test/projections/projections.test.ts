@@ -22,6 +22,7 @@ import {
   keysOf,
   projections,
 } from '../../projections/index.ts';
+import { interfaces } from '../../projections/interfaces.ts';
 import { restoreRetention, retention, retentionKey, retentionStream } from '../../projections/retention.ts';
 import { restoreService, services } from '../../projections/services.ts';
 import { restoreState, state } from '../../projections/state.ts';
@@ -29,6 +30,7 @@ import { restoreSubscription, subscriptions } from '../../projections/subscripti
 import { topics } from '../../projections/topics.ts';
 import { trims } from '../../projections/trims.ts';
 import {
+  anyInterfaceEvent,
   anyMessageEvent,
   anyRetentionEvent,
   anyServiceEvent,
@@ -209,6 +211,12 @@ type Kind = {
 };
 const kinds: readonly Kind[] = [
   { projection: services, stream: serviceStream, history: historyOf(anyServiceEvent), key: serviceId },
+  {
+    projection: interfaces,
+    stream: 'interface-math',
+    history: historyOf(anyInterfaceEvent),
+    key: 'math',
+  },
   { projection: state, stream: 'state-app/a-b', history: historyOf(anyStateEvent), key: 'app/a-b' },
   { projection: topics, stream: `topic-${topic}`, history: historyOf(anyMessageEvent), key: topic },
   {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Json } from '../../domain/event.ts';
+import type { InterfaceCommand, InterfaceEvent } from '../../domain/interface/interface.ts';
 import { type MessageEvent, priorities } from '../../domain/message/message.ts';
 import type {
   RetentionCommand,
@@ -98,6 +99,35 @@ export const anyServiceEvent: fc.Arbitrary<ServiceEvent> = fc.oneof(
   fc
     .tuple(reason, until)
     .map(([why, to]): ServiceEvent => ({ type: 'CircuitOpened', data: { reason: why, until: to } })),
+);
+
+const anyMajor = fc.constantFrom('1', '2', '0.1');
+const anyMethods = fc.constantFrom(
+  {},
+  { add: {} },
+  { add: { input: { type: 'string' } } },
+  { add: { idempotent: true }, sub: { output: { type: 'number' } } },
+);
+
+export const anyInterfaceCommand: fc.Arbitrary<InterfaceCommand> = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('1.0.0', '1.1.0-rc.1', '2.0.0', '0.1.7', 'no version'), anyMethods)
+    .map(([version, methods]): InterfaceCommand => ({ type: 'DeclareInterface', version, methods })),
+  fc
+    .tuple(anyMajor, reason)
+    .map(([major, why]): InterfaceCommand => ({ type: 'RetireInterface', major, reason: why })),
+);
+
+export const anyInterfaceEvent: fc.Arbitrary<InterfaceEvent> = fc.oneof(
+  fc.tuple(anyMajor, fc.constantFrom('1.0.0', 'unreadable')).map(
+    ([major, version]): InterfaceEvent => ({
+      type: 'InterfaceDeclared',
+      data: { major, version, methods: { add: {} } },
+    }),
+  ),
+  fc
+    .tuple(anyMajor, reason)
+    .map(([major, why]): InterfaceEvent => ({ type: 'InterfaceRetired', data: { major, reason: why } })),
 );
 
 const anyVersion = fc.option(fc.nat({ max: 6 }), { nil: undefined });

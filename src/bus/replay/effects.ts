@@ -67,6 +67,10 @@ export const effectOfCommand = (command: Command): Effect => {
     }
     case 'DeregisterService':
       return service(command.data.id, 'deregistered');
+    case 'RetireInterface': {
+      const { name, major } = command.data;
+      return { type: 'other', name: 'interfaceRetired', fields: { name, major } };
+    }
     case 'CreateSubscription':
       return subscription(command.data.name, 'created', settingsOf(command.data));
     case 'DeleteSubscription':
@@ -92,7 +96,10 @@ export const effectOfCommand = (command: Command): Effect => {
   }
 };
 
-/** What an event has written; undefined for what no command of a client leads to. */
+/**
+ * What an event has written; undefined for what no command of a client leads to, or what comes with another effect (an
+ * interface with its registration).
+ */
 export const effectOfEvent = (event: RecordedEvent<AnyEvent>): Effect | undefined => {
   const id = streamKey(event.stream);
   switch (event.type) {
@@ -112,6 +119,8 @@ export const effectOfEvent = (event: RecordedEvent<AnyEvent>): Effect | undefine
       return service(id, 'status', { to: event.data.to });
     case 'ServiceDeregistered':
       return service(id, 'deregistered');
+    case 'InterfaceRetired':
+      return { type: 'other', name: 'interfaceRetired', fields: { name: id, major: event.data.major } };
     case 'SubscriptionCreated':
       return subscription(id, 'created', settingsOf(event.data));
     case 'SubscriptionUpdated':

@@ -9,6 +9,7 @@ import type { Tails } from '../tails.ts';
 import type { RestContext } from './answer.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { interfaceRoutes } from './interfaces.ts';
 import { logRoutes } from './log.ts';
 import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
@@ -41,6 +42,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
   const requests = requestRoutes(options).routes();
   const sections = new Map<string, ReturnType<RestRouter['routes']>>([
     ['services', serviceRoutes(options).routes()],
+    ['interfaces', interfaceRoutes(options).routes()],
     ['state', stateRoutes(options).routes()],
     ['events', events],
     ['topics', events],
