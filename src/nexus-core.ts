@@ -1,7 +1,7 @@
 import type { Subject } from '../domain/access.ts';
 import type { Json, LogEvent, Position } from '../domain/event.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
-import type { ServiceDocument, TopicDocument } from '../projections/documents.ts';
+import type { InterfaceVersion, ServiceDocument, TopicDocument } from '../projections/documents.ts';
 import type { MessageView, StateEntryView, StateVersionView } from '../projections/views.ts';
 import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
@@ -63,6 +63,12 @@ export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedA
   readonly lastSeenAt: string;
 };
 
+/** What is declared under a service's name: the newest interface of each major version. */
+export type ServiceInterface = { readonly name: string; readonly interfaces: readonly InterfaceVersion[] };
+
+/** By name; `cursor`: the name behind which the next page begins. */
+export type InterfaceList = Page<'interfaces', ServiceInterface> & { readonly cursor?: string };
+
 export type StateEntry = StateEntryView;
 
 export type StateVersion = StateVersionView;
@@ -87,8 +93,16 @@ export type ServiceFilter = {
   /** A semver range. */
   readonly version?: string;
   readonly tag?: string;
+  readonly reach?: string;
   readonly asOf?: AsOf;
+  /** With it or a cursor the list comes in pages: 100 unless given, 1 … 1,000. Without both it is whole. */
+  readonly limit?: number;
+  /** An id: go on behind it, on the list as it is now (or at `asOf`). */
+  readonly cursor?: string;
 };
+
+/** By id; `cursor` when a page ends before the list does. */
+export type ServiceList = Page<'services', Service> & { readonly cursor?: string };
 
 export type Page<Name extends string, Item> = { readonly [name in Name]: readonly Item[] } & {
   readonly position: Position;
@@ -230,7 +244,7 @@ export type StateChange = {
 };
 
 export type ServiceChange = {
-  readonly change: 'registered' | 'updated' | 'status' | 'deregistered';
+  readonly change: 'registered' | 'updated' | 'status' | 'circuit' | 'deregistered';
   readonly service: Service;
   readonly position: Position;
 };
@@ -290,7 +304,12 @@ export type NexusCore = PartApis & {
     context: Context,
   ): Promise<Result<StateHistory>>;
   service(id: string, options: { readonly asOf?: AsOf }, context: Context): Promise<Result<Service>>;
-  services(filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>>;
+  services(filter: ServiceFilter, context: Context): Promise<Result<ServiceList>>;
+  serviceInterface(name: string, context: Context): Promise<Result<ServiceInterface>>;
+  serviceInterfaces(
+    options: { readonly limit?: number; readonly cursor?: string },
+    context: Context,
+  ): Promise<Result<InterfaceList>>;
   topics(context: Context): Promise<Result<Page<'topics', TopicDocument>>>;
   messages(
     options: {

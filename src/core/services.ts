@@ -1,14 +1,15 @@
-import { satisfies, validRange } from 'semver';
+import { Range } from 'semver';
 import type { Position } from '../../domain/event.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
 import { serviceStatuses } from '../../domain/service/service.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { fault, invalidAt, ok, type Problem, problem, type Result } from '../errors.ts';
-import type { Context, Page, Service, ServiceFilter } from '../nexus-core.ts';
+import { fault, invalid, ok, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
+import type { Context, Service, ServiceFilter, ServiceList } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import type { Registry } from '../registry/registry.ts';
-import { maxListBytes, weigh } from './pages.ts';
-import type { Reads } from './reads.ts';
+import { maxListBytes, maxPageBytes, weigh } from './pages.ts';
+import { clampLimit, type Reads } from './reads.ts';
 
 /**
  * A service as clients see it: its document and what the registry knows of it at this moment; of the past the
@@ -47,34 +48,73 @@ export const serviceView = (registry: Registry | undefined, document: ServiceDoc
   };
 };
 
-const filterFault = (filter: ServiceFilter): Problem | undefined => {
-  const { name, status, version } = filter;
-  if (name !== undefined && !isServiceName(name))
-    return invalidAt('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
-  if (status !== undefined && !serviceStatuses.some((known) => known === status)) {
-    return invalidAt('/status', `must be one of ${serviceStatuses.join(', ')}`);
+type Accept = (service: ServiceDocument) => boolean;
+
+const maxRange = 256;
+
+/** Undefined for what is no range of versions. Pre-releases count as any other version. */
+const rangeOf = (text: string): Range | undefined => {
+  if (text.length > maxRange) return undefined;
+  try {
+    return new Range(text, { includePrerelease: true });
+  } catch {
+    return undefined;
   }
-  if (version !== undefined && (version.length > 256 || validRange(version) === null)) {
-    return invalidAt('/version', 'must be a semver range of at most 256 characters');
-  }
-  return undefined;
 };
 
-const matches = (service: ServiceDocument, filter: ServiceFilter): boolean =>
-  (filter.name === undefined || service.name === filter.name) &&
-  (filter.status === undefined || service.status === filter.status) &&
-  (filter.tag === undefined || service.tags.includes(filter.tag)) &&
-  (filter.capabilities ?? []).every((capability) => service.capabilities.includes(capability)) &&
-  (filter.version === undefined || satisfies(service.version, filter.version, { includePrerelease: true }));
+/** Which documents a filter lets through; `invalid` at the first of its parts that makes no sense. */
+const acceptOf = (filter: ServiceFilter): Result<Accept> => {
+  const { name, status, version, tag, reach, capabilities = [], cursor } = filter;
+  if (name !== undefined && !isServiceName(name))
+    return invalid('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
+  if (status !== undefined && !serviceStatuses.some((known) => known === status))
+    return invalid('/status', `must be one of ${serviceStatuses.join(', ')}`);
+  if (reach !== undefined && reach !== 'direct' && reach !== 'socket')
+    return invalid('/reach', 'must be direct or socket');
+  if (cursor !== undefined && !isServiceId(cursor))
+    return invalid('/cursor', 'must be one that a page of this list has given');
+  const range = version === undefined ? undefined : rangeOf(version);
+  if (version !== undefined && range === undefined)
+    return invalid('/version', `must be a semver range of at most ${maxRange} characters`);
+  return ok(
+    (service) =>
+      !service.deregistered &&
+      (name === undefined || service.name === name) &&
+      (status === undefined || service.status === status) &&
+      (tag === undefined || service.tags.includes(tag)) &&
+      (reach === undefined || service.reach === reach) &&
+      capabilities.every((capability) => service.capabilities.includes(capability)) &&
+      (range === undefined || range.test(service.version)),
+  );
+};
 
-/** Every instance as it was at `asOf` (now when undefined), deregistered ones left out. */
-function* documentsAt(store: ReadStore, asOf: Position | undefined): Iterable<ServiceDocument> {
-  for (const [id, current] of store.range<ServiceDocument>('services')) {
+/** Every instance behind `after` as it was at `asOf` (now when undefined), by id, deregistered ones too. */
+function* documentsAt(
+  store: ReadStore,
+  asOf: Position | undefined,
+  after: string | undefined,
+): Iterable<ServiceDocument> {
+  for (const [id, current] of store.range<ServiceDocument>('services', given({ after }))) {
     const document =
       asOf === undefined || current.position <= asOf
         ? current
         : store.at<ServiceDocument>('services', id, asOf)?.document;
-    if (document !== undefined && !document.deregistered) yield document;
+    if (document !== undefined) yield document;
+  }
+}
+
+/** The instances that have this name now, by id: found by the registry's index, whatever the number of other ones. */
+function* documentsNamed(
+  store: ReadStore,
+  registry: Registry,
+  name: string,
+  after: string | undefined,
+): Iterable<ServiceDocument> {
+  const ids = Array.from(registry.named(name), ({ id }) => id);
+  const left = after === undefined ? ids : ids.filter((id) => id > after);
+  for (const id of left.sort()) {
+    const document = store.read<ServiceDocument>('services', id);
+    if (document !== undefined) yield document;
   }
 }
 
@@ -101,21 +141,31 @@ export const createServiceQueries = (reads: Reads, registry: Registry) => {
       return ok(viewOf(document, asOf));
     },
 
-    services: async (filter: ServiceFilter, context: Context): Promise<Result<Page<'services', Service>>> => {
-      const wrong = filterFault(filter);
-      if (wrong !== undefined) return fault(wrong);
+    services: async (filter: ServiceFilter, context: Context): Promise<Result<ServiceList>> => {
+      const accepts = acceptOf(filter);
+      if (!accepts.ok) return accepts;
       const at = await reads.begin(context, { scope: 'services:read' }, filter.asOf);
       if (!at.ok) return at;
       const { store, asOf, position } = at.value;
+      const { name, cursor } = filter;
+      const isPage = filter.limit !== undefined || cursor !== undefined;
+      const limit = isPage ? clampLimit(filter.limit) : Number.POSITIVE_INFINITY;
+      const documents =
+        name !== undefined && asOf === undefined
+          ? documentsNamed(store, registry, name, cursor)
+          : documentsAt(store, asOf, cursor);
       const services: Service[] = [];
       let bytes = 0;
-      for (const document of documentsAt(store, asOf)) {
-        if (!matches(document, filter)) continue;
+      for (const document of documents) {
+        if (!accepts.value(document)) continue;
+        // Told once there is one more, so that a page which ends the list has no cursor.
+        if (services.length === limit || (isPage && bytes >= maxPageBytes))
+          return ok({ services, position: asOf ?? position, ...given({ cursor: services.at(-1)?.id }) });
         services.push(viewOf(document, asOf));
         bytes += weigh(document);
         if (bytes > maxListBytes) {
           return fault(
-            problem('too_large', 'these are too many services for one answer: ask for fewer by a filter'),
+            problem('too_large', 'these are too many services for one answer: ask for pages, or by a filter'),
           );
         }
       }

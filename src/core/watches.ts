@@ -36,6 +36,8 @@ const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
   ServiceUpdated: 'updated',
   ServiceStatusChanged: 'status',
   ServiceDeregistered: 'deregistered',
+  CircuitOpened: 'circuit',
+  CircuitClosed: 'circuit',
 };
 
 export const createWatches = ({ log, hub, runner, registry }: Parts) => {
@@ -134,6 +136,14 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
     return changes;
   };
 
+  /** Whoever watches a name is told of an instance that takes another one. */
+  const hadName = (name: string, { type, stream, position }: LogEvent): boolean => {
+    if (type !== 'ServiceUpdated') return false;
+    for (const { document } of runner.store.history<ServiceDocument>('services', streamKey(stream), position))
+      return document.name === name;
+    return false;
+  };
+
   const serviceChanges =
     (name: string | undefined) =>
     async (events: readonly LogEvent[], position: Position): Promise<readonly ServiceChange[]> => {
@@ -147,7 +157,7 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
           event.position,
         )?.document;
         if (change === undefined || document === undefined) continue;
-        if (name !== undefined && document.name !== name) continue;
+        if (name !== undefined && document.name !== name && !hadName(name, event)) continue;
         changes.push({ change, service: serviceView(registry, document), position: event.position });
       }
       return changes;

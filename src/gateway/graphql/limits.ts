@@ -96,7 +96,8 @@ const introspectionCost = 100;
 const itemsPerUnit = 50;
 /** Root fields that answer lists, and the argument that says how long. */
 const lists: Readonly<Record<string, string | undefined>> = {
-  services: '',
+  services: 'first',
+  serviceInterfaces: 'first',
   topics: '',
   subscriptions: '',
   deadLetters: 'first',

@@ -5,7 +5,6 @@ import type {
   Health,
   LogQuery,
   Message,
-  Service,
   ServiceChange,
   StateChange,
   StateEntry,
@@ -24,6 +23,7 @@ import {
   type Resolve,
   type ResolverContext,
 } from './resolving.ts';
+import { serviceMutations, serviceQueries } from './service-resolvers.ts';
 import { subscriptionMutations, subscriptionQueries } from './subscription-resolvers.ts';
 import { itemsOf } from './watch-source.ts';
 
@@ -56,25 +56,6 @@ const eventOfMessage = ({ position, publishedAt, publisher, ...data }: Message):
   actor: publisher,
   metadata: null,
 });
-
-const service: Resolve<{ id: string; asOf: string }, Service | null> = async (_, args, { core, context }) => {
-  const { id = '', ...options } = given(args);
-  return gotOrNull(await core.service(id, options, context));
-};
-
-type ServicesArgs = {
-  name: string;
-  capability: readonly string[];
-  status: string;
-  version: string;
-  tag: string;
-  asOf: string;
-};
-const services: Resolve<ServicesArgs, readonly Service[]> = async (_, args, { core, context }) => {
-  const { capability, ...filter } = given(args);
-  const all = capability === undefined ? filter : { ...filter, capabilities: capability };
-  return got(await core.services(all, context)).services;
-};
 
 const state: Resolve<{ key: string; version: number; asOf: string }, StateEntry | null> = async (
   _,
@@ -138,20 +119,6 @@ const healthOf = ({ log, ...rest }: Health): object => ({
   },
 });
 
-const registerService: Resolve<{ input: object }, object> = async (_, { input }, at) => {
-  const data = given({ ...input });
-  const done = await command('RegisterService', data, at);
-  return 'service' in done ? { ...done, ...idOf(done.service) } : done;
-};
-
-const idOf = (value: unknown): object =>
-  typeof value === 'object' && value !== null && 'id' in value ? { id: value.id } : {};
-
-const deregisterService: Resolve<{ id: string }, object> = async (_, args, at) => ({
-  ...(await command('DeregisterService', given(args), at)),
-  id: args.id,
-});
-
 /** `value: null` is a value, so only the other arguments are looked at for null. */
 const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, object> = async (
   _,
@@ -196,15 +163,6 @@ const setRetention: Resolve<RetentionArgs, object> = async (_, args, at) =>
 
 const removeRetention: Resolve<{ topic: string }, object> = async (_, args, at) =>
   command('RemoveRetention', given(args), at);
-
-type InvokeArgs = { name: string; method: string; data: Json };
-const invokeService: Resolve<InvokeArgs, object> = async (_, { name, ...input }, { core, context }) => ({
-  ...got(await core.invoke(name ?? '', definedOf(input), context)),
-  success: true,
-});
-
-const definedOf = (input: object): object =>
-  Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 
 type Subscribe<Shape> = (
   source: unknown,
@@ -262,8 +220,7 @@ const asField =
 
 export const resolvers = {
   Query: {
-    service,
-    services,
+    ...serviceQueries,
     state,
     states,
     stateHistory,
@@ -275,12 +232,10 @@ export const resolvers = {
     health,
   },
   Mutation: {
-    registerService,
-    deregisterService,
+    ...serviceMutations,
     setState,
     deleteState,
     publishEvent,
-    invokeService,
     request,
     reply,
     ...subscriptionMutations,

@@ -1,4 +1,5 @@
 import { replayTypes } from './replay-sdl.ts';
+import { serviceMutationFields, serviceQueryFields, serviceTypes } from './service-sdl.ts';
 import { subscriptionTypes } from './subscription-sdl.ts';
 
 /** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
@@ -7,32 +8,6 @@ export const sdl = /* GraphQL */ `
 scalar JSON
 
 enum Priority { LOW NORMAL HIGH CRITICAL }
-
-type Service {
-  id: ID!
-  name: String!
-  "Semver."
-  version: String!
-  host: String!
-  port: Int!
-  protocol: String!
-  capabilities: [String!]!
-  healthCheckUrl: String
-  ttlSec: Int
-  "starting, healthy, degraded, unhealthy, draining, maintenance or offline."
-  status: String!
-  statusReason: String!
-  statusSince: String!
-  "0 to 1, as the service last reported it."
-  load: Float
-  inFlight: Int!
-  weight: Int!
-  tags: [String!]!
-  metadata: JSON!
-  registeredAt: String!
-  lastSeenAt: String!
-  revision: Int!
-}
 
 type State {
   key: String!
@@ -131,21 +106,11 @@ type StateChange {
   position: String!
 }
 
-type ServiceChange {
-  "registered, updated, status or deregistered."
-  change: String!
-  service: Service!
-  position: String!
-}
-
+${serviceTypes}
 ${subscriptionTypes}
 ${replayTypes}
 type Query {
-  "Null when there is none. asOf is a position or a time."
-  service(id: ID!, asOf: String): Service
-  "capability: all of them. version: a semver range."
-  services(name: String, capability: [String!], status: String, version: String, tag: String, asOf: String): [Service!]!
-  "Null when there is none."
+${serviceQueryFields}  "Null when there is none."
   state(key: String!, version: Int, asOf: String): State
   "In key order. after: a key, exclusive. first: 100 unless given, at most 1,000."
   states(prefix: String, first: Int, after: String, asOf: String): [State!]!
@@ -165,36 +130,6 @@ type Query {
   "Replays to a durable subscription that are not over, in the order in which they are carried out."
   replays(subscription: String!): [Replay!]!
   health: Health!
-}
-
-input RegisterServiceInput {
-  id: ID
-  name: String!
-  version: String!
-  host: String!
-  port: Int!
-  protocol: String
-  capabilities: [String!]
-  healthCheckUrl: String
-  ttlSec: Int
-  weight: Int
-  tags: [String!]
-  metadata: JSON
-}
-
-type RegisterServiceResult {
-  success: Boolean!
-  id: ID!
-  "False when the service was known."
-  created: Boolean!
-  service: Service!
-  position: String!
-}
-
-type DeregisterServiceResult {
-  success: Boolean!
-  id: ID!
-  position: String!
 }
 
 type SetStateResult {
@@ -233,15 +168,6 @@ type RemoveRetentionResult {
   position: String!
 }
 
-type InvokeServiceResult {
-  success: Boolean!
-  result: JSON
-  "Id of the instance that answered."
-  instance: ID!
-  attempts: Int!
-  durationMs: Float!
-}
-
 type RequestResult {
   success: Boolean!
   "The request's messageId."
@@ -263,14 +189,11 @@ type ReplyResult {
 }
 
 type Mutation {
-  registerService(input: RegisterServiceInput!): RegisterServiceResult!
-  deregisterService(id: ID!): DeregisterServiceResult!
-  "expectedVersion 0: the key must not exist."
+${serviceMutationFields}  "expectedVersion 0: the key must not exist."
   setState(key: String!, value: JSON, expectedVersion: Int): SetStateResult!
   deleteState(key: String!, expectedVersion: Int): DeleteStateResult!
   "payload: JSON text."
   publishEvent(topic: String!, payload: String!, priority: Priority, key: String): PublishEventResult!
-  invokeService(name: String!, method: String!, data: JSON): InvokeServiceResult!
   "Publishes and waits for the reply. payload: JSON text. timeoutMs: 30,000 unless given, at most 300,000."
   request(topic: String!, payload: String!, timeoutMs: Int, priority: Priority, key: String): RequestResult!
   "replyTo: the header nexus-reply-to of a request. payload: JSON text."

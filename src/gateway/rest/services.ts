@@ -18,7 +18,7 @@ import { readQuery } from './query.ts';
 import type { RestOptions } from './router.ts';
 import { createRouter, type RestRouter } from './router.ts';
 
-const filters = ['name', 'status', 'version', 'tag', 'asOf'];
+const filters = ['name', 'status', 'version', 'tag', 'reach', 'asOf', 'limit', 'cursor'];
 
 /** /services: the registry. */
 export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
@@ -44,7 +44,10 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
         status: query.text('status'),
         version: query.text('version'),
         tag: query.text('tag'),
+        reach: query.text('reach'),
         asOf: query.text('asOf'),
+        limit: query.limit(),
+        cursor: query.text('cursor'),
       }),
     };
     sendJson(ctx, 200, unwrap(await core.services(filter, contextOf(ctx))));
