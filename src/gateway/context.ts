@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ParameterizedContext } from 'koa';
 import { parsePosition } from '../../domain/event.ts';
 import { invalidAt, ProblemError } from '../errors.ts';
@@ -40,9 +41,13 @@ export const correlationIdOf = (given: string | string[] | undefined, requestId:
  *
  * @throws {ProblemError} `invalid` when X-Nexus-Min-Position is no position.
  */
-export const contextOf = (ctx: RequestContext): Context => {
-  const { state } = ctx;
-  const { headers } = ctx.req;
+export const contextOf = (ctx: RequestContext): Context => contextFrom(ctx.req.headers, ctx.state);
+
+/** The same for a request that no Koa context was made for: an upgrade. */
+export const contextFrom = (
+  headers: IncomingHttpHeaders,
+  state: Pick<RequestState, 'subject' | 'correlationId'>,
+): Context => {
   const { traceparent } = headers;
   const causation = headers['x-causation-id'];
   const minPosition = headers['x-nexus-min-position'];

@@ -78,6 +78,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     config,
     logger,
     access,
+    forwarding,
     addressOf: clientAddress,
     hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, logger }) },
   });

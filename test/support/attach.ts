@@ -17,6 +17,7 @@ export const attachTo = async (
   const { core, config } = hub;
   const logger = createLogger('silent');
   const sockets = attachWebSockets({
+    forwarding: { scheme: 'http', clientIp: () => '127.0.0.1' },
     app,
     server,
     core,

@@ -8,6 +8,8 @@ import { fault, problem, type Result } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
+import { type Forwarding, isProxied } from '../proxy.ts';
+import { createPassages } from './passages.ts';
 import { closeCodes, openSession, type SessionLimits, sessionLimits } from './session.ts';
 import { admitUpgrade, createConnectionCaps, refuseUpgrade } from './upgrade.ts';
 
@@ -48,6 +50,8 @@ export type WebSocketOptions = {
   readonly access: Access;
   /** Hosts of further paths, `/graphql` for one. */
   readonly hosts?: Readonly<Record<string, SocketHost>>;
+  /** For WebSockets of services, under /proxy. */
+  readonly forwarding: Forwarding;
   /** Whom the connection caps count; the peer's address unless given. */
   readonly addressOf?: (request: IncomingMessage) => string;
   readonly limits?: Partial<WebSocketLimits>;
@@ -85,7 +89,7 @@ type Peer = { readonly attended: Attended; readonly socket: WebSocket; silent: n
  * HTTP problem for an answer; every frame is authorised by the hub.
  */
 export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<void> } => {
-  const { server, core, access, logger, config } = options;
+  const { server, core, access, logger, config, addressOf = peerAddress } = options;
   const limits: WebSocketLimits = { ...defaults, framesPerSec: config.wsFramesPerSec, ...options.limits };
   const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
   const peers = new Set<Peer>();
@@ -150,10 +154,21 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     if (closing) return fault(problem('shutting_down', 'The hub is shutting down'));
     const subject = admitUpgrade(access, request, host.admitsLater);
     if (!subject.ok) return subject;
-    const full = caps.take((options.addressOf ?? peerAddress)(request), socket);
+    const full = caps.take(addressOf(request), socket);
     return full === undefined ? subject : fault(full);
   };
+  const passages = createPassages({
+    core,
+    access,
+    logger,
+    forwarding: options.forwarding,
+    take: (request, socket) => caps.take(addressOf(request), socket),
+  });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (isProxied(request.url)) {
+      passages.open(request, socket, head);
+      return;
+    }
     const path = request.url?.split('?', 1)[0] ?? '';
     const subject = admit(path, request, socket);
     if (!subject.ok) {
@@ -184,6 +199,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       if (closing) return;
       closing = true;
       clearInterval(heartbeat);
+      passages.close();
       await Promise.all([...peers].map((peer) => leave(peer, limits.drainMs)));
       server.off('upgrade', onUpgrade);
       app.ws.server?.close();

@@ -5,7 +5,8 @@ import type { Access, Admitted } from '../auth/access.ts';
 import { requestIdOf } from '../context.ts';
 import { rawProblem } from '../problem.ts';
 
-const bearerPrefix = 'bearer.';
+/** Of the subprotocol that carries a token. */
+export const bearerPrefix = 'bearer.';
 const refusalMs = 2_000;
 
 /** The subprotocols that a client offers. */
