@@ -8,7 +8,7 @@ import { choose } from './choose.ts';
 import type { CircuitChange } from './circuit-writes.ts';
 import { type Standing, standings } from './pool.ts';
 import { balancingOf, createServiceGroups, moveCandidate, rulesOf, type ServiceRules } from './services.ts';
-import { addCall, addLatency, addToMean } from './stats.ts';
+import { addCall, addLatency, addToMean, createStats, releaseRow, takeRow } from './stats.ts';
 import { createSticky } from './sticky.ts';
 import { createTurn } from './turn.ts';
 
@@ -75,8 +75,9 @@ const maxSticky = 100_000;
 export const createBalancer = (options: BalancerOptions): Balancer => {
   const { clock, timeOfDay, schedule, random, onCircuit } = options;
   const candidates = new Map<Instance, Candidate>();
+  const stats = createStats();
   const services = createServiceGroups();
-  const turn = createTurn(random, createSticky(maxSticky));
+  const turn = createTurn(random, stats, createSticky(maxSticky));
 
   const standingOf = ({ instance, circuit }: Candidate): Standing => {
     const status = baseStatusOf(instance);
@@ -103,6 +104,7 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
     clock,
     timeOfDay,
     schedule,
+    stats,
     random,
     onChange: restand,
     write: (candidate, change) => onCircuit(candidate.instance, change),
@@ -110,7 +112,7 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
 
   const add = (instance: Instance): void => {
     const { document } = instance;
-    const candidate = createCandidate(instance, services.groupOf(document.name));
+    const candidate = createCandidate(instance, services.groupOf(document.name), takeRow(stats));
     candidates.set(instance, candidate);
     breakers.recorded(candidate, null, document.circuit);
     const standing = standingOf(candidate);
@@ -138,19 +140,19 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
     outcome: CallOutcome,
     reason: string,
   ): void => {
-    const { instance, stats, service, removed } = candidate;
+    const { instance, row, service, removed } = candidate;
     instance.inFlight--;
+    if (removed) return;
     if (outcome === 'cancelled') {
-      if (isTrial && !removed) breakers.tried(candidate, undefined, reason);
+      if (isTrial) breakers.tried(candidate, undefined, reason);
       return;
     }
     const nowMs = clock.now();
     const failed = outcome !== 'answered';
     // An instance that refuses or breaks is not quick: only answers, and waiting in vain, are a latency.
-    if (!failed || outcome === 'timeout') addLatency(stats, nowMs - startedMs, nowMs);
+    if (!failed || outcome === 'timeout') addLatency(stats, row, nowMs - startedMs, nowMs);
     if (!failed) addToMean(service.mean, nowMs - startedMs, nowMs);
-    addCall(stats, failed, nowMs);
-    if (removed) return;
+    addCall(stats, row, failed, nowMs);
     if (isTrial) breakers.tried(candidate, !failed, reason);
     else if (failed) breakers.failed(candidate, reason, startedMs);
   };
@@ -200,6 +202,8 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
       candidate.removed = true;
       breakers.forget(candidate);
       services.unlink(candidate);
+      // A call that is still under way there no longer finds it.
+      releaseRow(stats, candidate.row);
     },
   };
 };

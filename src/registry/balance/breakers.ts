@@ -6,7 +6,7 @@ import { faultOf, longestOpenMs, maxOpen, nextOpening, openMs, trialsToClose } f
 import type { CircuitChange } from './circuit-writes.ts';
 import { sizeOf, standings } from './pool.ts';
 import { balancingOf } from './services.ts';
-import { forgetFailures } from './stats.ts';
+import { forgetCalls, type Stats } from './stats.ts';
 
 /** Opens and closes circuits: here at once, for the other nodes by an event. */
 export type Breakers = {
@@ -26,6 +26,7 @@ export type BreakersOptions = {
   /** Milliseconds since 1970: what the ends of openings are told in. */
   readonly timeOfDay: () => number;
   readonly schedule: Schedule;
+  readonly stats: Stats;
   readonly random: () => number;
   readonly onChange: (candidate: Candidate) => void;
   readonly write: (candidate: Candidate, change: CircuitChange) => void;
@@ -34,7 +35,7 @@ export type BreakersOptions = {
 const maxReason = 256;
 
 export const createBreakers = (options: BreakersOptions): Breakers => {
-  const { clock, timeOfDay, schedule, random, onChange, write } = options;
+  const { clock, timeOfDay, schedule, stats, random, onChange, write } = options;
 
   const openFor = (candidate: Candidate, durationMs: number): void => {
     const { circuit } = candidate;
@@ -67,7 +68,7 @@ export const createBreakers = (options: BreakersOptions): Breakers => {
     circuit.due = false;
     circuit.closedAtMs = clock.now();
     circuit.alarm?.cancel();
-    forgetFailures(candidate.stats);
+    forgetCalls(stats, candidate.row);
     onChange(candidate);
   };
 
@@ -79,10 +80,10 @@ export const createBreakers = (options: BreakersOptions): Breakers => {
 
   return {
     failed(candidate, reason, startedMs) {
-      const { circuit, stats } = candidate;
+      const { circuit, row } = candidate;
       // What was sent before the circuit closed says nothing about the time since.
       if (circuit.open || startedMs < circuit.closedAtMs) return;
-      const fault = faultOf(stats);
+      const fault = faultOf(stats, row);
       if (fault !== undefined && mayOpen(candidate)) open(candidate, `${fault}, the last: ${reason}`);
     },
 

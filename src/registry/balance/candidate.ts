@@ -3,14 +3,16 @@ import type { Instance } from '../instance.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
 import type { Member } from './pool.ts';
 import type { ServiceGroup } from './services.ts';
-import { createStats, type Stats } from './stats.ts';
 
 /** An instance as the balancer sees it. */
 export type Candidate = {
   readonly instance: Instance;
   /** The document that its pools and its circuit go by. */
   document: ServiceDocument;
-  readonly stats: Stats;
+  /** Where its numbers stand among the balancer's `Stats`. */
+  readonly row: number;
+  /** Of the document. */
+  weight: number;
   readonly circuit: Circuit;
   service: ServiceGroup;
   /** Its place in the pool of its service, and in that of each capability. */
@@ -20,10 +22,11 @@ export type Candidate = {
   removed: boolean;
 };
 
-export const createCandidate = (instance: Instance, service: ServiceGroup): Candidate => ({
+export const createCandidate = (instance: Instance, service: ServiceGroup, row: number): Candidate => ({
   instance,
   document: instance.document,
-  stats: createStats(),
+  row,
+  weight: instance.document.weight,
   circuit: createCircuit(),
   service,
   members: [],

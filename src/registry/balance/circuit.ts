@@ -1,5 +1,5 @@
 import type { Alarm } from '../schedule.ts';
-import type { Stats } from './stats.ts';
+import { failuresInRow, recentCalls, recentFailures, type Stats } from './stats.ts';
 
 /** Whether calls go to an instance, by what calls have shown; as this process has it (docs/registry.md, Balancing). */
 export type Circuit = {
@@ -44,11 +44,14 @@ const jitter = 0.1;
 const relapseMs = 120_000;
 
 /** Why the circuit of an instance is to be opened; undefined when it is not. */
-export const faultOf = (stats: Stats): string | undefined => {
-  if (stats.consecutiveFailures >= failuresToOpen) return `${stats.consecutiveFailures} failures in a row`;
-  if (stats.windowCalls >= callsToOpen && stats.windowFailures >= failureShareToOpen * stats.windowCalls)
-    return `${stats.windowFailures} of ${stats.windowCalls} calls failed within 10 s`;
-  return undefined;
+export const faultOf = (stats: Stats, row: number): string | undefined => {
+  const inRow = failuresInRow(stats, row);
+  if (inRow >= failuresToOpen) return `${inRow} failures in a row`;
+  const calls = recentCalls(stats, row);
+  const failures = recentFailures(stats, row);
+  return calls >= callsToOpen && failures >= failureShareToOpen * calls
+    ? `${failures} of ${calls} calls failed within 10 s`
+    : undefined;
 };
 
 export const nextOpening = (circuit: Circuit, nowMs: number): number =>

@@ -61,7 +61,7 @@ export const sizeOf = (pool: Pool, standing: Standing): number =>
 const place = (pool: Pool, member: Member, slot: number): void => {
   pool.members[slot] = member;
   member.slot = slot;
-  pool.weights?.set(slot, member.candidate.document.weight);
+  pool.weights?.set(slot, member.candidate.weight);
 };
 
 const swap = (pool: Pool, member: Member, slot: number): void => {
@@ -109,7 +109,7 @@ export const removeMember = (member: Member): void => {
 
 /** The weights of a pool, kept from now on. */
 export const weightsOf = (pool: Pool): Weights => {
-  pool.weights ??= createWeights(pool.members.map(({ candidate }) => candidate.document.weight));
+  pool.weights ??= createWeights(pool.members.map(({ candidate }) => candidate.weight));
   return pool.weights;
 };
 

@@ -20,15 +20,16 @@ export type Ring = {
 };
 
 const probes = 21;
+const pointsPerWeight = 4;
 const maxPoints = 64;
 const maxSteps = 64;
 
 type Point = { readonly hash: number; readonly member: Member };
 
 const pointsOf = (member: Member): Point[] => {
-  const { instance, document } = member.candidate;
+  const { instance, weight } = member.candidate;
   const base = hashOf(instance.id);
-  const count = Math.min(document.weight, maxPoints);
+  const count = Math.min(weight * pointsPerWeight, maxPoints);
   return Array.from({ length: count }, (_, index) => ({
     hash: index === 0 ? base : mix(base ^ Math.imul(index, 0x9e3779b1)),
     member,
@@ -40,7 +41,8 @@ const idOf = ({ member }: Point): string => member.candidate.instance.id;
 const inOrder = (one: Point, other: Point): number =>
   one.hash - other.hash || (idOf(one) < idOf(other) ? -1 : 1);
 
-const nearer = ({ candidate }: Member): number => Math.max(candidate.document.weight / maxPoints, 1);
+const nearer = ({ candidate }: Member): number =>
+  Math.max((candidate.weight * pointsPerWeight) / maxPoints, 1);
 
 export const createRing = (members: Iterable<Member>): Ring => {
   let hashes = new Uint32Array(0);

@@ -162,6 +162,7 @@ export const createServiceGroups = (): ServiceGroups => {
       const standing = members[0]?.standing ?? standings.away;
       unlink(candidate);
       candidate.document = document;
+      candidate.weight = document.weight;
       link(candidate, standing);
     },
   };

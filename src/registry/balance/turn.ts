@@ -1,6 +1,7 @@
 import type { Instance } from '../instance.ts';
 import type { Candidate } from './candidate.ts';
 import { createPool, type Member, type Pool, standings } from './pool.ts';
+import type { Stats } from './stats.ts';
 import type { Sticky } from './sticky.ts';
 
 /** One pick as a strategy sees it. Made once and filled anew for each pick: strategies run to their end at once. */
@@ -28,6 +29,7 @@ export type Turn = {
   /** The call may try an instance with an open circuit, if its key belongs there. */
   tries: boolean;
   readonly random: () => number;
+  readonly stats: Stats;
   readonly sticky: Sticky;
   /** The call was there already, or cannot go there. */
   readonly isOut: (candidate: Candidate) => boolean;
@@ -35,7 +37,7 @@ export type Turn = {
   readonly accepts: (member: Member) => boolean;
 };
 
-export const createTurn = (random: () => number, sticky: Sticky): Turn => {
+export const createTurn = (random: () => number, stats: Stats, sticky: Sticky): Turn => {
   const isOut = ({ instance, document }: Candidate): boolean =>
     turn.tried.has(instance) || (turn.directOnly && document.reach === 'socket');
   const turn: Turn = {
@@ -54,6 +56,7 @@ export const createTurn = (random: () => number, sticky: Sticky): Turn => {
     excludes: false,
     tries: false,
     random,
+    stats,
     sticky,
     isOut,
     accepts: ({ candidate, slot, standing }) =>

@@ -2,12 +2,12 @@ import type { Candidate } from '../candidate.ts';
 import { latencyOf, penaltyOf } from '../stats.ts';
 import { type Choose, cheaperOfTwo, type Turn } from '../turn.ts';
 
-const cost = (turn: Turn, { instance, document, stats }: Candidate): number =>
-  (latencyOf(stats, turn.meanMs, turn.nowMs) *
+const cost = ({ stats, meanMs, nowMs }: Turn, { instance, row, weight }: Candidate): number =>
+  (latencyOf(stats, row, meanMs, nowMs) *
     (instance.inFlight + 1) *
     (1 + (instance.load ?? 0)) *
-    penaltyOf(stats, turn.nowMs)) /
-  document.weight;
+    penaltyOf(stats, row, nowMs)) /
+  weight;
 
 /**
  * The cheaper of two drawn at random, by how long a call would wait there: peak-EWMA latency times the calls that are
