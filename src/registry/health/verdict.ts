@@ -59,10 +59,10 @@ export const baseFindingOf = (document: ServiceDocument, evidence: Evidence): Fi
  * The status that an instance should have. Calls that failed outweigh heartbeats and probes: whether it recovers is shown
  * by calls that try it (docs/adr/0023-health.md). Allocates nothing.
  */
-export const findingOf = (document: ServiceDocument, evidence: Evidence): Finding => {
-  const base = baseFindingOf(document, evidence);
-  return document.circuit !== null && isFit(base) ? findings.circuitOpen : base;
-};
+export const findingOf = (document: ServiceDocument, evidence: Evidence): Finding =>
+  document.circuit !== null && isGood(document, evidence)
+    ? findings.circuitOpen
+    : baseFindingOf(document, evidence);
 
 const heldReason = ({ falls }: ServiceDocument, { goodSinceMs, heldUntilMs }: Evidence): string => {
   const until = new Date(heldUntilMs).toISOString();

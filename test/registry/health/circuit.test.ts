@@ -62,3 +62,26 @@ test('an open circuit outlives a restart of the hub', async (t) => {
   t.is(world.status('one'), 'healthy');
   await world.close();
 });
+
+test('an instance whose calls failed for the third time within 10 minutes is held down after its circuit has closed', async (t) => {
+  const world = openWorld();
+  world.register('one', {});
+  for (let openings = 0; openings < 3; openings++) {
+    world.openCircuit('one', '5 calls in a row failed');
+    await world.pass(4_000);
+    world.closeCircuit('one');
+    await world.pass(1_000);
+  }
+  t.deepEqual(world.written('one').slice(-4), [
+    'CircuitOpened',
+    'healthy → unhealthy (invocations)',
+    'CircuitClosed',
+    'unhealthy → unhealthy (flapping)',
+  ]);
+  // 10 s from the fall, of which 5 have passed.
+  await world.pass(4_000);
+  t.is(world.status('one'), 'unhealthy');
+  await world.pass(1_000);
+  t.is(world.status('one'), 'healthy');
+  await world.close();
+});
