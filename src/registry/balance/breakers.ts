@@ -41,7 +41,7 @@ export const createBreakers = (options: BreakersOptions): Breakers => {
     const { circuit } = candidate;
     const atMs = clock.now() + durationMs;
     circuit.open = true;
-    circuit.due = false;
+    circuit.due = durationMs <= 0;
     circuit.goodTrials = 0;
     const ring = (): void => {
       circuit.due = true;
