@@ -1,9 +1,9 @@
-import { asPosition, asRevision } from '../../domain/event.ts';
 import { defaultPolicy, type Strategy } from '../../domain/service/policy.ts';
 import type { Clock } from '../../src/clock.ts';
 import { createBalancer, type Picked } from '../../src/registry/balance/balancer.ts';
 import { createInstance, type Instance } from '../../src/registry/instance.ts';
 import { createSchedule, type Schedule } from '../../src/registry/schedule.ts';
+import { benchService } from './service.ts';
 
 /** What a service is put through: calls come at random, as they do from many callers that know nothing of each other. */
 export type Scenario = {
@@ -108,19 +108,11 @@ const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 
 const member = (id: string, { strategy, breakers }: Scenario): Instance =>
-  createInstance({
-    ...defaultPolicy,
-    ...{ id, owner: 'local', name: 'svc', version: '1.0.0', host: '127.0.0.1', port: 9, protocol: 'http' },
-    ...{ capabilities: [], healthCheckUrl: null, ttlSec: null, weight: 1, tags: [], metadata: {} },
-    ...{ status: 'healthy', statusReason: '', statusCause: 'registration', falls: [], circuit: null },
-    balancing: { ...defaultPolicy.balancing, strategy, maxEjectedPercent: breakers ? 50 : 0 },
-    statusSince: '2029-01-01T00:00:00.000Z',
-    registeredAt: '2029-01-01T00:00:00.000Z',
-    updatedAt: '2029-01-01T00:00:00.000Z',
-    deregistered: false,
-    revision: asRevision(0),
-    position: asPosition('0000000000000001'),
-  });
+  createInstance(
+    benchService(id, {
+      balancing: { ...defaultPolicy.balancing, strategy, maxEjectedPercent: breakers ? 50 : 0 },
+    }),
+  );
 
 /**
  * Ten instances of a service in virtual time, one of which is slow by ten times and one of which answers each call with

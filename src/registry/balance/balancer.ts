@@ -93,7 +93,7 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
   };
 
   const restand = (candidate: Candidate): void => {
-    const before = candidate.members[0]?.standing ?? standings.away;
+    const before = candidate.standing;
     const standing = standingOf(candidate);
     if (standing === before) return;
     moveCandidate(candidate, standing);
@@ -159,7 +159,7 @@ export const createBalancer = (options: BalancerOptions): Balancer => {
 
   const begin = (candidate: Candidate, startedMs: number): Picked => {
     const { instance } = candidate;
-    const isTrial = candidate.circuit.open;
+    const isTrial = candidate.standing === standings.trial;
     if (isTrial) breakers.tries(candidate);
     instance.inFlight++;
     let ended = false;

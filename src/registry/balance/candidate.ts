@@ -1,7 +1,7 @@
 import type { ServiceDocument } from '../../../projections/documents.ts';
 import type { Instance } from '../instance.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
-import type { Member } from './pool.ts';
+import { type Member, type Standing, standings } from './pool.ts';
 import type { ServiceGroup } from './services.ts';
 
 /** An instance as the balancer sees it. */
@@ -15,6 +15,8 @@ export type Candidate = {
   weight: number;
   readonly circuit: Circuit;
   service: ServiceGroup;
+  /** The same in all of its pools. */
+  standing: Standing;
   /** Its place in the pool of its service, and in that of each capability. */
   members: readonly Member[];
   /** Until then it gets less than its share; 0 when it has all of it. */
@@ -29,6 +31,7 @@ export const createCandidate = (instance: Instance, service: ServiceGroup, row: 
   weight: instance.document.weight,
   circuit: createCircuit(),
   service,
+  standing: standings.away,
   members: [],
   rampUntilMs: 0,
   removed: false,

@@ -10,7 +10,6 @@ import {
   type Pool,
   removeMember,
   type Standing,
-  standings,
 } from './pool.ts';
 import { createMeanLatency, type MeanLatency } from './stats.ts';
 
@@ -94,6 +93,7 @@ export const memberIn = (candidate: Candidate, pool: Pool): Member | undefined =
 };
 
 export const moveCandidate = (candidate: Candidate, standing: Standing): void => {
+  candidate.standing = standing;
   for (const member of candidate.members) moveMember(member, standing);
 };
 
@@ -121,6 +121,7 @@ export const createServiceGroups = (): ServiceGroups => {
     const { document } = candidate;
     const group = groupOf(document.name);
     candidate.service = group;
+    candidate.standing = standing;
     const members = [addMember(group.all, candidate, standing)];
     for (const capability of new Set(document.capabilities)) {
       const pool = group.capabilities.get(capability) ?? createPool();
@@ -152,14 +153,13 @@ export const createServiceGroups = (): ServiceGroups => {
     unlink,
 
     change(candidate, document) {
-      const { document: before, members, service } = candidate;
+      const { document: before, service, standing } = candidate;
       if (samePlace(document, before)) {
         candidate.document = document;
         if (service.newest !== undefined && isNewer(candidate, service.newest)) service.newest = candidate;
         service.rules = undefined;
         return;
       }
-      const standing = members[0]?.standing ?? standings.away;
       unlink(candidate);
       candidate.document = document;
       candidate.weight = document.weight;
