@@ -29,6 +29,6 @@ setInterval(() => {
 }, 5);
 
 createInterface({ input: process.stdin }).on('line', () => {
-  process.stdout.write(`${JSON.stringify(counts)}\n`);
+  process.stdout.write(`${JSON.stringify({ ...counts, sent })}\n`);
 });
 process.stdout.write('beating\n');

@@ -62,7 +62,7 @@ export type HealthOptions = {
 };
 
 /** Events of the hub's own that are written at a time: a rack that falls silent is no burst. */
-const maxWriting = 16;
+const maxWriting = 64;
 
 const isSetAside = (status: ServiceStatus): boolean => status === 'draining' || status === 'maintenance';
 
