@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { benchInvoke, benchProxy } from './registry/calls.ts';
 import { benchPicks } from './registry/picks.ts';
 import { benchSimulation } from './registry/simulate.ts';
 import { machine, print } from './support/measure.ts';
@@ -8,14 +9,14 @@ import { machine, print } from './support/measure.ts';
 /**
  * The registry and calls to services, each part beside its reference in the same run.
  *
- * `npm run bench:registry -- [--only picks|simulate] [--ways NAME,…] [--rounds N] [--scale S] [--profile DIR]`
+ * `npm run bench:registry -- [--only picks|simulate|invoke|proxy] [--ways NAME,…] [--rounds N] [--scale S] [--profile DIR]`
  */
 const option = (name: string): string | undefined => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? undefined : process.argv[at + 1];
 };
 
-const parts = { picks: benchPicks, simulate: benchSimulation };
+const parts = { picks: benchPicks, simulate: benchSimulation, invoke: benchInvoke, proxy: benchProxy };
 
 const only = option('only');
 const rounds = Number(option('rounds') ?? 5);
