@@ -28,11 +28,16 @@ const balancerOf = (size: number): Balancer => {
   return balancer;
 };
 
-/** Picks per second, each with the end of its call. */
-const perSec = (count: number, pick: (index: number) => void): number => {
+/** Per second, and per second that the thread had a processor: the machine may have had other work. */
+type Rate = { readonly perSec: number; readonly perOwnSec: number };
+
+const rateOf = (count: number, pick: (index: number) => void): Rate => {
+  const ownBefore = process.threadCpuUsage();
   const started = performance.now();
   for (let index = 0; index < count; index++) pick(index);
-  return (count * 1_000) / (performance.now() - started);
+  const seconds = (performance.now() - started) / 1_000;
+  const own = process.threadCpuUsage(ownBefore);
+  return { perSec: count / seconds, perOwnSec: (count * 1e6) / (own.user + own.system) };
 };
 
 type Node = { readonly next: { readonly next: { value: number } } };
@@ -72,12 +77,12 @@ const benchRegistering = (rounds: number, scale: number): void => {
 /** Picks among few and many instances under each strategy, and how fast instances come in. */
 export const benchPicks = async ({ rounds, scale, ways }: PartOptions): Promise<void> => {
   const count = Math.round(1_000_000 * scale);
-  print(`\nPicks, each with the end of its call, ${count} per round`);
+  print(`\nPicks, each with the end of its call, ${count} per round; in brackets per second of processor`);
   const balancers = sizes.map(balancerOf);
   const walks = sizes.map(walk);
   const wanted = strategies.filter((strategy) => ways === undefined || ways.includes(strategy));
-  const rates = new Map<string, number[]>();
-  const note = (name: string, rate: number): void => {
+  const rates = new Map<string, Rate[]>();
+  const note = (name: string, rate: Rate): void => {
     rates.set(name, [...(rates.get(name) ?? []), rate]);
   };
   // The first round warms up: code is compiled, rings and trees are built, every instance is touched.
@@ -85,17 +90,22 @@ export const benchPicks = async ({ rounds, scale, ways }: PartOptions): Promise<
     for (const [at, size] of sizes.entries()) {
       for (const strategy of wanted) {
         const isKeyed = strategy === 'consistent-hash' || strategy === 'sticky';
-        const rate = perSec(count, (index) => {
+        const rate = rateOf(count, (index) => {
           const key = isKeyed ? keys[index % keys.length] : undefined;
           balancers[at]?.pick({ service: 'svc', strategy, key, tried: none })?.settle('answered');
         });
         if (round > 0) note(`${strategy} ${size}`, rate);
       }
-      const rate = perSec(count, walks[at] ?? (() => {}));
+      const rate = rateOf(count, walks[at] ?? (() => {}));
       if (round > 0) note(`walk ${size}`, rate);
     }
+  const at = (name: string): string => {
+    const noted = rates.get(name) ?? [];
+    const wall = median(noted.map(({ perSec }) => perSec));
+    return `${millions(wall)} (${millions(median(noted.map(({ perOwnSec }) => perOwnSec)))})`;
+  };
   const row = (name: string): string =>
-    sizes.map((size) => `${millions(median(rates.get(`${name} ${size}`) ?? []))} among ${size}`).join(', ');
+    sizes.map((size) => `${at(`${name} ${size}`)} among ${size}`).join(', ');
   for (const strategy of wanted) print(`  ${strategy.padEnd(16)} ${row(strategy)}`);
   print(`  ${'one of as many objects at random, for comparison'.padEnd(16)}: ${row('walk')}`);
   benchRegistering(rounds, scale);
