@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Range } from 'semver';
 import type { Position } from '../../domain/event.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
@@ -76,6 +77,13 @@ const acceptOf = (filter: ServiceFilter): Result<Accept> => {
   const range = version === undefined ? undefined : rangeOf(version);
   if (version !== undefined && range === undefined)
     return invalid('/version', `must be a semver range of at most ${maxRange} characters`);
+  const inRange = new Map<string, boolean>();
+  const isInRange = (text: string): boolean => {
+    if (range === undefined) return true;
+    const known = inRange.get(text) ?? range.test(text);
+    inRange.set(text, known);
+    return known;
+  };
   return ok(
     (service) =>
       !service.deregistered &&
@@ -84,39 +92,78 @@ const acceptOf = (filter: ServiceFilter): Result<Accept> => {
       (tag === undefined || service.tags.includes(tag)) &&
       (reach === undefined || service.reach === reach) &&
       capabilities.every((capability) => service.capabilities.includes(capability)) &&
-      (range === undefined || range.test(service.version)),
+      isInRange(service.version),
   );
 };
 
-/** Every instance behind `after` as it was at `asOf` (now when undefined), by id, deregistered ones too. */
-function* documentsAt(
+/** So many documents are looked at before others have their turn. */
+const chunkDocuments = 1_000;
+
+/** The documents of a list by id, as they stand at `position`, a chunk at a time: a long list holds nobody up. */
+type Chunks = AsyncIterable<readonly ServiceDocument[]>;
+
+const documentAt = (
   store: ReadStore,
-  asOf: Position | undefined,
+  current: ServiceDocument,
+  position: Position,
+): ServiceDocument | undefined =>
+  current.position <= position
+    ? current
+    : store.at<ServiceDocument>('services', current.id, position)?.document;
+
+/** Every instance behind `after`, deregistered ones too. @param first how many the first chunk looks at. */
+async function* allDocuments(
+  store: ReadStore,
+  position: Position,
   after: string | undefined,
-): Iterable<ServiceDocument> {
-  for (const [id, current] of store.range<ServiceDocument>('services', given({ after }))) {
-    const document =
-      asOf === undefined || current.position <= asOf
-        ? current
-        : store.at<ServiceDocument>('services', id, asOf)?.document;
-    if (document !== undefined) yield document;
+  first: number,
+): Chunks {
+  let size = Math.min(first, chunkDocuments);
+  for (let from = after; ; size = chunkDocuments) {
+    const chunk: ServiceDocument[] = [];
+    let looked = 0;
+    for (const [id, current] of store.range<ServiceDocument>('services', given({ after: from }))) {
+      from = id;
+      const document = documentAt(store, current, position);
+      if (document !== undefined) chunk.push(document);
+      if (++looked === size) break;
+    }
+    yield chunk;
+    if (looked < size) return;
+    await nextTurn();
   }
 }
 
-/** The instances that have this name now, by id: found by the registry's index, whatever the number of other ones. */
-function* documentsNamed(
+/** Those of `ids`, which are in order. */
+async function* documentsOf(
   store: ReadStore,
-  registry: Registry,
-  name: string,
-  after: string | undefined,
-): Iterable<ServiceDocument> {
-  const ids = Array.from(registry.named(name), ({ id }) => id);
-  const left = after === undefined ? ids : ids.filter((id) => id > after);
-  for (const id of left.sort()) {
-    const document = store.read<ServiceDocument>('services', id);
-    if (document !== undefined) yield document;
+  position: Position,
+  ids: readonly string[],
+  first: number,
+): Chunks {
+  for (let from = 0, size = first; from < ids.length; size = chunkDocuments) {
+    const chunk: ServiceDocument[] = [];
+    for (const id of ids.slice(from, from + size)) {
+      const current = store.read<ServiceDocument>('services', id);
+      const document = current === undefined ? undefined : documentAt(store, current, position);
+      if (document !== undefined) chunk.push(document);
+    }
+    from += size;
+    yield chunk;
+    await nextTurn();
   }
 }
+
+const isFiltered = ({ name, status, version, tag, reach, capabilities = [] }: ServiceFilter): boolean =>
+  [name, status, version, tag, reach, capabilities[0]].some((part) => part !== undefined);
+
+/** Ids of the instances that a filter lets through now: the registry has their documents in memory, and knows names. */
+const idsNow = (registry: Registry, { name, cursor }: ServiceFilter, accept: Accept): readonly string[] => {
+  const ids: string[] = [];
+  for (const document of name === undefined ? registry.documents() : registry.named(name))
+    if ((cursor === undefined || document.id > cursor) && accept(document)) ids.push(document.id);
+  return ids.sort();
+};
 
 export const createServiceQueries = (reads: Reads, registry: Registry) => {
   const viewOf = (document: ServiceDocument, asOf: Position | undefined): Service =>
@@ -147,29 +194,36 @@ export const createServiceQueries = (reads: Reads, registry: Registry) => {
       const at = await reads.begin(context, { scope: 'services:read' }, filter.asOf);
       if (!at.ok) return at;
       const { store, asOf, position } = at.value;
-      const { name, cursor } = filter;
-      const isPage = filter.limit !== undefined || cursor !== undefined;
+      const shown = asOf ?? position;
+      const isPage = filter.limit !== undefined || filter.cursor !== undefined;
       const limit = isPage ? clampLimit(filter.limit) : Number.POSITIVE_INFINITY;
-      const documents =
-        name !== undefined && asOf === undefined
-          ? documentsNamed(store, registry, name, cursor)
-          : documentsAt(store, asOf, cursor);
+      const accept = accepts.value;
+      const first = Math.min(limit + 1, chunkDocuments);
+      const chunks =
+        asOf === undefined && isFiltered(filter)
+          ? documentsOf(store, shown, idsNow(registry, filter, accept), first)
+          : allDocuments(store, shown, filter.cursor, first);
       const services: Service[] = [];
       let bytes = 0;
-      for (const document of documents) {
-        if (!accepts.value(document)) continue;
-        // Told once there is one more, so that a page which ends the list has no cursor.
-        if (services.length === limit || (isPage && bytes >= maxPageBytes))
-          return ok({ services, position: asOf ?? position, ...given({ cursor: services.at(-1)?.id }) });
-        services.push(viewOf(document, asOf));
-        bytes += weigh(document);
-        if (bytes > maxListBytes) {
-          return fault(
-            problem('too_large', 'these are too many services for one answer: ask for pages, or by a filter'),
-          );
+      for await (const chunk of chunks) {
+        for (const document of chunk) {
+          if (!accept(document)) continue;
+          // Told once there is one more, so that a page which ends the list has no cursor.
+          if (services.length === limit || (isPage && bytes >= maxPageBytes))
+            return ok({ services, position: shown, ...given({ cursor: services.at(-1)?.id }) });
+          services.push(viewOf(document, asOf));
+          bytes += weigh(document);
+          if (bytes > maxListBytes) {
+            return fault(
+              problem(
+                'too_large',
+                'these are too many services for one answer: ask for pages, or by a filter',
+              ),
+            );
+          }
         }
       }
-      return ok({ services, position: asOf ?? position });
+      return ok({ services, position: shown });
     },
   };
 };

@@ -55,7 +55,9 @@ export type Registry = {
   /** The document as it was last put; undefined for an id that is not registered. */
   document(id: string): ServiceDocument | undefined;
   /** The documents of a service's instances, in no order. */
-  named(name: string): Iterable<ServiceDocument>;
+  named(name: string): readonly ServiceDocument[];
+  /** Those of all instances, in no order. */
+  documents(): Iterable<ServiceDocument>;
   readonly invoke: Invoke;
   /** Takes a connection over which services are called that have no address. */
   attend(channel: Channel): Attendance;
@@ -190,6 +192,9 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     },
     document: (id) => instances.byId(id)?.document,
     named: (name) => Array.from(instances.byName(name), ({ document }) => document),
+    *documents() {
+      for (const { document } of instances.all()) yield document;
+    },
 
     invoke: async (...call) => (closing === undefined ? invoke(...call) : shuttingDown),
     forward: async (...call) => (closing === undefined ? forward(...call) : shuttingDown),
