@@ -11,8 +11,8 @@ export type ForwardRequest = {
   readonly fields: readonly string[];
   /** What the hub says beside them, by lower-case name. */
   readonly own: Readonly<Record<string, string>>;
-  /** Read once the request goes onto a connection, and no faster than the instance takes it. */
-  readonly body?: Readable;
+  /** A stream is read once the request goes onto a connection, and no faster than the instance takes it. */
+  readonly body?: Readable | Uint8Array;
   /** Unchecked, by the names of the header fields: X-Nexus-Strategy, X-Nexus-Key, X-Nexus-Capability, X-Nexus-Timeout-Ms. */
   readonly options: Readonly<Record<string, unknown>>;
 };

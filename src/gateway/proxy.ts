@@ -77,8 +77,32 @@ export const forwardRequestOf = (
   options: optionsOf(request),
 });
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+/** A body that is no longer is taken whole before it goes on: it has mostly come along with its head. */
+const smallBytes = 16_384;
+
+/** @throws {ProblemError} `bad_request` when a small body broke off. */
+const bodyOf = (request: IncomingMessage): IncomingMessage | Promise<Buffer> | undefined => {
+  const length = request.headers['content-length'];
+  if (length === undefined) return request.headers['transfer-encoding'] === undefined ? undefined : request;
+  const bytes = Number(length);
+  if (bytes === 0) return undefined;
+  return bytes <= smallBytes ? readSmall(request) : request;
+};
+
+const readSmall = (request: IncomingMessage): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const onClose = (): void => {
+      reject(new ProblemError(problem('bad_request', 'The body broke off')));
+    };
+    request.on('error', ignore).once('close', onClose);
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.once('end', () => {
+      request.off('close', onClose);
+      const [first] = chunks;
+      resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
+    });
+  });
 
 /** @throws {TypeError} for a head that Node would not send; then none of it is set. */
 const begin = (response: ServerResponse, { status, fields, length, instance }: AnswerHead): void => {
@@ -145,15 +169,19 @@ export const createProxyRoute =
       throw new ProblemError(problem('method_not_allowed', 'TRACE is not passed on'));
     const { service, target } = proxiedTarget(req.url ?? '');
     const gone = new AbortController();
-    const onClose = (): void => gone.abort();
+    const onClose = (): void => {
+      // An answer that was ended has not lost its reader.
+      if (!res.writableEnded) gone.abort();
+    };
     res.once('close', onClose);
     const sink = sinkOf(res, () => {
       ctx.respond = false;
     });
     const request = forwardRequestOf({ request: req, ...state }, target, forwarding);
+    const body = await bodyOf(req);
     const done = await core.forward(
       service,
-      hasBody(req) ? { ...request, body: req } : request,
+      body === undefined ? request : { ...request, body },
       sink,
       contextOf(ctx),
       callOptionsOf(req.headers, gone.signal),

@@ -21,8 +21,7 @@ export type Forwarded =
 
 /** The body of a request, which can be begun once. */
 export type ForwardBody = {
-  readonly stream: Readable;
-  readonly length: number | undefined;
+  readonly source: Readable | Uint8Array;
   /** True once anything was taken from the client. */
   begun: boolean;
 };
@@ -47,10 +46,13 @@ const idleMs = 300_000;
  * A stream of its own for each attempt: undici destroys what it was given when a connection fails, and the client's must
  * stay whole. The client's is read only when this one is.
  */
-const streamOf = (body: ForwardBody, moved: () => void): Readable => {
+const streamOf = (body: ForwardBody, moved: () => void): Readable | Uint8Array => {
+  const { source } = body;
+  if (source instanceof Uint8Array) return source;
+  const stream = source;
   async function* chunks() {
     body.begun = true;
-    for await (const chunk of body.stream.iterator({ destroyOnReturn: false })) {
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       moved();
       yield chunk;
     }

@@ -100,7 +100,7 @@ export const createProxy = (parts: ProxyParts): Forward => {
     const untilMs = clock.now() + limitMs;
     const length = lengthOf(request.fields);
     const body: ForwardBody | undefined =
-      request.body === undefined ? undefined : { stream: request.body, length, begun: false };
+      request.body === undefined ? undefined : { source: request.body, begun: false };
     const repeatable = body === undefined && idempotentMethods.has(request.method);
     const fields = fieldsOf(request, call);
     // Framed by this side anew; the length that the client told is held to on both connections.

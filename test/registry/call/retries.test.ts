@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import test from 'ava';
 import { defaultPolicy } from '../../../domain/service/policy.ts';
+import type { Registry } from '../../../src/registry/registry.ts';
 import { createAgent } from '../../../src/registry/target/connector.ts';
 import { createTargets } from '../../../src/registry/target/targets.ts';
 import { until } from '../../support/until.ts';
-import { listen } from '../support.ts';
+import { createTestClock, listen } from '../support.ts';
 import { answering, breaking, silent, withInstances } from './world.ts';
 
 /** Counts the requests of all listeners together, the first of which meets `first`, whoever is called. */
@@ -126,8 +127,8 @@ test('the instance is told how long it has: the call’s own time, or what is le
     answering(200, '1')(request, response);
   };
   const methods = { slow: { timeoutMs: 120_000 } };
-  await withInstances([note], { methods }, async (registry) => {
-    const before = Date.now();
+  const clock = createTestClock();
+  const run = async (registry: Registry): Promise<void> => {
     await registry.invoke('svc', { method: 'm' });
     await registry.invoke('svc', { method: 'slow' });
     await registry.invoke('svc', { method: 'slow', timeoutMs: 10_000 });
@@ -135,12 +136,13 @@ test('the instance is told how long it has: the call’s own time, or what is le
     await registry.invoke('svc', { method: 'slow', idempotent: true });
     const given = seen.map(([timeoutMs]) => timeoutMs);
     t.deepEqual(given, [30_000, 120_000, 10_000, 5_000, 60_000]);
-    for (const [timeoutMs, deadline] of seen) t.true(deadline >= before + timeoutMs - 1);
+    for (const [timeoutMs, deadline] of seen) t.is(deadline, clock.now() + timeoutMs);
     t.like(await registry.invoke('svc', { method: 'm' }, { leftMs: -1 }), {
       problem: { code: 'upstream_timeout' },
     });
     t.is(seen.length, 5);
-  });
+  };
+  await withInstances([note], { methods }, run, { clock: clock.now, after: clock.after });
 });
 
 test('an origin has a pool while it has connections, so those of instances that are gone keep nothing', async (t) => {

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { ServiceDocument } from '../../../projections/documents.ts';
-import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
+import { openRegistry, type Registry, type RegistryOptions } from '../../../src/registry/registry.ts';
 import { createTargets } from '../../../src/registry/target/targets.ts';
 import { type Listening, listen, quiet, serviceDocument } from '../support.ts';
 
@@ -9,11 +9,13 @@ export const withInstances = async (
   listeners: readonly RequestListener[],
   changes: Partial<ServiceDocument>,
   run: (registry: Registry, servers: readonly Listening[]) => Promise<void>,
+  time: Pick<RegistryOptions, 'clock' | 'after'> = {},
 ): Promise<void> => {
   const registry = openRegistry({
     logger: quiet,
     targets: createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }),
     changeStatus: async () => {},
+    ...time,
     deregister: async () => {},
   });
   const servers = await Promise.all(listeners.map(listen));
