@@ -166,7 +166,9 @@ export const createHealth = (options: HealthOptions): Health => {
         statusMoved && !isOwnChange && !isSetAside(document.status) && !isSetAside(before.status);
       const evidence = isTold ? evidenceTold(instance) : instance.evidence;
       take(instance, document.reach === before.reach ? evidence : { ...evidence, socket: 'none' });
-      if (isFromOutside(document, before) && !isOwnChange) expiry.restart(instance);
+      const isSpoken = isFromOutside(document, before) && !isOwnChange;
+      // Changes that were folded together come as one.
+      if (isSpoken || document.ttlSec !== before.ttlSec) expiry.restart(instance);
       probing.watch(instance);
       removal.changed(instance);
       void transitions.settle(instance);
