@@ -6,7 +6,7 @@ import type { Difference, Signature, Signatures } from './interface.ts';
 
 /** At most so many differences are told of a change. */
 export const maxDifferences = 50;
-const maxSteps = 20_000;
+const maxSteps = 50_000;
 const maxShown = 200;
 
 /** Of methods as they are registered what their callers rely on. */

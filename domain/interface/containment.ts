@@ -27,7 +27,10 @@ export type Misfit = {
   readonly why: string;
 };
 
-/** Shared by all comparisons of one change: what is left of it bounds their time. */
+/**
+ * Shared by all comparisons of one change: what is left of it bounds their time. A step looks at one keyword of one node
+ * for one keyword of another.
+ */
 export type Budget = { steps: number };
 
 const maxDepth = 200;
@@ -108,7 +111,7 @@ export const misfitsOf = (innerDocument: Json, outerDocument: Json, budget: Budg
   const allOf = (schemas: readonly Json[], root: Root, spent: All['spent'] = new Set()): All | undefined => {
     const nodes = new Set<Node>();
     const waiting = [...schemas];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (let next = waiting.pop(); next !== undefined && --budget.steps >= 0; next = waiting.pop()) {
       if (next === false) return undefined;
       // A schema that is none, and a $ref that leads nowhere, are taken to say nothing.
       if (!isNode(next) || nodes.has(next)) continue;
@@ -122,23 +125,27 @@ export const misfitsOf = (innerDocument: Json, outerDocument: Json, budget: Budg
     return commonTypes(all).size === 0 ? undefined : { nodes: all, spent };
   };
 
-  const propertyOf = (nodes: readonly Node[], name: string): readonly Json[] =>
-    nodes.flatMap((node) => {
+  const propertyOf = (nodes: readonly Node[], name: string): readonly Json[] => {
+    budget.steps -= nodes.length;
+    return nodes.flatMap((node) => {
       const own = member(nodesOf(member(node, 'properties')), name);
       if (own !== undefined) return [own];
       // One of its patterns may match the name, and patterns are not run.
       if (member(node, 'patternProperties') !== undefined) return [];
       return member(node, 'additionalProperties') ?? [];
     });
+  };
 
-  const itemOf = (nodes: readonly Node[], index: number): readonly Json[] =>
-    nodes.flatMap((node) => {
+  const itemOf = (nodes: readonly Node[], index: number): readonly Json[] => {
+    budget.steps -= nodes.length;
+    return nodes.flatMap((node) => {
       const prefix = member(node, 'prefixItems');
       const own = isList(prefix) ? prefix[index] : undefined;
       if (own !== undefined) return [own];
       const rest = member(node, 'items');
       return rest === undefined || isList(rest) ? [] : [rest];
     });
+  };
 
   const shown = (nodes: readonly Node[], keyword: string): Json =>
     nodes.map((node) => member(node, keyword)).find((value) => value !== undefined) ?? null;
@@ -158,7 +165,8 @@ export const misfitsOf = (innerDocument: Json, outerDocument: Json, budget: Budg
   const compare = (inner: All, outer: Json, at: Place): readonly Misfit[] => {
     const { nodes } = inner;
     const place = { ...at, depth: at.depth + 1 };
-    if (--budget.steps < 0 || place.depth > maxDepth)
+    budget.steps -= 1 + nodes.length * (isNode(outer) ? 1 + Object.keys(outer).length : 1);
+    if (budget.steps < 0 || place.depth > maxDepth)
       return unjudged(nodes, null, place, 'it is too large to be compared');
     if (outer === true || nodes.some((node) => isSame(node, outer))) return [];
     if (outer === false) return misfit(nodes, outer, place, 'no value is left');
@@ -189,6 +197,7 @@ export const misfitsOf = (innerDocument: Json, outerDocument: Json, budget: Budg
         if (!isList(alternatives) || spent.has(alternatives)) continue;
         const chosen = new Set([...spent, alternatives]);
         return alternatives.every((alternative) => {
+          if (budget.steps < 0) return false;
           const one = allOf([...nodes, alternative], innerRoot, chosen);
           return one === undefined || compare(one, outer, place).length === 0;
         });
@@ -322,7 +331,8 @@ export const misfitsOf = (innerDocument: Json, outerDocument: Json, budget: Budg
 
   /** True when no value is one of both. */
   const isDisjoint = (nodes: readonly Node[], outer: Json, depth: number): boolean => {
-    if (--budget.steps < 0 || depth > 8) return false;
+    budget.steps -= nodes.length;
+    if (budget.steps < 0 || depth > 8) return false;
     const other = allOf([outer], outerRoot);
     if (other === undefined) return true;
     const both = commonTypes([...nodes, ...other.nodes]);

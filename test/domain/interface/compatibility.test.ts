@@ -247,6 +247,26 @@ test('a schema that would take for ever › is told to be too large, at once', (
       : { anyOf: [fork(depth - 1), fork(depth - 1)], oneOf: [fork(depth - 1), fork(depth - 1)] };
   const differences = ofInput(fork(5), { allOf: [fork(4), fork(5), { maximum: 0 }] });
   t.not(differences.length, 0);
+  const bounds = (by: number): Json => ({
+    allOf: Array.from({ length: 300 }, (_, index) => ({
+      anyOf: [{ minimum: index + by }, { maximum: index + by }],
+    })),
+  });
+  t.true(ofInput(bounds(0), bounds(1)).some(({ why }) => why.includes('too large to be compared')));
+  const large = (more: object): Json => ({
+    type: 'object',
+    properties: {
+      ...Object.fromEntries(
+        Array.from({ length: 600 }, (_, index) => [
+          `p${index}`,
+          { type: ['string', 'null'], maxLength: index },
+        ]),
+      ),
+      ...more,
+    },
+    additionalProperties: false,
+  });
+  t.deepEqual(ofInput(large({}), large({ one: { type: 'number' } })), [], 'what is merely long is not');
   const deep = (levels: number): Json => (levels === 0 ? {} : { items: deep(levels - 1) });
   t.deepEqual(ofInput(deep(30), deep(29)), []);
 });
