@@ -102,7 +102,6 @@ export const removeMember = (member: Member): void => {
   moveMember(member, standings.away);
   swap(pool, member, pool.members.length - 1);
   pool.members.pop();
-  pool.weights?.set(member.slot, 0);
   pool.ends[standings.away] = pool.members.length;
   pool.ring?.remove(member);
 };

@@ -1,6 +1,6 @@
 /** Whole numbers by slot, with the sum of those before a slot and the slot at a sum: O(log n) each (Fenwick, 1994). */
 export type Weights = {
-  /** 0 empties the slot. Slots may be behind the last one. */
+  /** The slot may be behind the last one. */
   set(slot: number, weight: number): void;
   /** Of the slots before `slot`. */
   before(slot: number): number;

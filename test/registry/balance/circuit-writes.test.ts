@@ -73,6 +73,20 @@ test('one that failed is written again after 1 s, then 2 s, with what is true th
   t.is(running.length, 3);
 });
 
+test('what came while a write was failing is written in its place', async (t) => {
+  const { clock, running, writes, add, turn } = createWorld();
+  const one = add('one');
+  writes.write(one, opened);
+  writes.write(one, closed);
+  running[0]?.fail();
+  await turn();
+  clock.advance(1_000);
+  t.deepEqual(
+    running.map(({ change }) => change),
+    [opened, closed],
+  );
+});
+
 test('sixteen are written at a time, and the others after them', async (t) => {
   const { running, writes, add, turn } = createWorld();
   for (let index = 0; index < 40; index++) writes.write(add(`i${index}`), opened);
