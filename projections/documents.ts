@@ -44,6 +44,8 @@ export type ServiceDocument = ServiceFields & {
   readonly falls: readonly string[];
   /** Null while calls may go to it. */
   readonly circuit: OpenCircuit | null;
+  /** Node that its WebSocket is or was open to, of several on one log; null for none. */
+  readonly servedBy: string | null;
   readonly registeredAt: string;
   readonly updatedAt: string;
   readonly deregistered: boolean;

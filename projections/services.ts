@@ -38,7 +38,7 @@ const fallsAfter = (
 /** The registry: one document per instance id, deregistered ones included. */
 export const services: Projection<ServiceDocument, ServiceEvent> = {
   name: 'services',
-  version: 2,
+  version: 3,
   category: 'service',
   keepsHistory: true,
   keys: (event) => [streamKey(event.stream)],
@@ -53,6 +53,7 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
       statusSince: metadata.recordedAt,
       falls: [],
       circuit: null,
+      servedBy: null,
       registeredAt: metadata.recordedAt,
       updatedAt: metadata.recordedAt,
       deregistered: false,
@@ -80,6 +81,7 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
         },
       }),
     CircuitClosed: (document, event) => changed(document, event, { circuit: null }),
+    ServiceAttached: (document, event) => changed(document, event, { servedBy: event.data.node }),
   },
 };
 
@@ -94,4 +96,5 @@ export const restoreService = (document: ServiceDocument): ServiceState =>
         cause: document.statusCause,
         fields: fieldsOf(document),
         openUntil: document.circuit?.until,
+        servedBy: document.servedBy,
       };

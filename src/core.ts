@@ -143,19 +143,21 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ownPorts: () => ports,
     ...given({ resolve: options.resolve }),
   });
+  // The embedded log is this process's alone.
+  const leases = log.kind === 'embedded' ? undefined : openLeases({ log, hub, node, logger });
+  const peers = createPeers({ token: createNodeToken(config, node, clock), logger });
+  const ownership = leases ?? soleOwnership;
   const registry = openRegistry({
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     logger,
     targets,
     changeStatus: async (id, verdict) =>
       done(await commands.changeStatus(id, verdict, registry.document(id)?.revision)),
+    nodes: { node, ownership, ask: peers.ask, attach: async (id) => done(await commands.attach(id)) },
     deregister: async (id, reason, revision) => done(await commands.deregister(id, reason, revision)),
     changeCircuit: async (id, change) => done(await commands.changeCircuit(id, change)),
   });
   const handler = createHandler(log);
-  // The embedded log is this process's alone.
-  const leases = log.kind === 'embedded' ? undefined : openLeases({ log, hub, node, logger });
-  const peers = createPeers({ token: createNodeToken(config, node, clock), logger });
   const deciders = createDeciders(runner);
   const subscriptions = openSubscriptions({
     log,
@@ -163,7 +165,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     runner,
     node,
     logger,
-    ownership: leases ?? soleOwnership,
+    ownership,
     peer: peers.server,
     wallMs: clock,
     messageFrom,
@@ -271,6 +273,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createSubscriptionApi(parts, reads),
     ...replays,
     ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
+    fromNodes: registry.fromNodes,
     quiesce: () => {
       subscriptions.quiesce();
       registry.quiesce();

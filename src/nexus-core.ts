@@ -3,6 +3,7 @@ import type { Json, LogEvent, Position } from '../domain/event.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { InterfaceVersion, ServiceDocument, TopicDocument } from '../projections/documents.ts';
 import type { MessageView, StateEntryView, StateVersionView } from '../projections/views.ts';
+import type { Beat } from './bus/remote/protocol.ts';
 import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
@@ -10,6 +11,7 @@ import type { Durability, LogKind } from './log/event-log.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
+import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
 
@@ -57,7 +59,10 @@ export type CommandDone = {
 };
 
 /** A service as clients see it: the document and what the registry knows of it at this moment. */
-export type Service = Omit<ServiceDocument, 'owner' | 'deregistered' | 'updatedAt' | 'position' | 'falls'> & {
+export type Service = Omit<
+  ServiceDocument,
+  'owner' | 'deregistered' | 'updatedAt' | 'position' | 'falls' | 'servedBy'
+> & {
   readonly load: number | null;
   readonly inFlight: number;
   readonly lastSeenAt: string;
@@ -167,6 +172,13 @@ export type Serving = {
   close(): void;
 };
 
+export type FromNodes = {
+  /** Heartbeats that another node has heard. */
+  beats(beats: readonly Beat[]): void;
+  /** A call of an instance whose WebSocket is open to this node. Never rejects. */
+  call(call: ToldCall, signal: AbortSignal): Promise<ToldAttempt>;
+};
+
 export type RequestOptions = {
   /** Ends the wait: with the problem of a `ProblemError` that it aborts with, else with `no_reply`. */
   readonly signal?: AbortSignal;
@@ -265,6 +277,8 @@ export type NexusCore = PartApis & {
     context: Context,
   ): Promise<Result<{ readonly ttlSec: number | null; readonly status: string }>>;
   invoke(service: string, data: unknown, context: Context, options?: CallOptions): Promise<Result<Invoked>>;
+  /** What other nodes of the log ask for, and tell. */
+  readonly fromNodes: FromNodes;
   /** Services that have no address are called over connections that they open. */
   openServing(channel: Channel): Serving;
   /**

@@ -24,6 +24,7 @@ export const benchService = (id: string, changes: Partial<ServiceDocument> = {})
   statusSince: '2020-01-01T00:00:00.000Z',
   falls: [],
   circuit: null,
+  servedBy: null,
   registeredAt: '2020-01-01T00:00:00.000Z',
   updatedAt: '2020-01-01T00:00:00.000Z',
   deregistered: false,

@@ -82,6 +82,10 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
         return state.openUntil === undefined
           ? accept()
           : accept({ type: 'CircuitClosed', data: { reason: command.reason } });
+      case 'AttachService':
+        return state.servedBy === command.node
+          ? accept()
+          : accept({ type: 'ServiceAttached', data: { node: command.node } });
       default:
         return unreachable(command);
     }
@@ -97,6 +101,7 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
         cause: 'registration',
         fields: fieldsOf(data),
         openUntil: undefined,
+        servedBy: null,
       };
     }
     // Retention may have taken the registration: what follows it changes nothing that is known.
@@ -112,6 +117,8 @@ export const serviceDecider: Decider<ServiceState, ServiceCommand, ServiceEvent,
         return { ...state, openUntil: event.data.until };
       case 'CircuitClosed':
         return { ...state, openUntil: undefined };
+      case 'ServiceAttached':
+        return { ...state, servedBy: event.data.node };
       default:
         return unreachable(event);
     }

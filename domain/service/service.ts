@@ -76,7 +76,9 @@ export type ServiceEvent =
         readonly until: string;
       };
     }
-  | { readonly type: 'CircuitClosed'; readonly data: { readonly reason: string } };
+  | { readonly type: 'CircuitClosed'; readonly data: { readonly reason: string } }
+  /** Of several nodes on one log: the WebSocket over which the instance is called is open to this one now. */
+  | { readonly type: 'ServiceAttached'; readonly data: { readonly node: string } };
 
 /**
  * `admin` may act on what another subject registered. The hub itself (probes, expiry) acts as subject `system` with
@@ -107,7 +109,8 @@ export type ServiceCommand =
       readonly until: string;
       readonly actor: ServiceActor;
     }
-  | { readonly type: 'CloseCircuit'; readonly reason: string; readonly actor: ServiceActor };
+  | { readonly type: 'CloseCircuit'; readonly reason: string; readonly actor: ServiceActor }
+  | { readonly type: 'AttachService'; readonly node: string; readonly actor: ServiceActor };
 
 export type ServiceRejection =
   | { readonly code: 'not_found' }
@@ -126,4 +129,6 @@ export type ServiceState =
       readonly fields: ServiceFields;
       /** Until when; undefined while the circuit is closed. */
       readonly openUntil: string | undefined;
+      /** Node that its WebSocket is or was open to; null for none. */
+      readonly servedBy: string | null;
     };

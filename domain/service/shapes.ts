@@ -111,4 +111,5 @@ export const serviceShapes: { readonly [Type in ServiceEvent['type']]: EventShap
     fault: (data) => (isText(data.until) ? reasonFault(data) : 'until'),
   },
   CircuitClosed: { category: 'service', fault: reasonFault },
+  ServiceAttached: { category: 'service', fault: ({ node }) => (isText(node) ? undefined : 'node') },
 };

@@ -15,6 +15,8 @@ export type Ownership = {
   isChosen(subscription: string): boolean;
   /** Where the node of a living owner is reached by other nodes. */
   urlOf(owner: Owner): string | undefined;
+  /** The other nodes that live, by name, with where each is reached; null for one that serves no protocol. */
+  readonly others: ReadonlyMap<string, string | null>;
   /** Calls `listener` when a lease was taken or released, and when `valid` changes. */
   onChange(listener: () => void): void;
   close(): Promise<void>;
@@ -29,6 +31,7 @@ export const soleOwnership: Ownership = {
   knows: () => true,
   isChosen: () => true,
   urlOf: () => undefined,
+  others: new Map(),
   onChange: () => {},
   close: () => Promise.resolve(),
 };

@@ -309,6 +309,9 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return ownService(id, (actor) => ({ type: 'ChangeServiceStatus', to, reason, cause, actor }), revision);
   };
 
+  const attach = (id: string) =>
+    ownService(id, (actor) => ({ type: 'AttachService', node, actor }), undefined);
+
   const deregister = (id: string, reason: string, revision: number) =>
     ownService(id, (actor) => ({ type: 'DeregisterService', reason, actor }), revision);
 
@@ -331,5 +334,5 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return refused === undefined ? command : fault(refused);
   };
 
-  return { execute, changeStatus, deregister, changeCircuit, check };
+  return { execute, changeStatus, attach, deregister, changeCircuit, check };
 };

@@ -62,6 +62,7 @@ const serviceEvent = (event: LogEvent): ServiceEvent | undefined => {
     case 'ServiceDeregistered':
     case 'CircuitOpened':
     case 'CircuitClosed':
+    case 'ServiceAttached':
       return known;
     default:
       return undefined;

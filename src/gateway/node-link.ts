@@ -12,16 +12,19 @@ import type { Attended, Connection, SocketHost } from './ws/attach.ts';
 import { createOutbox, type Outbox } from './ws/outbox.ts';
 
 export type NodeLinkOptions = {
-  readonly core: Pick<NexusCore, 'served'>;
+  readonly core: Pick<NexusCore, 'served' | 'fromNodes'>;
   readonly logger: Logger;
 };
 
 const highBytes = 1_048_576;
 const maxMembers = 10_000;
-const maxPulls = 10_000;
+const maxAsked = 10_000;
 const closeForbidden = 4403;
 
-/** Serves other nodes of the log: their consumers of the durable subscriptions that this node owns. */
+/**
+ * Serves other nodes of the log: their consumers of the durable subscriptions that this node owns, the heartbeats that they
+ * have heard, and their calls of instances whose WebSocket is open to this node.
+ */
 export const createNodeLink = ({ core, logger }: NodeLinkOptions): SocketHost => ({
   protocol: nodeProtocol,
   admitsLater: false,
@@ -40,7 +43,8 @@ export const createNodeLink = ({ core, logger }: NodeLinkOptions): SocketHost =>
 
 const attendNode = ({ core, logger }: NodeLinkOptions, socket: WebSocket, outbox: Outbox): Attended => {
   const members = new Map<number, Member>();
-  const pulls = new Map<number, AbortController>();
+  /** Pulls and calls. */
+  const asked = new Map<number, AbortController>();
 
   const feed = async (number: number, member: Member): Promise<void> => {
     for (let batch = await member.next(); batch !== undefined; batch = await member.next()) {
@@ -73,24 +77,39 @@ const attendNode = ({ core, logger }: NodeLinkOptions, socket: WebSocket, outbox
     member?.leave(blameless);
   };
 
-  const pull = async ({ id, name, max, waitMs }: NodeRequest & { op: 'pull' }): Promise<Result<unknown>> => {
-    if (pulls.size >= maxPulls) return fault(problem('overloaded', `there are ${maxPulls} pulls under way`));
+  /** What its asker may cancel. */
+  const cancellable = async (
+    id: number,
+    work: (signal: AbortSignal) => Promise<Result<unknown>>,
+  ): Promise<Result<unknown>> => {
+    if (asked.size >= maxAsked)
+      return fault(problem('overloaded', `there are ${maxAsked} pulls and calls under way`));
     const asking = new AbortController();
-    pulls.set(id, asking);
+    asked.set(id, asking);
     try {
-      const server = await core.served(name);
-      return server.ok ? await server.value.pull(max, waitMs, asking.signal) : server;
+      return await work(asking.signal);
     } finally {
-      pulls.delete(id);
+      asked.delete(id);
     }
   };
+
+  const pull = ({ id, name, max, waitMs }: NodeRequest & { op: 'pull' }): Promise<Result<unknown>> =>
+    cancellable(id, async (signal) => {
+      const server = await core.served(name);
+      return server.ok ? await server.value.pull(max, waitMs, signal) : server;
+    });
 
   const run = async (request: NodeRequest): Promise<Result<unknown>> => {
     switch (request.op) {
       case 'pull':
         return pull(request);
       case 'cancel':
-        pulls.get(request.request)?.abort();
+        asked.get(request.request)?.abort();
+        return ok(null);
+      case 'call':
+        return cancellable(request.id, async (signal) => ok(await core.fromNodes.call(request, signal)));
+      case 'beats':
+        core.fromNodes.beats(request.beats);
         return ok(null);
       case 'join':
         return join(request);
@@ -150,7 +169,7 @@ const attendNode = ({ core, logger }: NodeLinkOptions, socket: WebSocket, outbox
     else socket.close(1008, 'not a frame of this protocol');
   });
   socket.once('close', () => {
-    for (const asking of pulls.values()) asking.abort();
+    for (const asking of asked.values()) asking.abort();
     for (const number of [...members.keys()]) leave(number, false);
   });
 

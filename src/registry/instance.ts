@@ -15,6 +15,8 @@ export type Instance = {
   lastSeenMs: number;
   /** By the registry's clock: since when its TTL runs. */
   heardMs: number;
+  /** This node judges it; of others only what their documents say counts here. */
+  judged: boolean;
   /** Invocations that this process has sent and not yet had the answer of. */
   inFlight: number;
   /** Status that is being or was written to the log and has not come back as a document yet. */
@@ -29,6 +31,7 @@ export const createInstance = (document: ServiceDocument): Instance => ({
   metrics: new Map(),
   lastSeenMs: Date.parse(document.updatedAt),
   heardMs: 0,
+  judged: false,
   inFlight: 0,
   written: null,
 });

@@ -1,7 +1,11 @@
 import type { ServiceDocument } from '../../projections/documents.ts';
+import { type Ownership, soleOwnership } from '../bus/ownership.ts';
+import type { AskNode } from '../bus/remote/protocol.ts';
 import { type Clock, steadyNow, systemClock } from '../clock.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Logger } from '../logger.ts';
+import type { FromNodes } from '../nexus-core.ts';
 import { createBalancer } from './balance/balancer.ts';
 import { type ChangeCircuit, createCircuitWrites } from './balance/circuit-writes.ts';
 import { createRetryBudget } from './call/budget.ts';
@@ -17,6 +21,10 @@ import type { ReportedStatus } from './health/liveness.ts';
 import type { Deregister } from './health/removal.ts';
 import type { ChangeStatus } from './health/transitions.ts';
 import { createInstance, createInstances, type Instance, statusOf } from './instance.ts';
+import { createBeats } from './nodes/beats.ts';
+import { createClaims } from './nodes/claims.ts';
+import { createRemoteCalls, tellAttempt } from './nodes/remote-calls.ts';
+import { createShares } from './nodes/shares.ts';
 import { createSchedule } from './schedule.ts';
 import type { Attendance, Channel } from './socket/channel.ts';
 import { createSockets } from './socket/sockets.ts';
@@ -61,6 +69,7 @@ export type Registry = {
   readonly invoke: Invoke;
   /** Takes a connection over which services are called that have no address. */
   attend(channel: Channel): Attendance;
+  readonly fromNodes: FromNodes;
   /** Connections that end from now on do so because the hub goes away. */
   quiesce(): void;
   readonly forward: Forward;
@@ -81,6 +90,23 @@ export type RegistryOptions = {
   readonly after?: Clock['after'];
   /** 0 (inclusive) … 1 (exclusive). */
   readonly random?: () => number;
+  /** Unless given, no other node writes to the log. */
+  readonly nodes?: NodesOptions;
+};
+
+export type NodesOptions = {
+  readonly node: string;
+  readonly ownership: Ownership;
+  readonly ask: AskNode;
+  /** Writes that the WebSocket of the instance is open to this node. */
+  readonly attach: (id: string) => Promise<void>;
+};
+
+const alone: NodesOptions = {
+  node: '',
+  ownership: soleOwnership,
+  ask: (url) => Promise.resolve(fault(problem('not_owner', 'there are no other nodes', { node: url }))),
+  attach: () => Promise.resolve(),
 };
 
 const invokeConnections = 64;
@@ -106,10 +132,17 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const agent = createAgent(targets, invokeConnections);
   const circuits = createCircuitWrites({ clock, schedule, logger, instances, changeCircuit });
   const balancer = createBalancer({ clock, timeOfDay, schedule, random, onCircuit: circuits.write });
+  const { node, ownership, ask, attach } = options.nodes ?? alone;
+  const isShared = ownership.self !== null;
+  const hasSocket = (id: string): boolean => sockets.has(id);
+  const shares = createShares({ ownership, node, instances, hasSocket });
+  const claims = createClaims({ node, logger, schedule, now: clock.now, hasSocket, attach });
   const sockets = createSockets({
-    onServed(service) {
+    async onServed(service) {
       const instance = instances.byId(service);
-      return instance === undefined ? Promise.resolve() : health.served(instance);
+      if (instance === undefined) return;
+      if (isShared) await claims.claim(instance);
+      if (sockets.has(service)) await health.served(instance);
     },
     onGone(service, reason) {
       const instance = instances.byId(service);
@@ -118,8 +151,16 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     },
   });
   const overHttp = createHttpTransport(agent);
-  const transport: Transport = (instance, call) =>
-    instance.document.reach === 'socket' ? sockets.transport(instance, call) : overHttp(instance, call);
+  const overNodes = createRemoteCalls({ ownership, ask });
+  const transport: Transport = (instance, call) => {
+    if (instance.document.reach !== 'socket') return overHttp(instance, call);
+    return sockets.has(instance.id) ? sockets.transport(instance, call) : overNodes(instance, call);
+  };
+  const beats = createBeats({
+    after: clock.after,
+    others: () => ownership.others,
+    send: async (url, batch) => (await ask(url, { op: 'beats', beats: [...batch] })).ok,
+  });
   const bulkhead = createBulkhead();
   const budget = createRetryBudget(clock.now);
   const calls = { instances, balancer, bulkhead, budget, schedule, clock, timeOfDay };
@@ -136,6 +177,8 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     schedule,
     instances,
     random,
+    shares,
+    node: options.nodes === undefined || !isShared ? undefined : node,
     onSeen: (instance) => {
       instance.lastSeenMs = timeOfDay();
     },
@@ -153,9 +196,21 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const update = (instance: Instance, document: ServiceDocument): void => {
     const before = instance.document;
     instances.update(instance, document);
+    // Of two nodes that its WebSocket was opened to, the log has this one's claim behind the other's.
+    const isTaken = document.servedBy !== before.servedBy && document.servedBy !== node;
+    if (isTaken && !claims.isClaiming(document.id))
+      sockets.end(document.id, 'a newer WebSocket serves it at another node');
     health.changed(instance, before);
     if (document.reach !== 'socket') sockets.end(instance.id, 'it is called at an address now');
     balancer.put(instance);
+  };
+
+  shares.follow(health.look);
+
+  /** What a heartbeat says beside that the instance lives. */
+  const note = (instance: Instance, { load, metrics }: Omit<Heartbeat, 'status'>): void => {
+    if (load !== undefined) instance.load = load;
+    if (metrics !== undefined) instance.metrics = numbersOf(metrics);
   };
 
   return {
@@ -178,8 +233,11 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       const instance = instances.byId(id);
       if (instance === undefined)
         return fault(problem('not_found', 'no service has this id: register it again', { id }));
-      if (beat.load !== undefined) instance.load = beat.load;
-      if (beat.metrics !== undefined) instance.metrics = numbersOf(beat.metrics);
+      note(instance, beat);
+      if (isShared) {
+        const metrics = beat.metrics === undefined ? undefined : Object.fromEntries(instance.metrics);
+        beats.heard({ service: id, ...given({ ...beat, metrics }) });
+      }
       await health.heard(instance, beat.status);
       return ok({ ttlSec: instance.document.ttlSec, status: statusOf(instance) });
     },
@@ -201,6 +259,23 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     upgrade: async (...call) => (closing === undefined ? upgrade(...call) : shuttingDown),
 
     attend: sockets.attend,
+    fromNodes: {
+      beats(heard) {
+        if (closing !== undefined) return;
+        for (const { service, status, ...more } of heard) {
+          const instance = instances.byId(service);
+          if (instance === undefined) continue;
+          note(instance, more);
+          health.heardElsewhere(instance, status);
+        }
+      },
+      async call({ service, method, data, headers }, signal) {
+        const instance = instances.byId(service);
+        if (instance === undefined) return { outcome: 'unsent', why: `${service} is not registered` };
+        const body = JSON.stringify(data);
+        return tellAttempt(await sockets.transport(instance, { method, body, headers, signal }));
+      },
+    },
     quiesce() {
       leaving = true;
     },
@@ -209,6 +284,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
       leaving = true;
       closing ??= (async () => {
         schedule.close();
+        beats.close();
         sockets.close();
         await Promise.all([health.close(), circuits.close()]);
         const limit = AbortSignal.timeout(closeLimitMs);

@@ -116,6 +116,11 @@ const samples: {
     wrong: [['reason', { reason: [] }]],
   },
   ...interfaceSamples,
+  ServiceAttached: {
+    stream: `service-${serviceId}`,
+    data: { node: 'node-1' },
+    wrong: [['node', { node: 5 }]],
+  },
   StateSet: {
     stream: 'state-app/config-1',
     data: { value: null, resolution },

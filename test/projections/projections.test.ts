@@ -109,6 +109,7 @@ test('services › a registration makes the document', (t) => {
     statusCause: 'registration',
     falls: [],
     circuit: null,
+    servedBy: null,
     statusSince: at(0),
     registeredAt: at(0),
     updatedAt: at(0),

@@ -52,6 +52,7 @@ export const serviceDocument = (changes: Partial<ServiceDocument> = {}): Service
   statusCause: 'registration',
   falls: [],
   circuit: null,
+  servedBy: null,
   statusSince: '2030-01-01T00:00:00.000Z',
   registeredAt: '2030-01-01T00:00:00.000Z',
   updatedAt: '2030-01-01T00:00:00.000Z',

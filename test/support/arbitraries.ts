@@ -76,6 +76,7 @@ export const anyServiceCommand: fc.Arbitrary<ServiceCommand> = fc
         .tuple(reason, until)
         .map(([why, to]): ServiceCommand => ({ type: 'OpenCircuit', reason: why, until: to, actor })),
       reason.map((why): ServiceCommand => ({ type: 'CloseCircuit', reason: why, actor })),
+      reason.map((node): ServiceCommand => ({ type: 'AttachService', node, actor })),
     ),
   );
 
@@ -99,6 +100,7 @@ export const anyServiceEvent: fc.Arbitrary<ServiceEvent> = fc.oneof(
   fc
     .tuple(reason, until)
     .map(([why, to]): ServiceEvent => ({ type: 'CircuitOpened', data: { reason: why, until: to } })),
+  reason.map((node): ServiceEvent => ({ type: 'ServiceAttached', data: { node } })),
 );
 
 const anyMajor = fc.constantFrom('1', '2', '0.1');

@@ -211,6 +211,11 @@ export const openLeases = (options: LeaseOptions): Leases => {
         .sort((left, right) => (left.rank < right.rank ? 1 : -1));
       return first?.node === node;
     },
+    get others() {
+      return new Map(
+        [...nodes].flatMap(([name, { released, url }]) => (released ? [] : [[name, url] as const])),
+      );
+    },
     urlOf: (owner) => nodes.get(owner.node)?.url ?? undefined,
     onChange: (listener) => void listeners.push(listener),
     reachableAt: own.reachableAt,

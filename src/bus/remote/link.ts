@@ -6,8 +6,13 @@ import { answerSchema, maxNodeFrameBytes, type NodeCall, nodePath, nodeProtocol 
 /** A connection to another node: requests in, answers out, and deliveries for members. */
 export type NodeLink = {
   readonly open: boolean;
-  /** `not_owner` when the node cannot be reached. @param onId told before the request leaves. */
-  call(request: NodeCall, onId?: (id: number) => void): Promise<Result<unknown>>;
+  /**
+   * `not_owner` when the node cannot be reached.
+   *
+   * @param onId told before the request leaves.
+   * @param limitMs for the answer: 70,000 unless given, longer than any pull waits.
+   */
+  call(request: NodeCall, onId?: (id: number) => void, limitMs?: number): Promise<Result<unknown>>;
   /** Where the deliveries of a member go from now on. `ended` is called once, also when the connection ends. */
   attend(member: number, sink: MemberSink): void;
   /** It has left, or was not let in: its sink is called no more. */
@@ -141,7 +146,7 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
     get open() {
       return !closed;
     },
-    async call(request, onId) {
+    async call(request, onId, limitMs = answerMs) {
       await opened.promise;
       if (closed || waiting.size >= maxWaiting) return away(url, why);
       const id = ++lastId;
@@ -152,7 +157,7 @@ export const openLink = ({ url, token, onClosed }: LinkOptions): NodeLink => {
       const late = setTimeout(() => {
         waiting.delete(id);
         answer.resolve(away(url, 'it does not answer'));
-      }, answerMs).unref();
+      }, limitMs).unref();
       return answer.promise.finally(() => clearTimeout(late));
     },
     attend(member, sink) {

@@ -7,11 +7,13 @@ import type { Delivery, Settled } from '../../nexus-subscriptions.ts';
 import type { Live } from '../subscription/local.ts';
 import type { Member, SubscriptionServer } from '../subscription/server.ts';
 import { isDeliveries, type NodeLink, openLink } from './link.ts';
-import type { NodeCall } from './protocol.ts';
+import type { AskNode, NodeCall } from './protocol.ts';
 
 /** Other nodes of the log, as what serves the subscriptions that they own (docs/adr/0015-ownership.md). */
 export type Peers = {
   server(url: string, name: string): SubscriptionServer;
+  /** Asks another node for something else. */
+  readonly ask: AskNode;
   close(): void;
 };
 
@@ -159,6 +161,7 @@ export const createPeers = ({ token, logger }: PeersOptions): Peers => {
 
   return {
     server,
+    ask: (url, request, { onSent, answerMs } = {}) => linkTo(url).call(request, onSent, answerMs),
     close() {
       closed = true;
       for (const link of [...links.values()]) link.close();

@@ -1,5 +1,8 @@
 import * as z from 'zod';
+import type { Json } from '../../../domain/event.ts';
+import { serviceIdSchema } from '../../command/service-schemas.ts';
 import { subscriptionNameSchema } from '../../command/subscription-schemas.ts';
+import type { Result } from '../../errors.ts';
 
 /**
  * What nodes of one log say to each other on a WebSocket at /node (docs/protocol.md): JSON text frames. Each request has
@@ -13,9 +16,19 @@ const name = subscriptionNameSchema;
 const deliveries = z.array(z.string().min(1).max(128)).min(1).max(1_000);
 const max = z.number().int().min(1).max(1_000);
 
+const beat = z.strictObject({
+  service: serviceIdSchema,
+  load: z.number().min(0).max(1).optional(),
+  status: z.enum(['healthy', 'degraded', 'unhealthy']).optional(),
+  metrics: z.record(z.string().max(128), z.number()).optional(),
+});
+/** What a heartbeat said, as one node tells it to another. */
+export type Beat = z.output<typeof beat>;
+export const maxBeats = 1_000;
+
 export const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ id, op: z.literal('pull'), name, max, waitMs: z.number().int().min(0).max(60_000) }),
-  /** Of a pull: its asker is gone. */
+  /** Of a pull or a call: its asker is gone. */
   z.strictObject({ id, op: z.literal('cancel'), request: id }),
   z.strictObject({
     id,
@@ -33,6 +46,17 @@ export const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ id, op: z.literal('leave'), member: id, blameless: z.boolean() }),
   z.strictObject({ id, op: z.literal('live'), name }),
   z.strictObject({ id, op: z.literal('position'), name }),
+  /** Heartbeats that the asking node has heard. */
+  z.strictObject({ id, op: z.literal('beats'), beats: z.array(beat).max(maxBeats) }),
+  /** A call of an instance whose WebSocket is open to the asked node; ended by a cancel too. */
+  z.strictObject({
+    id,
+    op: z.literal('call'),
+    service: serviceIdSchema,
+    method: z.string().min(1).max(1_024),
+    data: z.custom<Json>((value) => value !== undefined),
+    headers: z.record(z.string().max(64), z.string().max(1_024)),
+  }),
 ]);
 export type NodeRequest = z.output<typeof requestSchema>;
 
@@ -42,6 +66,13 @@ export type NodeCall = NodeRequest extends infer Request
     ? Omit<Request, 'id'>
     : never
   : never;
+
+/** Asks another node. @param onSent is told the request's id before it leaves; never called for what was not sent. */
+export type AskNode = (
+  url: string,
+  request: NodeCall,
+  options?: { readonly onSent?: (id: number) => void; readonly answerMs?: number },
+) => Promise<Result<unknown>>;
 
 /** Which code of src/errors.ts a refusal has is told as text. */
 const refusal = z.object({ code: z.string(), detail: z.string() });

@@ -4,6 +4,7 @@ import type { ServiceDocument } from '../../../projections/documents.ts';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { type Instance, type Instances, statusOf } from '../instance.ts';
+import type { Shares } from '../nodes/shares.ts';
 import type { Alarm, Schedule } from '../schedule.ts';
 import type { Targets } from '../target/targets.ts';
 import { createExpiry } from './expiry.ts';
@@ -26,6 +27,7 @@ import { createProbing } from './probing.ts';
 import { createRemoval, type Deregister } from './removal.ts';
 import { createSlots } from './slots.ts';
 import { type ChangeStatus, createTransitions } from './transitions.ts';
+import { createWitness } from './witness.ts';
 
 /** Keeps the evidence of every instance, and writes what follows from it (docs/adr/0023-health.md). */
 export type Health = {
@@ -37,6 +39,10 @@ export type Health = {
   forget(instance: Instance): void;
   /** It has said that it lives. Resolves once what follows was written, or could not be. */
   heard(instance: Instance, reported: ReportedStatus | undefined): Promise<void>;
+  /** It has said so to another node. */
+  heardElsewhere(instance: Instance, reported: ReportedStatus | undefined): void;
+  /** Takes the instance over from another node, or gives it up, if it is another one's now to judge it. */
+  look(instance: Instance): void;
   /** A WebSocket over which it is called serves it from now on. Resolves as `heard`. */
   served(instance: Instance): Promise<void>;
   /** None does any more: it has a while to open another. @param reason as a clause. */
@@ -55,6 +61,9 @@ export type HealthOptions = {
   readonly random: () => number;
   readonly changeStatus: ChangeStatus;
   readonly deregister: Deregister;
+  /** Undefined when no other writes to the log. */
+  readonly node?: string | undefined;
+  readonly shares: Omit<Shares, 'follow'>;
   /** The instance has shown that it lives. */
   readonly onSeen: (instance: Instance) => void;
   /** Its evidence is another one. */
@@ -71,11 +80,16 @@ const isFromOutside = (document: ServiceDocument, before: ServiceDocument): bool
   document.revision !== before.revision && sameJson(document.circuit, before.circuit);
 
 export const createHealth = (options: HealthOptions): Health => {
-  const { clock, timeOfDay, schedule, onSeen, onEvidence } = options;
+  const { clock, timeOfDay, schedule, shares, onSeen, onEvidence } = options;
   const slots = createSlots(maxWriting);
-  const transitions = createTransitions({ ...options, slots });
+  const witness = createWitness(clock);
+  const transitions = createTransitions({
+    ...options,
+    slots,
+    mayWrite: (instance) => shares.valid && (instance.judged || witness.speaks(instance)),
+  });
   const removal = createRemoval({ ...options, slots });
-  const prober = createProber(options.targets);
+  const prober = createProber(options.targets, options.node);
   /** When the hold of an instance ends, for those that are held down. */
   const holds = new Map<Instance, Alarm>();
 
@@ -119,6 +133,8 @@ export const createHealth = (options: HealthOptions): Health => {
     ...options,
     probe: prober.probe,
     onResult(instance, result) {
+      // A process that was stopped for a while has seen nothing that can be believed.
+      if (!shares.valid) return;
       if (result.ok) onSeen(instance);
       void learn(instance, afterProbe(instance, result));
     },
@@ -127,14 +143,27 @@ export const createHealth = (options: HealthOptions): Health => {
   const expiry = createExpiry({
     clock,
     schedule,
-    onExpired: (instance) => void learn(instance, afterExpiry(instance.evidence)),
+    onExpired(instance) {
+      if (shares.valid) void learn(instance, afterExpiry(instance.evidence));
+      else expiry.restart(instance);
+    },
   });
 
   const grace = createGrace(clock, schedule, (instance) => {
-    void learn(instance, afterSocketGone(instance.evidence));
+    if (shares.valid) void learn(instance, afterSocketGone(instance.evidence));
+    else grace.begin(instance);
   });
   const awaitSocket = (instance: Instance): void => {
     if (instance.document.reach === 'socket' && instance.evidence.socket === 'left') grace.begin(instance);
+  };
+
+  /** What the log says of it, and whether its socket is open to this node. */
+  const recorded = (instance: Instance): Evidence => {
+    const evidence = evidenceOf(instance.document);
+    if (shares.holds(instance)) return { ...evidence, socket: 'open', socketFault: '' };
+    return evidence.socket === 'left' && shares.isElsewhere(instance)
+      ? { ...evidence, socketFault: 'the node that its WebSocket was open to is gone' }
+      : evidence;
   };
 
   /** What stands behind a status that others have written; of its socket this node knows better. */
@@ -144,19 +173,62 @@ export const createHealth = (options: HealthOptions): Health => {
     socketFault: evidence.socketFault,
   });
 
+  /** What was not seen does not count against anybody: a whole TTL from now on. */
+  const begin = (instance: Instance, isTakenOver: boolean): void => {
+    take(instance, instance.evidence);
+    expiry.restart(instance);
+    awaitSocket(instance);
+    probing.watch(instance, isTakenOver);
+    removal.watch(instance);
+    void transitions.settle(instance);
+  };
+
+  const end = (instance: Instance): void => {
+    expiry.forget(instance);
+    grace.end(instance);
+    probing.forget(instance);
+    removal.forget(instance);
+    holds.get(instance)?.cancel();
+    holds.delete(instance);
+  };
+
+  const look = (instance: Instance): void => {
+    const judged = shares.judges(instance);
+    if (judged === instance.judged) return;
+    instance.judged = judged;
+    instance.written = null;
+    instance.evidence = recorded(instance);
+    if (judged) begin(instance, true);
+    else end(instance);
+    onEvidence(instance);
+  };
+
+  /** Says that an instance lives which another node has declared silent. */
+  const contradict = async (instance: Instance, reported: ReportedStatus | undefined): Promise<void> => {
+    take(instance, afterHeartbeat(recorded(instance), reported));
+    onEvidence(instance);
+    await witness.speak(instance, () => transitions.settle(instance));
+    if (instance.judged) return;
+    instance.evidence = recorded(instance);
+    onEvidence(instance);
+  };
+
   return {
-    // A hub that was down does not hold that time against anybody: a whole TTL from now on.
     watch(instance) {
-      take(instance, instance.evidence);
-      expiry.restart(instance);
-      awaitSocket(instance);
-      probing.watch(instance);
-      removal.watch(instance);
-      void transitions.settle(instance);
+      instance.judged = shares.judges(instance);
+      instance.evidence = recorded(instance);
+      if (instance.judged) begin(instance, false);
     },
+    look,
 
     changed(instance, before) {
+      look(instance);
       const { document } = instance;
+      if (!instance.judged) {
+        instance.written = null;
+        instance.evidence = recorded(instance);
+        return;
+      }
       const statusMoved = document.status !== before.status || document.statusSince !== before.statusSince;
       const isOwnChange = statusMoved && document.status === instance.written?.status;
       if (statusMoved) instance.written = null;
@@ -175,22 +247,29 @@ export const createHealth = (options: HealthOptions): Health => {
     },
 
     forget(instance) {
-      expiry.forget(instance);
-      grace.end(instance);
-      probing.forget(instance);
-      removal.forget(instance);
-      holds.get(instance)?.cancel();
-      holds.delete(instance);
+      end(instance);
+      witness.forget(instance);
       void transitions.settle(instance);
     },
 
     heard(instance, reported) {
       onSeen(instance);
+      if (instance.judged) {
+        expiry.heard(instance);
+        return learn(instance, afterHeartbeat(instance.evidence, reported));
+      }
+      return witness.maySpeak(instance) ? contradict(instance, reported) : transitions.pending(instance);
+    },
+
+    heardElsewhere(instance, reported) {
+      onSeen(instance);
+      if (!instance.judged) return;
       expiry.heard(instance);
-      return learn(instance, afterHeartbeat(instance.evidence, reported));
+      void learn(instance, afterHeartbeat(instance.evidence, reported));
     },
 
     served(instance) {
+      look(instance);
       grace.end(instance);
       onSeen(instance);
       expiry.heard(instance);
@@ -198,6 +277,8 @@ export const createHealth = (options: HealthOptions): Health => {
     },
 
     unserved(instance, reason) {
+      look(instance);
+      if (!instance.judged) return;
       void learn(instance, afterSocketLeft(instance.evidence, reason));
       awaitSocket(instance);
     },

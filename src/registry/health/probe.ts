@@ -19,11 +19,16 @@ const maxBodyBytes = 65_536;
 const connectionsPerOrigin = 16;
 
 /** One GET: any 2xx is good. A redirect is not followed and is bad; of the body at most 64 KiB are read. */
-const probeHttp = async (url: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<ProbeResult> => {
+const probeHttp = async (
+  url: string,
+  dispatcher: Dispatcher,
+  node: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<ProbeResult> => {
   const answer = await request(url, {
     dispatcher,
     signal,
-    headers: { accept: '*/*', 'user-agent': 'nexus-health-check' },
+    headers: { accept: '*/*', 'user-agent': 'nexus-health-check', ...node },
   });
   // The verdict stands with the status line; a body that is cut or too large changes nothing in it.
   await answer.body.dump({ limit: maxBodyBytes, signal }).catch(() => undefined);
@@ -58,8 +63,16 @@ const rejectedBy = (signal: AbortSignal): Promise<never> =>
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 
-/** Probes over connections that are checked as every other is, kept alive for as long as a server likes. */
-export const createProber = (targets: Targets): { readonly probe: Probe; close(): Promise<void> } => {
+/**
+ * Probes over connections that are checked as every other is, kept alive for as long as a server likes.
+ *
+ * @param node of several on one log: a header field tells whose probe it is.
+ */
+export const createProber = (
+  targets: Targets,
+  node?: string,
+): { readonly probe: Probe; close(): Promise<void> } => {
+  const ofNode = node === undefined ? {} : { 'x-nexus-node': node };
   const agent = createAgent(targets, connectionsPerOrigin);
   return {
     async probe(url, { timeoutMs, signal }) {
@@ -68,7 +81,7 @@ export const createProber = (targets: Targets): { readonly probe: Probe; close()
       try {
         return await (url.startsWith('tcp:')
           ? probeTcp(url, targets, either)
-          : probeHttp(url, agent, either));
+          : probeHttp(url, agent, ofNode, either));
       } catch (error) {
         if (limit.aborted) return { ok: false, reason: `no answer within ${timeoutMs} ms` };
         return { ok: false, reason: error instanceof Error ? error.message : 'failed' };

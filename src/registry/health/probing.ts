@@ -6,8 +6,12 @@ import type { Alarm, Schedule } from '../schedule.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 
 export type Probing = {
-  /** Probes the instance from now on; soon, when its check is another one than before, or none was yet. */
-  watch(instance: Instance): void;
+  /**
+   * Probes the instance from now on; soon, when its check is another one than before, or none was yet.
+   *
+   * @param isTakenOver another node did so until now: the first probe comes soon in any case.
+   */
+  watch(instance: Instance, isTakenOver?: boolean): void;
   forget(instance: Instance): void;
   /** Aborts what runs and resolves when it has ended. */
   close(): Promise<void>;
@@ -60,8 +64,11 @@ export const createProbing = (options: ProbingOptions): Probing => {
   let suspectsRunning = 0;
   let closed = false;
 
-  const soonMs = ({ evidence }: Instance, { intervalMs }: Check['policy']): number =>
-    clock.now() + random() * (evidence.seen ? intervalMs : Math.min(firstWithinMs, intervalMs));
+  const soonMs = (
+    { evidence }: Instance,
+    { intervalMs }: Check['policy'],
+    isUrgent = !evidence.seen,
+  ): number => clock.now() + random() * (isUrgent ? Math.min(firstWithinMs, intervalMs) : intervalMs);
 
   const run = async (check: Check): Promise<void> => {
     const { instance, url, policy } = check;
@@ -114,13 +121,13 @@ export const createProbing = (options: ProbingOptions): Probing => {
     next();
   };
 
-  const add = (instance: Instance, url: string): void => {
+  const add = (instance: Instance, url: string, isTakenOver: boolean): void => {
     const policy = instance.document.healthCheck;
     const check: Check = {
       instance,
       url,
       policy,
-      alarm: schedule.alarm(soonMs(instance, policy), () => ring(check)),
+      alarm: schedule.alarm(soonMs(instance, policy, isTakenOver || undefined), () => ring(check)),
       dueMs: 0,
       running: undefined,
       forgotten: false,
@@ -147,11 +154,11 @@ export const createProbing = (options: ProbingOptions): Probing => {
   };
 
   return {
-    watch(instance) {
+    watch(instance, isTakenOver = false) {
       const { healthCheckUrl, healthCheck } = instance.document;
       const check = checks.get(instance);
       if (healthCheckUrl === null) forget(instance);
-      else if (check === undefined) add(instance, healthCheckUrl);
+      else if (check === undefined) add(instance, healthCheckUrl, isTakenOver);
       else if (check.url !== healthCheckUrl || !sameJson(check.policy, healthCheck))
         replace(check, healthCheckUrl, healthCheck);
     },

@@ -25,6 +25,8 @@ export type TransitionsOptions = {
   readonly instances: Instances;
   readonly slots: Slots;
   readonly changeStatus: ChangeStatus;
+  /** False for an instance that others judge. */
+  readonly mayWrite: (instance: Instance) => boolean;
 };
 
 const firstRetryMs = 1_000;
@@ -33,7 +35,7 @@ const nothingToDo: Promise<void> = Promise.resolve();
 
 /** Turns what was seen into events: one write at a time per instance, failed ones again later. */
 export const createTransitions = (options: TransitionsOptions): Transitions => {
-  const { clock, logger, schedule, instances, slots, changeStatus } = options;
+  const { clock, logger, schedule, instances, slots, changeStatus, mayWrite } = options;
   const writing = new Map<Instance, Promise<void>>();
   const retries = new Map<
     Instance,
@@ -42,7 +44,7 @@ export const createTransitions = (options: TransitionsOptions): Transitions => {
   let closed = false;
 
   const isOpen = (instance: Instance): boolean => {
-    if (closed || instances.byId(instance.id) !== instance) return false;
+    if (closed || instances.byId(instance.id) !== instance || !mayWrite(instance)) return false;
     const { document, evidence, written } = instance;
     const recorded = written ?? { status: document.status, cause: document.statusCause };
     return isNews(findingOf(document, evidence), recorded);

@@ -102,6 +102,7 @@ test('register › again with other fields by the owner records once what differ
     cause: 'operator',
     fields: { ...fields, ...changes },
     openUntil: undefined,
+    servedBy: null,
   });
 });
 
@@ -222,6 +223,7 @@ test('evolve › takes only the own fields of a service from an event', (t) => {
     cause: 'registration',
     fields: { ...fields, port: 7 },
     openUntil: undefined,
+    servedBy: null,
   });
 });
 
@@ -239,6 +241,19 @@ test('register › an event holds a policy only where it is not the default one'
         reason: 'registered',
       },
     });
+});
+
+test('attach › the node that a WebSocket is open to is recorded when it is another one', (t) => {
+  const attach = (node: string): ServiceCommand => ({ type: 'AttachService', node, actor: root });
+  const attached = (node: string): ServiceEvent => ({ type: 'ServiceAttached', data: { node } });
+  given(t, serviceDecider, by('ann', registered)).when(attach('a')).thenEvents(attached('a'));
+  const history = [by('ann', registered), by('system', attached('a'))];
+  given(t, serviceDecider, ...history)
+    .when(attach('a'))
+    .thenEvents();
+  given(t, serviceDecider, ...history)
+    .when(attach('b'))
+    .thenEvents(attached('b'));
 });
 
 test('circuit › opens, opens for longer, and closes; what changes nothing is no event', (t) => {
