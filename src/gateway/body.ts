@@ -58,7 +58,7 @@ const readPlain = (request: IncomingMessage, supported?: readonly string[]): Pro
   return readBody(request);
 };
 
-/** The whole body, `maxBodyBytes` at most. How long it may take is the server's requestTimeout. */
+/** The whole body, `maxBodyBytes` at most. How long it may take is bounded by arrivals.ts. */
 const readBody = (request: IncomingMessage): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

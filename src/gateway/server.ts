@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { Config } from '../config.ts';
 import { type Problem, problem } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { createArrivals } from './arrivals.ts';
 import { maxUrlLength } from './gate.ts';
 import { rawProblem } from './problem.ts';
 import { readTlsFiles, watchTlsFiles } from './tls.ts';
@@ -18,7 +19,7 @@ import { readTlsFiles, watchTlsFiles } from './tls.ts';
 export type Timeouts = {
   /** For the header of a request to arrive. */
   readonly headersMs: number;
-  /** For a whole request to arrive, its body included. */
+  /** For a whole request to arrive, its body included; under /proxy, for anything of its body to. */
   readonly requestMs: number;
   /** How often those two are looked at. */
   readonly checkEveryMs: number;
@@ -58,7 +59,8 @@ export const createWebServer = (
   const options = {
     maxHeaderSize,
     headersTimeout: timeouts.headersMs,
-    requestTimeout: timeouts.requestMs,
+    // arrivals.ts looks after bodies.
+    requestTimeout: 0,
     connectionsCheckingInterval: timeouts.checkEveryMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     noDelay: true,
@@ -86,6 +88,15 @@ export const createWebServer = (
   server.maxConnections = maxConnections;
   server.setTimeout(timeouts.idleMs);
   const sockets = trackSockets(server, tlsCert !== null);
+  const arrivals = createArrivals(timeouts.requestMs, (socket, answer) => {
+    if (answer.headersSent) socket.destroy();
+    else answerBroken(requestTimedOut, socket, sockets);
+  });
+  const looking = setInterval(
+    () => arrivals.look(sockets.requesting, sockets.answerOf),
+    timeouts.checkEveryMs,
+  ).unref();
+  server.once('close', () => clearInterval(looking));
   server.on('clientError', (error: ClientError, socket) => answerBroken(error, socket, sockets));
 
   return {
@@ -125,6 +136,10 @@ type Sockets = {
   readonly all: ReadonlySet<Duplex>;
   /** Those on which no request has come yet. */
   readonly unused: ReadonlySet<Duplex>;
+  /** Those on which requests come: with TLS, the ones inside. */
+  readonly requesting: ReadonlySet<Socket>;
+  /** To the newest request on the socket. */
+  answerOf(socket: Duplex): ServerResponse | undefined;
   /** True while the answer to a request is begun or owed on the socket: nothing may be written in between. */
   isAnswering(socket: Duplex): boolean;
 };
@@ -136,10 +151,15 @@ const trackSockets = (server: Server, isTls: boolean): Sockets => {
     socket.once('close', () => all.delete(socket));
   });
   const unused = new Set<Duplex>();
+  const requesting = new Set<Socket>();
   // With TLS requests come on the socket inside.
   server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
     unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
+    requesting.add(socket);
+    socket.once('close', () => {
+      unused.delete(socket);
+      requesting.delete(socket);
+    });
   });
   const answers = new WeakMap<Duplex, ServerResponse<IncomingMessage>>();
   server.on('request', (request, response) => {
@@ -151,6 +171,8 @@ const trackSockets = (server: Server, isTls: boolean): Sockets => {
   return {
     all,
     unused,
+    requesting,
+    answerOf: (socket) => answers.get(socket),
     isAnswering: (socket) => {
       const answer = answers.get(socket);
       return answer !== undefined && !answer.writableEnded && (answer.headersSent || answer.req.complete);
@@ -159,6 +181,10 @@ const trackSockets = (server: Server, isTls: boolean): Sockets => {
 };
 
 type ClientError = Error & { readonly code?: string; readonly rawPacket?: Buffer };
+
+const requestTimedOut: ClientError = Object.assign(new Error('the request did not arrive in time'), {
+  code: 'ERR_HTTP_REQUEST_TIMEOUT',
+});
 
 /** Answers what never became a request, or the request whose body broke the rules of HTTP. */
 const answerBroken = (error: ClientError, socket: Duplex, sockets: Sockets): void => {
