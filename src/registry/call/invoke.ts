@@ -70,6 +70,21 @@ export const outcomeOf = (attempt: Attempt, ended: Ended): CallOutcome => {
   }
 };
 
+/** What the log is told when the attempt counts against the instance. */
+const reasonOf = (attempt: Attempt): string | undefined => {
+  switch (attempt.outcome) {
+    case 'answered':
+      return `status ${attempt.status}`;
+    case 'unsent':
+      return attempt.failure.message;
+    case 'broken':
+      return attempt.why;
+    case 'result':
+    case 'refused':
+      return undefined;
+  }
+};
+
 type Failure = {
   readonly problem: Problem;
   /** Whether the call may be repeated, and where: `anywhere` is at the same instance too. */
@@ -148,7 +163,7 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
     const attempt = await transport(instance, { method: input.method, body, headers, signal: end.signal });
     alarm.cancel();
     caller?.removeEventListener('abort', onGone);
-    settle(outcomeOf(attempt, ended), attempt.outcome === 'broken' ? attempt.why : undefined);
+    settle(outcomeOf(attempt, ended), reasonOf(attempt));
     return { attempt, ended };
   };
 
