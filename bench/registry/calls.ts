@@ -116,8 +116,8 @@ export const benchInvoke = async (options: PartOptions): Promise<void> => {
         running: world.hub,
       },
       'bare proxy': at(world.proxy),
-      'moleculer-web, one process': at(local),
-      'moleculer-web, TCP': at(remote),
+      'moleculer-web in one process': at(local),
+      'moleculer-web over TCP': at(remote),
     };
     await compare(targets, rounds, seconds, ways);
   } finally {
