@@ -48,6 +48,8 @@ export type ServiceDocument = ServiceFields & {
   readonly servedBy: string | null;
   readonly registeredAt: string;
   readonly updatedAt: string;
+  /** Of the event that last set a field: of instances that say different things of their service the latest word counts. */
+  readonly fieldsAt: Position;
   readonly deregistered: boolean;
   readonly revision: Revision;
   readonly position: Position;

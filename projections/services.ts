@@ -57,11 +57,18 @@ export const services: Projection<ServiceDocument, ServiceEvent> = {
       registeredAt: metadata.recordedAt,
       updatedAt: metadata.recordedAt,
       deregistered: false,
+      fieldsAt: position,
       revision,
       position,
     }),
     ServiceUpdated: (document, event) =>
-      changed(document, event, document === undefined ? {} : withChanges(document, event.data.changes)),
+      changed(
+        document,
+        event,
+        document === undefined
+          ? {}
+          : { ...withChanges(document, event.data.changes), fieldsAt: event.position },
+      ),
     ServiceStatusChanged: (document, event) =>
       changed(document, event, {
         status: event.data.to,

@@ -61,7 +61,7 @@ export type CommandDone = {
 /** A service as clients see it: the document and what the registry knows of it at this moment. */
 export type Service = Omit<
   ServiceDocument,
-  'owner' | 'deregistered' | 'updatedAt' | 'position' | 'falls' | 'servedBy'
+  'owner' | 'deregistered' | 'updatedAt' | 'position' | 'falls' | 'servedBy' | 'fieldsAt'
 > & {
   readonly load: number | null;
   readonly inFlight: number;

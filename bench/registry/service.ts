@@ -28,6 +28,7 @@ export const benchService = (id: string, changes: Partial<ServiceDocument> = {})
   registeredAt: '2020-01-01T00:00:00.000Z',
   updatedAt: '2020-01-01T00:00:00.000Z',
   deregistered: false,
+  fieldsAt: asPosition('0000000000000001'),
   revision: asRevision(0),
   position: asPosition('0000000000000001'),
   ...changes,

@@ -26,7 +26,7 @@ export type HealthCheck = {
   readonly graceMs: number;
 };
 
-/** How calls are spread over the instances of one name. Of instances that disagree the newest registered decides. */
+/** How calls are spread over the instances of one name. Of instances that disagree the one that was registered or changed last decides. */
 export type Balancing = {
   readonly strategy: Strategy;
   /** So long an instance that became healthy gets less than its share: 0 … 3,600. */

@@ -114,6 +114,7 @@ test('services › a registration makes the document', (t) => {
     registeredAt: at(0),
     updatedAt: at(0),
     deregistered: false,
+    fieldsAt: positionAt(1),
     revision: 0,
     position: positionAt(1),
   });
@@ -129,6 +130,7 @@ test('services › changes of status and fields are taken over, with their times
     statusSince: at(1),
     registeredAt: at(0),
     updatedAt: at(2),
+    fieldsAt: positionAt(3),
     owner: 'ann',
     revision: 2,
     position: positionAt(3),

@@ -57,6 +57,7 @@ export const serviceDocument = (changes: Partial<ServiceDocument> = {}): Service
   registeredAt: '2030-01-01T00:00:00.000Z',
   updatedAt: '2030-01-01T00:00:00.000Z',
   deregistered: false,
+  fieldsAt: asPosition('0000000000000001'),
   revision: asRevision(0),
   position: asPosition('0000000000000001'),
   ...changes,

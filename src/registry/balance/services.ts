@@ -13,7 +13,7 @@ import {
 } from './pool.ts';
 import { createMeanLatency, type MeanLatency } from './stats.ts';
 
-/** What the newest registered instance of a service says of the service. */
+/** What the instance of a service that was registered or changed last says of the service. */
 export type ServiceRules = {
   /** Calls that run at one time, on this node. */
   readonly maxInFlight: number;
@@ -31,7 +31,7 @@ export type ServiceGroup = {
   sockets: number;
   /** When the last slow start ends. */
   rampsUntilMs: number;
-  /** The one that was registered last; undefined: to be looked for. */
+  /** The one that was registered or changed last; undefined: to be looked for. */
   newest: Candidate | undefined;
   /** Of `newest`, as its document was. */
   rules: ServiceRules | undefined;
@@ -56,9 +56,8 @@ const samePlace = (one: ServiceDocument, other: ServiceDocument): boolean =>
   sameJson(one.capabilities, other.capabilities);
 
 const isNewer = (one: Candidate, other: Candidate): boolean => {
-  const [mine, theirs] = [one.document, other.document];
-  if (mine.registeredAt !== theirs.registeredAt) return mine.registeredAt > theirs.registeredAt;
-  return mine.id > theirs.id;
+  const [mine, theirs] = [one.document.fieldsAt, other.document.fieldsAt];
+  return mine === theirs ? one.document.id > other.document.id : mine > theirs;
 };
 
 const newestOf = (group: ServiceGroup): Candidate | undefined => {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { asPosition } from '../../../domain/event.ts';
 import { defaultPolicy } from '../../../domain/service/policy.ts';
 import type { ServiceStatus } from '../../../domain/service/service.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
@@ -150,19 +151,21 @@ test('only instances with an address are picked for a call that needs one', (t) 
   t.deepEqual(called(balanced), ['a', 'b']);
 });
 
-test('rules › the newest registered instance decides, and after it the next', (t) => {
+test('rules › the instance that was registered or changed last decides, and after it the next', (t) => {
   const { put, balancer, remove } = createBalanced();
-  const rule = (maxInFlight: number, registeredAt: string) => ({
+  const rule = (maxInFlight: number, place: number) => ({
     balancing: { ...defaultPolicy.balancing, maxInFlight },
-    registeredAt,
+    fieldsAt: asPosition(`${place}`.padStart(16, '0')),
   });
   t.is(balancer.rules('svc'), undefined);
-  put('a', rule(1, '2030-01-01T00:00:01.000Z'));
-  put('b', rule(2, '2030-01-01T00:00:03.000Z'));
-  put('c', rule(3, '2030-01-01T00:00:02.000Z'));
+  put('a', rule(1, 1));
+  put('b', rule(2, 3));
+  put('c', rule(3, 2));
   t.is(balancer.rules('svc')?.maxInFlight, 2);
   remove('b');
   t.is(balancer.rules('svc')?.maxInFlight, 3);
-  put('c', { balancing: { ...defaultPolicy.balancing, maxInFlight: 9 } });
+  put('c', rule(9, 4));
   t.is(balancer.rules('svc')?.maxInFlight, 9);
+  put('a', rule(7, 5));
+  t.is(balancer.rules('svc')?.maxInFlight, 7);
 });
