@@ -43,6 +43,12 @@ test('what is no frame of the protocol costs the connection, and nothing else', 
     '{"id":1,"op":"settle","name":"w","how":"__proto__","deliveries":["d"],"durable":true}',
     '{"id":1,"op":"leave","member":1,"blameless":true,"more":1}',
     '{"__proto__":{"op":"live"}}',
+    '{"id":1,"op":"beats","beats":[{"service":"../x"}]}',
+    '{"id":1,"op":"beats","beats":[{"service":"x","load":2}]}',
+    `{"id":1,"op":"beats","beats":[${Array.from({ length: 1_001 }, () => '{"service":"x"}').join()}]}`,
+    '{"id":1,"op":"call","service":"x","method":"","data":1,"headers":{}}',
+    '{"id":1,"op":"call","service":"x","method":"m","data":1,"headers":{"a":1}}',
+    '{"id":1,"op":"call","service":"x","method":"m","headers":{}}',
   ];
   for (const frame of bad) {
     const socket = await connect(hub);

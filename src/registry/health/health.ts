@@ -114,7 +114,8 @@ export const createHealth = (options: HealthOptions): Health => {
 
   /** Everything that the hub itself learns of an instance comes in here. */
   const learn = (instance: Instance, next: Evidence): Promise<void> => {
-    if (!take(instance, next)) return transitions.pending(instance);
+    // A process that was stopped for a while has seen nothing that can be believed, nor could it be written.
+    if (!shares.valid || !take(instance, next)) return transitions.pending(instance);
     onEvidence(instance);
     return transitions.settle(instance);
   };
@@ -133,8 +134,6 @@ export const createHealth = (options: HealthOptions): Health => {
     ...options,
     probe: prober.probe,
     onResult(instance, result) {
-      // A process that was stopped for a while has seen nothing that can be believed.
-      if (!shares.valid) return;
       if (result.ok) onSeen(instance);
       void learn(instance, afterProbe(instance, result));
     },
@@ -219,7 +218,12 @@ export const createHealth = (options: HealthOptions): Health => {
       instance.evidence = recorded(instance);
       if (instance.judged) begin(instance, false);
     },
-    look,
+
+    look(instance) {
+      look(instance);
+      // What could not be written before the lease was back.
+      if (instance.judged) void transitions.settle(instance);
+    },
 
     changed(instance, before) {
       look(instance);
@@ -273,7 +277,10 @@ export const createHealth = (options: HealthOptions): Health => {
       grace.end(instance);
       onSeen(instance);
       expiry.heard(instance);
-      return learn(instance, afterSocketOpen(instance.evidence));
+      // Whether the socket is open needs no belief.
+      take(instance, afterSocketOpen(instance.evidence));
+      onEvidence(instance);
+      return transitions.settle(instance);
     },
 
     unserved(instance, reason) {

@@ -51,6 +51,33 @@ test('a node whose lease may have been released writes nothing, and what it has 
   await world.close();
 });
 
+test('what is reported to a node whose lease may have been released is written when it has one again', async (t) => {
+  const world = openWorld('a');
+  world.put({ id: 'one', ttlSec: 10 });
+  world.makeLate('a');
+  await world.at('a').heartbeat('one', { status: 'degraded' });
+  await world.pass(60_000);
+  t.deepEqual(world.written, []);
+  await world.makeValid('a');
+  await world.at('a').heartbeat('one', { status: 'degraded' });
+  t.like(world.written, { 0: { to: 'degraded' }, length: 1 });
+  await world.close();
+});
+
+test('a node that was stopped for a while, and had its lease renewed before it noticed, expires nobody for that while', async (t) => {
+  const world = openWorld('a');
+  world.put({ id: 'one', ttlSec: 10 });
+  world.makeLate('a');
+  await world.pass(15_000);
+  await world.makeValid('a');
+  world.put({ id: 'one', weight: 2 });
+  await settle();
+  t.deepEqual(world.written, []);
+  await world.pass(20_000);
+  t.like(world.written, { 0: { to: 'offline' }, length: 1 });
+  await world.close();
+});
+
 test('heartbeats that come to any node in turn keep an instance healthy, and each node knows its load', async (t) => {
   const world = openWorld('a', 'b', 'c');
   for (const id of ids) world.put({ id, ttlSec: 10, status: 'starting' });
