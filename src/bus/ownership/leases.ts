@@ -218,7 +218,11 @@ export const openLeases = (options: LeaseOptions): Leases => {
     },
     urlOf: (owner) => nodes.get(owner.node)?.url ?? undefined,
     onChange: (listener) => void listeners.push(listener),
-    reachableAt: own.reachableAt,
+    reachableAt(url) {
+      own.reachableAt(url);
+      // It may be chosen from now on, and its own lease tells it nothing new.
+      changed();
+    },
     async close() {
       if (closing.signal.aborted) return;
       closing.abort();
