@@ -118,3 +118,21 @@ test('when the node that it is open to is gone, another one says so after 5 s, u
   t.like(world.written[2], { by: 'c', to: 'healthy' });
   await world.close();
 });
+
+test('a node that was taken to be gone with the socket open says that it serves once it has a lease again', async (t) => {
+  const world = openSocketWorld('a', 'b');
+  const service = connect(world, 'a');
+  await service.serve();
+  await world.release('a');
+  await world.pass(5_000);
+  t.like(world.written[1], { by: 'b', to: 'offline', cause: 'socket' });
+  await world.take('a');
+  t.like(world.written[2], { by: 'a', to: 'healthy', cause: 'socket' });
+  const invoked = world.at('b').invoke('svc', { method: 'add' });
+  await settle();
+  service.attendance.answer(1, { ok: true, value: 'again' });
+  t.like(await invoked, { value: { result: 'again' } });
+  await world.pass(60_000);
+  t.is(world.written.length, 3);
+  await world.close();
+});

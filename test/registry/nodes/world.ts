@@ -147,6 +147,16 @@ export const openWorld = (...names: readonly string[]) => {
       living.delete(name);
       await changed();
     },
+    /** The others take the node to be gone, and it knows. */
+    async release(name: string): Promise<void> {
+      living.delete(name);
+      await changed();
+    },
+    /** It has a lease again. */
+    async take(name: string): Promise<void> {
+      living.add(name);
+      await changed();
+    },
     /** The lease of the node is over, which nobody tells it. */
     makeLate: (name: string) => void late.add(name),
     async makeValid(name: string): Promise<void> {
