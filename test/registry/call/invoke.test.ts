@@ -5,7 +5,8 @@ import type { Json } from '../../../domain/event.ts';
 import type { ServiceDocument } from '../../../projections/documents.ts';
 import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
 import { createTargets } from '../../../src/registry/target/targets.ts';
-import { freePort, type Listening, listen, quiet, serviceDocument } from '../support.ts';
+import { createTestClock, freePort, type Listening, listen, quiet, serviceDocument } from '../support.ts';
+import { silent, withInstances } from './world.ts';
 
 const bodyOf = async (request: IncomingMessage): Promise<Json> => {
   let text = '';
@@ -241,13 +242,16 @@ test('a name is connected to by the address that was checked, again at every con
 });
 
 test('no answer in time is upstream_timeout, and the instance has no request left', async (t) => {
-  await withServers([(request) => request.resume()], async (registry, [server]) => {
+  const clock = createTestClock();
+  const run = async (registry: Registry, [server]: readonly Listening[]): Promise<void> => {
     const arrived = once(server?.server ?? process, 'request');
     const invoking = registry.invoke('svc', { method: 'm', timeoutMs: 50 });
     await arrived;
+    clock.advance(50);
     t.like(await invoking, { problem: { code: 'upstream_timeout', facts: { instance: 's0', attempts: 1 } } });
     t.is(registry.live('s0')?.inFlight, 0);
-  });
+  };
+  await withInstances([silent], {}, run, { clock: clock.now, after: clock.after });
 });
 
 test('a caller who gives up cancels the request at the instance', async (t) => {
