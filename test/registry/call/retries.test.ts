@@ -17,29 +17,44 @@ const firstThen = (first: RequestListener, then: RequestListener) => {
   return { seen, listener };
 };
 
-const failures: readonly [claim: string, RequestListener][] = [
-  ['answers 502', answering(502, '')],
-  ['answers 503', answering(503, '')],
-  ['answers 504', answering(504, '')],
-  ['breaks the connection', breaking],
-  ['does not answer', silent],
+type TestClock = ReturnType<typeof createTestClock>;
+const timeOf = ({ now, after }: TestClock) => ({ clock: now, after });
+
+/** Half of the time of a call that may be repeated is over once the request has come. */
+const silentUntilHalf =
+  (clock: TestClock): RequestListener =>
+  (request, response) => {
+    silent(request, response);
+    setImmediate(() => clock.advance(15_000));
+  };
+
+const failures: readonly [claim: string, (clock: TestClock) => RequestListener][] = [
+  ['answers 502', () => answering(502, '')],
+  ['answers 503', () => answering(503, '')],
+  ['answers 504', () => answering(504, '')],
+  ['breaks the connection', () => breaking],
+  ['does not answer', silentUntilHalf],
 ];
 for (const [claim, failing] of failures) {
   test(`an idempotent call goes to another instance when the first ${claim}`, async (t) => {
-    const { seen, listener } = firstThen(failing, answering(200, '1'));
-    await withInstances([listener, listener], {}, async (registry) => {
-      const invoked = await registry.invoke('svc', { method: 'm', idempotent: true, timeoutMs: 1_000 });
+    const clock = createTestClock();
+    const { seen, listener } = firstThen(failing(clock), answering(200, '1'));
+    const run = async (registry: Registry): Promise<void> => {
+      const invoked = await registry.invoke('svc', { method: 'm', idempotent: true });
       t.like(invoked, { ok: true, value: { result: 1, attempts: 2 } });
       t.is(seen.requests, 2);
-    });
+    };
+    await withInstances([listener, listener], {}, run, timeOf(clock));
   });
 
   test(`a call that is not idempotent fails when the instance ${claim}, and nobody else is called`, async (t) => {
-    const { seen, listener } = firstThen(failing, answering(200, '1'));
-    await withInstances([listener, listener], {}, async (registry) => {
-      t.false((await registry.invoke('svc', { method: 'm', timeoutMs: 300 })).ok);
+    const clock = createTestClock();
+    const { seen, listener } = firstThen(failing(clock), answering(200, '1'));
+    const run = async (registry: Registry): Promise<void> => {
+      t.false((await registry.invoke('svc', { method: 'm', timeoutMs: 10_000 })).ok);
       t.is(seen.requests, 1);
-    });
+    };
+    await withInstances([listener, listener], {}, run, timeOf(clock));
   });
 }
 
