@@ -67,6 +67,7 @@ export const startLoad = (url: string, service: string, body: object, perSec: nu
   return {
     ends,
     stop: async () => {
+      if (stopped) return;
       stopped = true;
       await pacing;
       await Promise.all(running);
