@@ -9,7 +9,7 @@ import { type Running, startProcess } from '../support/process.ts';
 
 /**
  * What it costs to watch many instances: a hub with authentication on, to which each instance sends a heartbeat every 10 s
- * over REST, from a process of its own. Counts the hub's processor time and whether anything was written.
+ * over REST, and in another hub over WebSockets, from a process of its own. Counts the hub's processor time and whether anything was written.
  */
 const { values } = parseArgs({
   options: {
@@ -41,10 +41,15 @@ type Measured = {
 };
 
 /** Lets the instances beat, and counts from when each has beaten and the runtime has compiled what runs often. */
-const measure = async (server: Server, token: string, whenWarm: () => Promise<void>): Promise<Measured> => {
+const measure = async (
+  way: 'rest' | 'socket',
+  server: Server,
+  token: string,
+  whenWarm: () => Promise<void>,
+): Promise<Measured> => {
   const script = join(import.meta.dirname, 'heartbeat-load.ts');
   const beating = await startProcess({
-    argv: [script, ...[server.url, token, instances, connections, intervalMs].map(String)],
+    argv: [script, way, ...[server.url, token, instances, connections, intervalMs].map(String)],
     cwd: folder,
   });
   const counts = async (): Promise<Counts> => JSON.parse(await beating.ask('counts')) as Counts;
@@ -85,14 +90,14 @@ const residentMiB = (pid: number): number =>
 const measureBare = async (): Promise<Measured> => {
   const bare = await startProcess({ argv: [join(import.meta.dirname, 'bare-heartbeats.ts')], cwd: folder });
   try {
-    return await measure({ ...bare, url: bare.line }, 'none', async () => {});
+    return await measure('rest', { ...bare, url: bare.line }, 'none', async () => {});
   } finally {
     await bare.close();
   }
 };
 
-const measureHub = async (): Promise<Measured> => {
-  const hub = await startHub({ folder: join(folder, 'data'), authenticated: true, profile: values.profile });
+const measureHub = async (way: 'rest' | 'socket'): Promise<Measured> => {
+  const hub = await startHub({ folder: join(folder, way), authenticated: true, profile: values.profile });
   const token = hub.token('services:read services:write log:read') ?? '';
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
 
@@ -115,7 +120,7 @@ const measureHub = async (): Promise<Measured> => {
     print(`  registered: ${Math.round(registered.perSec)}/s with 64 at a time`);
     let from = '';
     let residentBefore = 0;
-    const measured = await measure(hub, token, async () => {
+    const measured = await measure(way, hub, token, async () => {
       from = await position();
       residentBefore = residentMiB(hub.pid);
     });
@@ -134,10 +139,12 @@ try {
     `${machine()}; ${instances} instances, a heartbeat each ${intervalMs / 1_000} s over ${connections} connections, ${seconds} s`,
   );
   const bare = await measureBare();
-  const hub = await measureHub();
+  const rest = await measureHub('rest');
+  const socket = await measureHub('socket');
   show('bare node:http', bare);
-  show('hub', hub);
-  print(`  hub to bare: ${(hub.share / bare.share).toFixed(2)}`);
+  show('hub over REST', rest);
+  show('hub over WebSockets', socket);
+  print(`  hub over REST to bare: ${(rest.share / bare.share).toFixed(2)}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
