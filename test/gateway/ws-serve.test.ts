@@ -111,6 +111,27 @@ test('a caller that goes away, or whose time is over, is told to the service; th
   await hub.close();
 });
 
+test('calls while the socket is away for a moment fail at once, and open no circuit against its return', async (t) => {
+  const hub = await openHub();
+  await registered(hub, 'one');
+  const first = await serving(t, hub);
+  await first.close();
+  await until(
+    () => invoke(hub, { method: 'add', timeoutMs: 100 }),
+    ({ status }) => status === 502,
+  );
+  for (let round = 0; round < 10; round++)
+    t.like(await invoke(hub, { method: 'add' }), { status: 502, body: { code: 'upstream_failed' } });
+  const client = await serving(t, hub);
+  const answer = invoke(hub, { method: 'add' });
+  const { call: number } = await call(client);
+  client.send({ type: 'callResult', call: number, result: 1 });
+  t.like(await answer, { status: 200 });
+  t.like(await view(hub, 'one'), { status: 'healthy', circuit: null });
+  await client.close();
+  await hub.close();
+});
+
 test('a socket that closes breaks the calls that it was sent, and those that wait go to another instance', async (t) => {
   const hub = await openHub();
   await registered(hub, 'one');

@@ -163,7 +163,9 @@ export const createInvoke = (options: InvokeOptions): Invoke => {
     const attempt = await transport(instance, { method: input.method, body, headers, signal: end.signal });
     alarm.cancel();
     caller?.removeEventListener('abort', onGone);
-    settle(outcomeOf(attempt, ended), reasonOf(attempt));
+    // A socket that is away for a moment, or full, says nothing of how calls fare: its status tells when it stays away.
+    const isAway = attempt.outcome === 'unsent' && instance.document.reach === 'socket';
+    settle(isAway ? 'cancelled' : outcomeOf(attempt, ended), reasonOf(attempt));
     return { attempt, ended };
   };
 
