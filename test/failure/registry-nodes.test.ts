@@ -187,15 +187,19 @@ test.serial(
       );
       return load;
     };
-    for (let round = 0; round < 7; round++) {
-      const load = await beatOnce(nodes);
-      for (const node of nodes)
-        await until(
-          () => view(urlOf(node), 'one'),
-          (told) => told.load === load,
-        );
-      await delay(1_100);
-    }
+    /** Beats to the next node until all of them know what it said: while a link is not open yet that may be lost. */
+    const heardByAll = async (): Promise<void> => {
+      await until(
+        async () => {
+          const load = await beatOnce(nodes);
+          await delay(1_100);
+          const told = await Promise.all(nodes.map((node) => view(urlOf(node), 'one')));
+          return told.every((service) => service.load === load);
+        },
+        (isKnown) => isKnown,
+      );
+    };
+    for (let round = 0; round < 7; round++) await heardByAll();
     t.deepEqual(await changesOf(first, 'one'), ['healthy']);
 
     const judge = await checks.judgeOf('one');
@@ -264,10 +268,12 @@ test.serial(
     });
     await agreed(nodes, (all) => all.startsWith('one healthy its WebSocket serves it socket '));
 
+    // The one before may have been given up on its way.
+    const hungBefore = hangs;
     const hanging = invoke(second, { method: 'hang' });
     await until(
       () => Promise.resolve(hangs),
-      (count) => count === 2,
+      (count) => count > hungBefore,
     );
     await nodes[0]?.hub.kill('SIGKILL');
     t.like(await hanging, { status: 502, body: { code: 'upstream_failed' } });
