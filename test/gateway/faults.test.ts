@@ -7,7 +7,7 @@ import { type Answer, type CallOptions, call, exchange } from './client.ts';
 
 let hub: Hub;
 test.before(async () => {
-  hub = await openHub({ timeouts: { headersMs: 400, requestMs: 800, checkEveryMs: 50 } });
+  hub = await openHub({ timeouts: { headersMs: 2_000, requestMs: 4_000, checkEveryMs: 50 } });
 });
 test.after.always(() => hub.close());
 
