@@ -61,8 +61,11 @@ const streamEndsWith = (event: LogEvent, id: string, category: string): boolean 
 
 const reasonFault = (data: Data): string | undefined => (isText(data.reason) ? undefined : 'reason');
 
-const stateSetFault = ({ value, resolution }: Data): string | undefined => {
+const stateSetFault = ({ value, resolution, expiresAt, lock }: Data): string | undefined => {
   if (value === undefined) return 'value';
+  if (!isOptionalText(expiresAt)) return 'expiresAt';
+  if (lock !== undefined && !(isData(lock) && isText(lock.holder) && Number.isSafeInteger(lock.token)))
+    return 'lock';
   if (resolution === undefined) return undefined;
   if (!isData(resolution) || !isText(resolution.resolver)) return 'resolution';
   const { base, current, incoming } = resolution;
@@ -98,7 +101,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   ...serviceShapes,
   ...interfaceShapes,
   StateSet: { category: 'state', fault: stateSetFault },
-  StateDeleted: { category: 'state', fault: () => undefined },
+  StateDeleted: { category: 'state', fault: ({ reason }) => (isOptionalText(reason) ? undefined : 'reason') },
   MessagePublished: { category: 'topic', fault: publishedFault },
   ...subscriptionShapes,
   LeaseTaken: {

@@ -28,3 +28,46 @@ export const sameJson = (left: Json, right: Json, depth = maxDepth): boolean => 
     return item !== undefined && other !== undefined && sameJson(item, other, depth - 1);
   });
 };
+
+export type JsonObject = { readonly [key: string]: Json };
+
+export const isJsonArray = isArray;
+
+export const isJsonObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !isArray(value);
+
+/** Names that no object may have (contract: limits): readers in other languages and libraries trip over them. */
+export const isDangerousName = (name: string): boolean =>
+  name === '__proto__' || name === 'constructor' || name === 'prototype';
+
+/**
+ * How many values and characters there are, `max` or more when there are more: what was made of parts that stand in it
+ * several times may be far larger than they. Looks no further than it must.
+ */
+export const unitsOf = (value: Json, max: number): number => {
+  let units = 0;
+  const walk = (item: Json): void => {
+    units += typeof item === 'string' ? item.length + 1 : 1;
+    if (units >= max || typeof item !== 'object' || item === null) return;
+    if (isArray(item)) {
+      for (const inner of item) if (units < max) walk(inner);
+      return;
+    }
+    for (const name in item) {
+      const inner = item[name];
+      units += name.length;
+      if (units < max && inner !== undefined) walk(inner);
+    }
+  };
+  walk(value);
+  return units;
+};
+
+const isDeeperThan = (value: Json, levels: number): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((item: Json) => isDeeperThan(item, levels - 1));
+};
+
+/** True when the value nests no deeper than 64 levels and has fewer than `maxUnits` values and characters. */
+export const isModestJson = (value: Json, maxUnits: number): boolean =>
+  unitsOf(value, maxUnits) < maxUnits && !isDeeperThan(value, maxDepth);

@@ -3,6 +3,7 @@ import type { DeclaredInterface } from '../domain/interface/interface.ts';
 import type { Priority } from '../domain/message/message.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus, StatusCause } from '../domain/service/service.ts';
+import type { Lock } from '../domain/state/state.ts';
 import type {
   DeadLetter,
   Owner,
@@ -20,6 +21,11 @@ export type StateDocument = {
   readonly updatedBy: string;
   readonly eventId: string;
   readonly position: Position;
+  /** When the key is deleted unless it is set again. */
+  readonly expiresAt?: string;
+  readonly lock?: Lock;
+  /** Name of the resolver that made the value of a conflict; the event tells of what. */
+  readonly resolvedBy?: string;
 };
 
 /** Nobody calls the instance before `until`; then one call at a time tries it, on each node. */

@@ -1,9 +1,11 @@
-import { type Json, type RecordedEvent, streamKey } from '../domain/event.ts';
+import { type RecordedEvent, streamKey } from '../domain/event.ts';
 import type { StateEvent, StateState } from '../domain/state/state.ts';
 import type { StateDocument } from './documents.ts';
 import type { Projection } from './projection.ts';
 
-const documentOf = (event: RecordedEvent<StateEvent>, value: Json, deleted: boolean): StateDocument => ({
+type Known = Pick<StateDocument, 'value' | 'deleted' | 'expiresAt' | 'lock' | 'resolvedBy'>;
+
+const documentOf = (event: RecordedEvent<StateEvent>, { value, deleted, ...rest }: Known): StateDocument => ({
   value,
   version: event.revision + 1,
   deleted,
@@ -11,6 +13,20 @@ const documentOf = (event: RecordedEvent<StateEvent>, value: Json, deleted: bool
   updatedBy: event.metadata.actor,
   eventId: event.id,
   position: event.position,
+  ...rest,
+});
+
+const whatItSets = ({
+  value,
+  expiresAt,
+  lock,
+  resolution,
+}: Extract<StateEvent, { type: 'StateSet' }>['data']): Known => ({
+  value,
+  deleted: false,
+  ...(expiresAt === undefined ? {} : { expiresAt }),
+  ...(lock === undefined ? {} : { lock }),
+  ...(resolution === undefined ? {} : { resolvedBy: resolution.resolver }),
 });
 
 /** The versioned state: one document per key, deleted ones included (`value: null`). */
@@ -21,14 +37,16 @@ export const state: Projection<StateDocument, StateEvent> = {
   keepsHistory: true,
   keys: (event) => [streamKey(event.stream)],
   on: {
-    StateSet: (_document, event) => documentOf(event, event.data.value, false),
-    StateDeleted: (_document, event) => documentOf(event, null, true),
+    StateSet: (_document, event) => documentOf(event, whatItSets(event.data)),
+    StateDeleted: (_document, event) => documentOf(event, { value: null, deleted: true }),
   },
 };
 
 /** The decider's state as of revision `document.version - 1`, so that a command need not fold the stream. */
-export const restoreState = (document: StateDocument): StateState => ({
-  exists: !document.deleted,
-  version: document.version,
-  value: document.value,
+export const restoreState = ({ deleted, version, value, expiresAt, lock }: StateDocument): StateState => ({
+  exists: !deleted,
+  version,
+  value,
+  ...(expiresAt === undefined ? {} : { expiresAt }),
+  ...(lock === undefined ? {} : { lock }),
 });

@@ -11,10 +11,12 @@ export type StateEntryView = {
   readonly updatedAt: string;
   readonly updatedBy: string;
   readonly position: Position;
+  /** When the key is deleted unless it is set again; absent when it stays. */
+  readonly expiresAt?: string;
 };
 
 /** One version of a key, as its history shows it. */
-export type StateVersionView = StateDocument;
+export type StateVersionView = Omit<StateDocument, 'lock'>;
 
 /** A message as subscribers get it: `publishedAt` is when the log recorded it, `publisher` who wrote it. */
 export type MessageView = Omit<MessageCopy, 'position'> & { readonly position: Position };
@@ -27,6 +29,7 @@ export const stateEntryOf = (key: string, document: StateDocument): StateEntryVi
   updatedAt: document.updatedAt,
   updatedBy: document.updatedBy,
   position: document.position,
+  ...(document.expiresAt === undefined ? {} : { expiresAt: document.expiresAt }),
 });
 
 export const stateVersionOf = (document: StateDocument): StateVersionView => ({
@@ -37,6 +40,8 @@ export const stateVersionOf = (document: StateDocument): StateVersionView => ({
   updatedBy: document.updatedBy,
   eventId: document.eventId,
   position: document.position,
+  ...(document.expiresAt === undefined ? {} : { expiresAt: document.expiresAt }),
+  ...(document.resolvedBy === undefined ? {} : { resolvedBy: document.resolvedBy }),
 });
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});

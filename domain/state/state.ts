@@ -1,31 +1,92 @@
 import type { Json } from '../event.ts';
+import type { PatchOperation } from '../json-patch.ts';
 
-/** How a conflict was settled (issue of the resolvers); absent when there was none. */
+/** How a conflict was settled: `resolver` made the event's value of these three. */
 export type Resolution = {
   readonly resolver: string;
+  /** The value that the writer saw; null when it saw none. */
   readonly base: Json;
   readonly current: Json;
   readonly incoming: Json;
 };
 
+/** Who holds a key as a lock. `token` fences: it is the version by which the lock was taken, and only ever grows. */
+export type Lock = { readonly holder: string; readonly token: number };
+
 export type StateEvent =
-  | { readonly type: 'StateSet'; readonly data: { readonly value: Json; readonly resolution?: Resolution } }
-  | { readonly type: 'StateDeleted'; readonly data: Record<string, never> };
+  | {
+      readonly type: 'StateSet';
+      readonly data: {
+        readonly value: Json;
+        readonly resolution?: Resolution;
+        /** RFC 3339: the key is deleted then, unless it is set again. */
+        readonly expiresAt?: string;
+        readonly lock?: Lock;
+      };
+    }
+  | { readonly type: 'StateDeleted'; readonly data: { readonly reason?: 'expired' | 'released' } };
+
+export type StatePatch =
+  /** RFC 7396; of a key that does not exist it makes one. */
+  | { readonly format: 'merge-patch'; readonly patch: Json }
+  /** RFC 6902; the key must exist. */
+  | { readonly format: 'json-patch'; readonly patch: readonly PatchOperation[] };
 
 /** `expectedVersion` 0: the key must not exist. Absent: whatever it is. */
 export type StateCommand =
-  | { readonly type: 'SetState'; readonly value: Json; readonly expectedVersion?: number }
-  | { readonly type: 'DeleteState'; readonly expectedVersion?: number };
+  | {
+      readonly type: 'SetState';
+      readonly value: Json;
+      readonly expectedVersion?: number;
+      readonly expiresAt?: string;
+    }
+  /** Keeps the time at which the key expires. */
+  | ({ readonly type: 'PatchState'; readonly expectedVersion?: number } & StatePatch)
+  /** Adds to the number that is there, 0 when there is none. Without `expiresAt` keeps the time at which the key expires. */
+  | {
+      readonly type: 'IncrementState';
+      readonly by: number;
+      readonly expectedVersion?: number;
+      readonly expiresAt?: string;
+    }
+  | { readonly type: 'DeleteState'; readonly expectedVersion?: number }
+  /** The hub's own: the time has come at which this version expires. */
+  | { readonly type: 'ExpireState'; readonly expectedVersion: number }
+  | { readonly type: 'AcquireLock'; readonly holder: string; readonly expiresAt: string }
+  | { readonly type: 'RenewLock'; readonly token: number; readonly expiresAt: string }
+  /** `token` null: whoever holds it, by an operator. */
+  | { readonly type: 'ReleaseLock'; readonly token: number | null };
+
+export type VersionConflict = {
+  readonly code: 'version_conflict';
+  readonly expectedVersion: number;
+  /** 0 when the key does not exist. */
+  readonly currentVersion: number;
+  readonly currentValue: Json;
+};
 
 export type StateRejection =
   | { readonly code: 'not_found' }
+  | VersionConflict
+  /** `index`: of the operation that could not be carried out. */
   | {
-      readonly code: 'version_conflict';
-      readonly expectedVersion: number;
-      /** 0 when the key does not exist. */
+      readonly code: 'patch_failed';
+      readonly index: number;
+      readonly detail: string;
       readonly currentVersion: number;
-      readonly currentValue: Json;
-    };
+    }
+  | { readonly code: 'not_a_number'; readonly detail: string; readonly currentVersion: number }
+  | ({ readonly code: 'lock_held'; readonly expiresAt: string } & Lock)
+  /** The key has a value, and is no lock. */
+  | { readonly code: 'not_a_lock'; readonly currentVersion: number }
+  /** The lock was released, expired, or another holder's since. `heldBy`: null for none. */
+  | { readonly code: 'lock_lost'; readonly token: number; readonly heldBy: string | null };
 
 /** `version` counts every event of the key, deletions too, so it never comes twice. */
-export type StateState = { readonly exists: boolean; readonly version: number; readonly value: Json };
+export type StateState = {
+  readonly exists: boolean;
+  readonly version: number;
+  readonly value: Json;
+  readonly expiresAt?: string;
+  readonly lock?: Lock;
+};

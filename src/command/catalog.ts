@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
-import type { Json } from '../../domain/event.ts';
 import { priorities } from '../../domain/message/message.ts';
-import { isStateKey, isTopic, isTopicPattern } from '../../domain/names.ts';
+import { isTopic, isTopicPattern } from '../../domain/names.ts';
 import { serviceSchemas } from './service-schemas.ts';
+import { anyJson, stateSchemas } from './state-schemas.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
 
 /**
@@ -11,8 +11,6 @@ import { subscriptionSchemas } from './subscription-schemas.ts';
  * needs. `data` is the body of the REST route plus its path parameters by name.
  */
 
-/** Any JSON value: the parser in front (src/gateway/json.ts) has bounded its depth and refused dangerous keys. */
-const json = z.custom<Json>((value) => value !== undefined, 'is required');
 const time = z.iso.datetime({ offset: true }).describe('RFC 3339 time');
 const text = (max: number) => z.string().min(1).max(max);
 
@@ -22,10 +20,6 @@ export const topicSchema = z
 export const topicPatternSchema = z
   .string()
   .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >');
-export const stateKeySchema = z
-  .string()
-  .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
-const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 const whole = (max: number) => z.number().int().min(1).max(max);
 const maxAgeLimitSec = 3_155_760_000;
@@ -44,11 +38,10 @@ const setRetention = z
 
 const schemas = {
   ...serviceSchemas,
-  SetState: z.strictObject({ key: stateKeySchema, value: json, expectedVersion: version.optional() }),
-  DeleteState: z.strictObject({ key: stateKeySchema, expectedVersion: version.optional() }),
+  ...stateSchemas,
   PublishMessage: z.strictObject({
     topic: topicSchema,
-    payload: json,
+    payload: anyJson,
     priority: z.enum(priorities).default('NORMAL'),
     key: text(256).optional(),
     headers: z.record(text(128), z.string().max(4_096)).optional(),
@@ -81,7 +74,12 @@ export const requirementOf = (command: Command): Requirement | undefined => {
     case 'RetireInterface':
       return { scope: 'services:write' };
     case 'SetState':
+    case 'PatchState':
+    case 'IncrementState':
     case 'DeleteState':
+    case 'AcquireLock':
+    case 'RenewLock':
+    case 'ReleaseLock':
       return { scope: 'state:write', key: command.data.key };
     case 'PublishMessage':
       return { scope: 'events:publish', topic: command.data.topic };

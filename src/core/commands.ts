@@ -1,12 +1,11 @@
 import { allows } from '../../domain/access.ts';
-import { asRevision, type Json, type NewMetadata, type Position, streamId } from '../../domain/event.ts';
+import { asRevision, type NewMetadata, streamId } from '../../domain/event.ts';
 import type { ServiceActor, ServiceCommand } from '../../domain/service/service.ts';
-import type { StateCommand } from '../../domain/state/state.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
 import type { Command, CommandData } from '../command/catalog.ts';
 import { createCommandIds } from '../command/command-ids.ts';
 import type { Handler } from '../command/handle.ts';
-import { fault, ok, problem, type Result } from '../errors.ts';
+import { fault, ok, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
 import type { CommandDone, CommandInput, Context, EventReceipt } from '../nexus-core.ts';
@@ -17,17 +16,10 @@ import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
 import { createInterfaceCommands } from './interfaces.ts';
 import type { Parts } from './parts.ts';
-import {
-  explainService,
-  explainState,
-  mismatch,
-  mismatchOf,
-  receiptsOf,
-  refusalOf,
-  writtenBy,
-} from './refusals.ts';
+import { explainService, mismatch, mismatchOf, receiptsOf, refusalOf, writtenBy } from './refusals.ts';
 import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
+import { createStateCommands } from './state-commands.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
 
@@ -49,6 +41,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const { log, runner, registry, targets, node, clock } = parts;
   const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
+  const state = createStateCommands(parts, handler, deciders);
   const retention = createRetentionCommands(parts, handler, deciders);
   const interfaces = createInterfaceCommands(parts, handler, deciders);
 
@@ -93,48 +86,6 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       duplicate,
       result: { service: serviceView(registry, document), position },
     });
-  };
-
-  const state = async (key: string, command: StateCommand, call: Call): Promise<Result<Done>> => {
-    const stream = streamId('state', key);
-    const options = optionsOf(call, stream);
-    const outcome = await handler.handle(deciders.state, stream, command, options);
-    if (outcome.outcome === 'repeated') {
-      const refused = mismatchOf(outcome.recorded[0], call.metadata);
-      if (refused !== undefined) return refused;
-    } else if (outcome.outcome !== 'done') {
-      if (outcome.outcome === 'unchanged')
-        return fault(problem('internal', `${command.type} decided on nothing`));
-      return refusalOf(outcome, stream, explainState(key));
-    }
-    const { events, duplicate } = writtenBy(stream, outcome);
-    const last = events.at(-1);
-    if (last === undefined) return fault(problem('internal', 'an append without events'));
-    if (!(await runner.reached(last.position, ownReadModelsMs))) return notShown(last.position);
-    const version = last.revision + 1;
-    const result: Json =
-      command.type === 'SetState'
-        ? { key, value: command.value, version, position: last.position }
-        : { key, version, position: last.position };
-    return ok({
-      events,
-      position: last.position,
-      result,
-      // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
-      created:
-        command.type === 'SetState' &&
-        (outcome.outcome === 'done'
-          ? !outcome.before.exists
-          : version === 1 || wasDeleted(key, last.position)),
-      duplicate,
-    });
-  };
-
-  const wasDeleted = (key: string, before: Position): boolean => {
-    for (const past of runner.store.history<{ readonly deleted: boolean }>('state', key, before)) {
-      return past.document.deleted;
-    }
-    return false;
   };
 
   const publish = async (data: CommandData<'PublishMessage'>, call: Call): Promise<Result<Done>> => {
@@ -233,14 +184,14 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       }
       case 'RetireInterface':
         return interfaces.retire(command.data, call);
-      case 'SetState': {
-        const { key, value, expectedVersion } = command.data;
-        return state(key, { type: 'SetState', value, ...given({ expectedVersion }) }, call);
-      }
-      case 'DeleteState': {
-        const { key, expectedVersion } = command.data;
-        return state(key, { type: 'DeleteState', ...given({ expectedVersion }) }, call);
-      }
+      case 'SetState':
+      case 'PatchState':
+      case 'IncrementState':
+      case 'DeleteState':
+      case 'AcquireLock':
+      case 'RenewLock':
+      case 'ReleaseLock':
+        return state(command, call);
       case 'SetRetention':
       case 'RemoveRetention':
         return retention(command, call);

@@ -101,17 +101,53 @@ export const explainInterface =
 export const explainState =
   (key: string) =>
   (rejection: StateRejection): Problem => {
-    if (rejection.code === 'not_found') return problem('not_found', `the key ${key} does not exist`, { key });
-    const { expectedVersion, currentVersion, currentValue } = rejection;
-    const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
-    const expected =
-      expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
-    return problem('version_conflict', `the key ${key} ${current}, and ${expected}`, {
-      key,
-      expectedVersion,
-      currentVersion,
-      currentValue,
-    });
+    const { code } = rejection;
+    switch (code) {
+      case 'not_found':
+        return problem(code, `the key ${key} does not exist`, { key });
+      case 'version_conflict': {
+        const { expectedVersion, currentVersion, currentValue } = rejection;
+        const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
+        const expected =
+          expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
+        return problem(code, `the key ${key} ${current}, and ${expected}`, {
+          key,
+          expectedVersion,
+          currentVersion,
+          currentValue,
+        });
+      }
+      case 'patch_failed': {
+        const { index, detail, currentVersion } = rejection;
+        return problem(code, `operation ${index} of the patch: ${detail}`, { key, index, currentVersion });
+      }
+      case 'not_a_number': {
+        const { detail, currentVersion } = rejection;
+        return problem(code, `the key ${key} cannot be incremented: ${detail}`, { key, currentVersion });
+      }
+      case 'lock_held': {
+        const { holder, expiresAt } = rejection;
+        return problem(code, `the key ${key} is held as a lock by ${holder} until ${expiresAt}`, {
+          key,
+          holder,
+          expiresAt,
+        });
+      }
+      case 'not_a_lock':
+        return problem(code, `the key ${key} has a value and is no lock`, {
+          key,
+          currentVersion: rejection.currentVersion,
+        });
+      case 'lock_lost': {
+        const { token, heldBy } = rejection;
+        const now = heldBy === null ? 'nobody holds it' : `${heldBy} holds it`;
+        return problem(code, `the lock ${key} is not held with the token ${token}: ${now}`, {
+          key,
+          token,
+          heldBy,
+        });
+      }
+    }
   };
 
 export const explainSubscription =

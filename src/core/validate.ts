@@ -1,6 +1,6 @@
 import type * as z from 'zod';
+import { jsonPointer } from '../../domain/json-pointer.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
-import { jsonPointer } from '../json-pointer.ts';
 
 const maxFaults = 20;
 

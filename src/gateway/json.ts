@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Json } from '../../domain/event.ts';
+import { jsonPointer } from '../../domain/json-pointer.ts';
 import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
-import { jsonPointer } from '../json-pointer.ts';
 
 /** Containers inside one another, the outermost included. */
 export const maxJsonDepth = 64;

@@ -7,7 +7,6 @@ import {
   anyMessageEvent,
   anyRetentionEvent,
   anyServiceEvent,
-  anyStateEvent,
   seeded,
   serviceId,
   topic,
@@ -15,6 +14,7 @@ import {
 import { by } from '../support/given.ts';
 import { interfaceSamples } from '../support/interface-samples.ts';
 import { positionAt, record } from '../support/recorded.ts';
+import { anyStateEvent } from '../support/state-arbitraries.ts';
 import { anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 import { letterAt, refAt, settings } from '../support/subscription-samples.ts';
 
@@ -123,15 +123,18 @@ const samples: {
   },
   StateSet: {
     stream: 'state-app/config-1',
-    data: { value: null, resolution },
+    data: { value: null, resolution, expiresAt: 'T', lock: { holder: 'ann', token: 1 } },
     wrong: [
       ['value', { value: undefined }],
+      ['expiresAt', { expiresAt: 5 }],
+      ['lock', { lock: 'ann' }],
+      ['lock', { lock: { holder: 'ann', token: '1' } }],
       ['resolution', { resolution: 'lww' }],
       ['resolution', { resolution: { ...resolution, resolver: 1 } }],
       ['resolution', { resolution: { ...resolution, base: undefined } }],
     ],
   },
-  StateDeleted: { stream: 'state-app', data: {}, wrong: [] },
+  StateDeleted: { stream: 'state-app', data: { reason: 'expired' }, wrong: [['reason', { reason: 1 }]] },
   MessagePublished: {
     stream: `topic-${topic}`,
     data: { ...message, key: 'k', headers: { a: 'b' }, deliverAt: 'T', expiresAt: 'T' },

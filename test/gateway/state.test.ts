@@ -235,7 +235,7 @@ test('HEAD /state/{key} › is GET without the body; OPTIONS names the methods',
   t.is(head.headers['content-length'], full.headers['content-length']);
   const options = await call(hub.url, 'OPTIONS', '/state/headed');
   t.is(options.status, 204);
-  t.is(options.headers.allow, 'HEAD, GET, PUT, DELETE, OPTIONS');
+  t.is(options.headers.allow, 'HEAD, GET, PUT, PATCH, DELETE, OPTIONS');
 });
 
 test('DELETE /state/{key} › takes the expected version of its body, and never passes it over', async (t) => {

@@ -34,7 +34,6 @@ import {
   anyMessageEvent,
   anyRetentionEvent,
   anyServiceEvent,
-  anyStateEvent,
   anyTrimEvent,
   historyOf,
   seeded,
@@ -43,6 +42,7 @@ import {
 } from '../support/arbitraries.ts';
 import { type By, by, foldAll } from '../support/given.ts';
 import { decoded, positionAt, record } from '../support/recorded.ts';
+import { anyStateEvent } from '../support/state-arbitraries.ts';
 import { anySubscriptionEvent, subscriptionName } from '../support/subscription-arbitraries.ts';
 
 const step = (projection: AnyProjection, document: AnyDocument | undefined, event: LogEvent) => {

@@ -15,7 +15,6 @@ import {
   serviceStatuses,
   statusCauses,
 } from '../../domain/service/service.ts';
-import type { StateCommand, StateEvent } from '../../domain/state/state.ts';
 import { type By, by } from './given.ts';
 
 /** What every property runs with: a fixed seed, so that a failure is the same failure everywhere. */
@@ -130,20 +129,6 @@ export const anyInterfaceEvent: fc.Arbitrary<InterfaceEvent> = fc.oneof(
   fc
     .tuple(anyMajor, reason)
     .map(([major, why]): InterfaceEvent => ({ type: 'InterfaceRetired', data: { major, reason: why } })),
-);
-
-const anyVersion = fc.option(fc.nat({ max: 6 }), { nil: undefined });
-
-export const anyStateCommand: fc.Arbitrary<StateCommand> = fc
-  .tuple(anyJson, anyVersion, fc.boolean())
-  .map(([value, version, put]): StateCommand => {
-    const expected = version === undefined ? {} : { expectedVersion: version };
-    return put ? { type: 'SetState', value, ...expected } : { type: 'DeleteState', ...expected };
-  });
-
-export const anyStateEvent: fc.Arbitrary<StateEvent> = fc.oneof(
-  anyJson.map((value): StateEvent => ({ type: 'StateSet', data: { value } })),
-  fc.constant<StateEvent>({ type: 'StateDeleted', data: {} }),
 );
 
 export const topic = 'orders.eu.created';

@@ -1,5 +1,5 @@
+import { jsonPointer } from '../../../domain/json-pointer.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
-import { jsonPointer } from '../../json-pointer.ts';
 import { isMediaType } from '../../media-type.ts';
 import { isTimestamp } from './timestamp.ts';
 import { isUri, isUriReference } from './uri.ts';

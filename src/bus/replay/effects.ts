@@ -56,7 +56,16 @@ export const effectOfCommand = (command: Command): Effect => {
     case 'SetState':
       return { type: 'state', key: command.data.key, value: command.data.value };
     case 'DeleteState':
+    case 'ReleaseLock':
       return { type: 'state', key: command.data.key, value: null, deleted: true };
+    // Their value is that of the moment at which they are decided.
+    case 'PatchState':
+    case 'IncrementState':
+    case 'AcquireLock':
+    case 'RenewLock': {
+      const { key, ...fields } = command.data;
+      return { type: 'other', name: command.type, fields: { key, ...given(fields) } };
+    }
     case 'RegisterService':
       return service(command.data.id ?? null, 'registered', recordedFields(fieldsOf(command.data)));
     case 'UpdateService': {

@@ -1,6 +1,6 @@
 import type { Json } from '../../../domain/event.ts';
 import { sameJson } from '../../../domain/json.ts';
-import { jsonPointer } from '../../json-pointer.ts';
+import { jsonPointer } from '../../../domain/json-pointer.ts';
 
 /** One step of a JSON patch (RFC 6902). */
 export type PatchStep =

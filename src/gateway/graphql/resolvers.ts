@@ -1,31 +1,14 @@
-import type { Json, LogEvent } from '../../../domain/event.ts';
+import type { LogEvent } from '../../../domain/event.ts';
 import type { RetentionPolicy } from '../../../domain/retention/retention.ts';
 import { problem } from '../../errors.ts';
-import type {
-  Health,
-  LogQuery,
-  Message,
-  ServiceChange,
-  StateChange,
-  StateEntry,
-  StateVersion,
-} from '../../nexus-core.ts';
+import type { Health, LogQuery, Message, ServiceChange } from '../../nexus-core.ts';
 import { raise } from './faults.ts';
 import { replayMutations, replayQueries } from './replay-resolvers.ts';
-import {
-  type Args,
-  command,
-  given,
-  got,
-  gotOrNull,
-  jsonText,
-  limitOf,
-  type Resolve,
-  type ResolverContext,
-} from './resolving.ts';
+import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve } from './resolving.ts';
 import { serviceMutations, serviceQueries } from './service-resolvers.ts';
+import { stateMutations, stateQueries, stateSubscriptions } from './state-resolvers.ts';
 import { subscriptionMutations, subscriptionQueries } from './subscription-resolvers.ts';
-import { itemsOf } from './watch-source.ts';
+import { asField, itemsOf, type Subscribe } from './watch-source.ts';
 
 type Event = {
   readonly id: string | null;
@@ -56,31 +39,6 @@ const eventOfMessage = ({ position, publishedAt, publisher, ...data }: Message):
   actor: publisher,
   metadata: null,
 });
-
-const state: Resolve<{ key: string; version: number; asOf: string }, StateEntry | null> = async (
-  _,
-  args,
-  { core, context },
-) => {
-  const { key = '', ...options } = given(args);
-  return gotOrNull(await core.state(key, options, context));
-};
-
-type StatesArgs = { prefix: string; first: number; after: string; asOf: string };
-const states: Resolve<StatesArgs, readonly StateEntry[]> = async (_, args, { core, context }) => {
-  const { first, ...options } = given(args);
-  return got(await core.states({ ...options, ...limitOf('first', first) }, context)).entries;
-};
-
-const stateHistory: Resolve<{ key: string; last: number; before: number }, readonly StateVersion[]> = async (
-  _,
-  args,
-  { core, context },
-) => {
-  const { key = '', last, ...options } = given(args);
-  const found = await core.stateHistory(key, { ...options, ...limitOf('last', last) }, context);
-  return gotOrNull(found)?.history ?? [];
-};
 
 type EventsArgs = Required<Pick<LogQuery, 'category' | 'type' | 'stream' | 'correlationId' | 'after'>> & {
   topic: string;
@@ -119,19 +77,6 @@ const healthOf = ({ log, ...rest }: Health): object => ({
   },
 });
 
-/** `value: null` is a value, so only the other arguments are looked at for null. */
-const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, object> = async (
-  _,
-  args,
-  at,
-) => {
-  const { value, ...rest } = args;
-  return command('SetState', { ...given(rest), ...(value === undefined ? {} : { value }) }, at);
-};
-
-const deleteState: Resolve<{ key: string; expectedVersion: number }, object> = async (_, args, at) =>
-  command('DeleteState', given(args), at);
-
 type PublishArgs = { topic: string; payload: string; priority: string; key: string };
 const publishEvent: Resolve<PublishArgs, object> = async (_, args, at) => {
   const { payload = '', ...data } = given(args);
@@ -164,33 +109,12 @@ const setRetention: Resolve<RetentionArgs, object> = async (_, args, at) =>
 const removeRetention: Resolve<{ topic: string }, object> = async (_, args, at) =>
   command('RemoveRetention', given(args), at);
 
-type Subscribe<Shape> = (
-  source: unknown,
-  args: Args<Shape>,
-  at: ResolverContext,
-) => Promise<AsyncIterable<unknown>>;
-
 const messages: Subscribe<{ topic: string; after: string }> = async (_, args, { core, context }) => {
   const { topic = '', after } = given(args);
   return itemsOf(
     (signal) => core.watchMessages(topic, { after, signal }, context),
     asField<Message>('messages'),
     asField('messages'),
-  );
-};
-
-const stateChanged: Subscribe<{ key: string; prefix: string; after: string }> = async (
-  _,
-  args,
-  { core, context },
-) => {
-  const { key, prefix, after } = given(args);
-  if (key !== undefined && prefix !== undefined) raise(problem('invalid', 'either key or prefix, not both'));
-  const selector = key === undefined ? { prefix: prefix ?? '' } : { key };
-  return itemsOf(
-    (signal) => core.watchState(selector, { after, signal }, context),
-    asField<StateChange>('stateChanged'),
-    asField('stateChanged'),
   );
 };
 
@@ -213,17 +137,10 @@ const watchedEvents: Subscribe<{ category: string; after: string }> = async (_, 
   );
 };
 
-/** graphql-js resolves the subscription's one field from an object that has it, or calls it when it is a function. */
-const asField =
-  <Item>(name: string) =>
-  (item: Item): object => ({ [name]: item });
-
 export const resolvers = {
   Query: {
     ...serviceQueries,
-    state,
-    states,
-    stateHistory,
+    ...stateQueries,
     events,
     topics,
     ...subscriptionQueries,
@@ -233,8 +150,7 @@ export const resolvers = {
   },
   Mutation: {
     ...serviceMutations,
-    setState,
-    deleteState,
+    ...stateMutations,
     publishEvent,
     request,
     reply,
@@ -243,5 +159,5 @@ export const resolvers = {
     removeRetention,
     ...replayMutations,
   },
-  Subscription: { messages, stateChanged, serviceChanged, events: watchedEvents },
+  Subscription: { messages, ...stateSubscriptions, serviceChanged, events: watchedEvents },
 } as const;

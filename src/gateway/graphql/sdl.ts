@@ -1,5 +1,6 @@
 import { replayTypes } from './replay-sdl.ts';
 import { serviceMutationFields, serviceQueryFields, serviceTypes } from './service-sdl.ts';
+import { stateMutationFields, stateQueryFields, stateSubscriptionFields, stateTypes } from './state-sdl.ts';
 import { subscriptionTypes } from './subscription-sdl.ts';
 
 /** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
@@ -8,25 +9,6 @@ export const sdl = /* GraphQL */ `
 scalar JSON
 
 enum Priority { LOW NORMAL HIGH CRITICAL }
-
-type State {
-  key: String!
-  value: JSON
-  version: Int!
-  updatedAt: String!
-  updatedBy: String!
-  position: String!
-}
-
-type StateVersion {
-  version: Int!
-  value: JSON
-  deleted: Boolean!
-  updatedAt: String!
-  updatedBy: String!
-  eventId: ID!
-  position: String!
-}
 
 type Message {
   messageId: ID!
@@ -96,27 +78,12 @@ type ProjectionHealth {
   lagEvents: Int!
 }
 
-type StateChange {
-  key: String!
-  value: JSON
-  "Null when there was none, or when it is no longer kept."
-  oldValue: JSON
-  version: Int!
-  deleted: Boolean!
-  position: String!
-}
-
 ${serviceTypes}
+${stateTypes}
 ${subscriptionTypes}
 ${replayTypes}
 type Query {
-${serviceQueryFields}  "Null when there is none."
-  state(key: String!, version: Int, asOf: String): State
-  "In key order. after: a key, exclusive. first: 100 unless given, at most 1,000."
-  states(prefix: String, first: Int, after: String, asOf: String): [State!]!
-  "Newest first. before: a version, exclusive. last: 100 unless given, at most 1,000."
-  stateHistory(key: String!, last: Int, before: Int): [StateVersion!]!
-  "In log order. topic: a pattern, with no other filter beside it. after: a position, exclusive. first: 100 unless given, at most 1,000."
+${serviceQueryFields}${stateQueryFields}  "In log order. topic: a pattern, with no other filter beside it. after: a position, exclusive. first: 100 unless given, at most 1,000."
   events(topic: String, category: String, type: String, stream: String, correlationId: String, after: String, first: Int): [Event!]!
   topics: [Topic!]!
   "Durable subscriptions whose topics the token may read."
@@ -130,20 +97,6 @@ ${serviceQueryFields}  "Null when there is none."
   "Replays to a durable subscription that are not over, in the order in which they are carried out."
   replays(subscription: String!): [Replay!]!
   health: Health!
-}
-
-type SetStateResult {
-  success: Boolean!
-  key: String!
-  value: JSON
-  version: Int!
-  position: String!
-}
-
-type DeleteStateResult {
-  success: Boolean!
-  key: String!
-  position: String!
 }
 
 type PublishEventResult {
@@ -189,10 +142,7 @@ type ReplyResult {
 }
 
 type Mutation {
-${serviceMutationFields}  "expectedVersion 0: the key must not exist."
-  setState(key: String!, value: JSON, expectedVersion: Int): SetStateResult!
-  deleteState(key: String!, expectedVersion: Int): DeleteStateResult!
-  "payload: JSON text."
+${serviceMutationFields}${stateMutationFields}  "payload: JSON text."
   publishEvent(topic: String!, payload: String!, priority: Priority, key: String): PublishEventResult!
   "Publishes and waits for the reply. payload: JSON text. timeoutMs: 30,000 unless given, at most 300,000."
   request(topic: String!, payload: String!, timeoutMs: Int, priority: Priority, key: String): RequestResult!
@@ -221,9 +171,7 @@ ${serviceMutationFields}  "expectedVersion 0: the key must not exist."
 type Subscription {
   "after: a position, exclusive, or \\"start\\"; only what is new unless given. This holds for each subscription."
   messages(topic: String!, after: String): Message!
-  "Either key or prefix."
-  stateChanged(key: String, prefix: String, after: String): StateChange!
-  serviceChanged(name: String, after: String): ServiceChange!
+${stateSubscriptionFields}  serviceChanged(name: String, after: String): ServiceChange!
   "All events unless a category is given."
   events(category: String, after: String): Event!
 }

@@ -2,6 +2,7 @@ import type { Result } from '../../errors.ts';
 import { problem } from '../../errors.ts';
 import type { Watch } from '../../nexus-core.ts';
 import { raise } from './faults.ts';
+import type { Args, ResolverContext } from './resolving.ts';
 
 /**
  * The items of a watch, one by one, as graphql-js wants them. It is no generator, because `return()` must end it while
@@ -61,3 +62,14 @@ export const itemsOf = async <Item, Out>(
   };
   return items;
 };
+
+export type Subscribe<Shape> = (
+  source: unknown,
+  args: Args<Shape>,
+  at: ResolverContext,
+) => Promise<AsyncIterable<unknown>>;
+
+/** graphql-js resolves the subscription's one field from an object that has it, or calls it when it is a function. */
+export const asField =
+  <Item>(name: string) =>
+  (item: Item): object => ({ [name]: item });

@@ -1,7 +1,9 @@
 import type { Json } from '../../../domain/event.ts';
 import { ProblemError, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
+import { mediaTypeOf } from '../../media-type.ts';
 import type { CommandDone } from '../../nexus-core.ts';
+import { readJson } from '../body.ts';
 import { contextOf } from '../context.ts';
 import { respondProblem } from '../problem.ts';
 import {
@@ -19,12 +21,32 @@ import { entityTag, isFresh, type Precondition, preconditionOf } from './precond
 import { readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 
+const mergePatchType = 'application/merge-patch+json';
+const jsonPatchType = 'application/json-patch+json';
+const patchTypes = [mergePatchType, jsonPatchType];
+
 /**
  * /state. A key is percent-encoded, its slashes too (`a%2Fb`); raw slashes are taken as part of the key, but a raw
  * `/history` at the end always means the history: a key that ends so is written `%2Fhistory`.
  */
 export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   const router = createRouter();
+
+  /** Writes a value, on the condition that the header or the body says, and answers with the entry that it makes. */
+  const write = async (
+    ctx: RestContext,
+    type: 'SetState' | 'PatchState' | 'IncrementState',
+    data: Record<string, Json>,
+  ): Promise<void> => {
+    const precondition = preconditionOf(ctx.req.headers, data.expectedVersion);
+    const result = await executeOnce(ctx, core, { type, data: expecting(data, precondition) });
+    const done = doneOrConflict(ctx, result, precondition);
+    if (done === undefined) return;
+    const { version } = versionOf(done.result);
+    if (version !== undefined) ctx.res.setHeader('ETag', entityTag(version));
+    markPosition(ctx, done);
+    sendJson(ctx, done.created ? 201 : 200, done.result);
+  };
 
   router.get('/state', async (ctx) => {
     negotiate(ctx);
@@ -73,15 +95,23 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   router.put('/state/*key', async (ctx) => {
     negotiate(ctx);
     const key = pathText(ctx, 'key');
-    const data = await commandData(ctx, { key });
-    const precondition = preconditionOf(ctx.req.headers, data.expectedVersion);
-    const result = await executeOnce(ctx, core, { type: 'SetState', data: expecting(data, precondition) });
-    const done = doneOrConflict(ctx, result, precondition);
-    if (done === undefined) return;
-    const { version } = versionOf(done.result);
-    if (version !== undefined) ctx.res.setHeader('ETag', entityTag(version));
-    markPosition(ctx, done);
-    sendJson(ctx, done.created ? 201 : 200, done.result);
+    await write(ctx, 'SetState', await commandData(ctx, { key }));
+  });
+
+  router.patch('/state/*key', async (ctx) => {
+    negotiate(ctx);
+    // RFC 5789, section 3.1: what a client may send, also to one that sent something else.
+    ctx.res.setHeader('Accept-Patch', patchTypes.join(', '));
+    const key = pathText(ctx, 'key');
+    const patch = await readJson(ctx.req, patchTypes);
+    const json = mediaTypeOf(ctx.req.headers['content-type'] ?? '').type === jsonPatchType;
+    const format = json ? 'json-patch' : 'merge-patch';
+    await write(ctx, 'PatchState', patch === undefined ? { key, format } : { key, format, patch });
+  });
+
+  router.post('/state/*key/increment', async (ctx) => {
+    negotiate(ctx);
+    await write(ctx, 'IncrementState', await commandData(ctx, { key: pathText(ctx, 'key') }));
   });
 
   router.delete('/state/*key', async (ctx) => {

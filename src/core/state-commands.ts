@@ -1,0 +1,134 @@
+import { type Json, type Position, streamId } from '../../domain/event.ts';
+import type { StateCommand } from '../../domain/state/state.ts';
+import type { StateDocument } from '../../projections/documents.ts';
+import type { Command } from '../command/catalog.ts';
+import type { Handler } from '../command/handle.ts';
+import { fault, ok, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
+import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
+import type { Deciders } from './deciders.ts';
+import type { Parts } from './parts.ts';
+import { explainState, mismatchOf, refusalOf, writtenBy } from './refusals.ts';
+
+export type StateInput = Extract<
+  Command,
+  {
+    readonly type:
+      | 'SetState'
+      | 'PatchState'
+      | 'IncrementState'
+      | 'DeleteState'
+      | 'AcquireLock'
+      | 'RenewLock'
+      | 'ReleaseLock';
+  }
+>;
+
+/** What the decider is asked, `nowMs` being the time from which a TTL counts. */
+export const stateCommandOf = (input: StateInput, subject: string, nowMs: number): StateCommand => {
+  const expiry = (ttlMs: number): string => new Date(nowMs + ttlMs).toISOString();
+  const { type } = input;
+  switch (type) {
+    case 'SetState': {
+      const { value, expectedVersion, ttlMs } = input.data;
+      return {
+        type,
+        value,
+        ...given({ expectedVersion, expiresAt: ttlMs === undefined ? undefined : expiry(ttlMs) }),
+      };
+    }
+    case 'PatchState': {
+      const { key: _key, expectedVersion, ...patch } = input.data;
+      return { type, ...patch, ...given({ expectedVersion }) };
+    }
+    case 'IncrementState': {
+      const { by, expectedVersion, ttlMs } = input.data;
+      return {
+        type,
+        by,
+        ...given({ expectedVersion, expiresAt: ttlMs === undefined ? undefined : expiry(ttlMs) }),
+      };
+    }
+    case 'DeleteState':
+      return { type, ...given({ expectedVersion: input.data.expectedVersion }) };
+    case 'AcquireLock':
+      return { type, holder: input.data.holder ?? subject, expiresAt: expiry(input.data.ttlMs) };
+    case 'RenewLock':
+      return { type, token: input.data.token, expiresAt: expiry(input.data.ttlMs) };
+    case 'ReleaseLock':
+      return { type, token: input.data.token };
+  }
+};
+
+/** The commands on one state key. */
+export const createStateCommands = (
+  { runner, clock }: Pick<Parts, 'runner' | 'clock'>,
+  handler: Handler,
+  deciders: Pick<Deciders, 'state'>,
+) => {
+  const documentAt = (key: string, position: Position): StateDocument | undefined =>
+    runner.store.at<StateDocument>('state', key, position)?.document;
+
+  const wasDeleted = (key: string, before: Position): boolean => {
+    for (const past of runner.store.history<StateDocument>('state', key, before))
+      return past.document.deleted;
+    return false;
+  };
+
+  const resultOf = (
+    { type, data: { key } }: StateInput,
+    version: number,
+    position: Position,
+    document: StateDocument | undefined,
+  ): Json => {
+    switch (type) {
+      case 'DeleteState':
+      case 'ReleaseLock':
+        return { key, version, position };
+      case 'AcquireLock':
+      case 'RenewLock':
+        return { key, ...document?.lock, ...given({ expiresAt: document?.expiresAt }), version, position };
+      default:
+        return {
+          key,
+          value: document?.value ?? null,
+          version,
+          position,
+          ...given({ expiresAt: document?.expiresAt }),
+        };
+    }
+  };
+
+  return async (input: StateInput, call: Call): Promise<Result<Done>> => {
+    const { key } = input.data;
+    const stream = streamId('state', key);
+    const command = stateCommandOf(input, call.context.subject.id, clock());
+    const outcome = await handler.handle(deciders.state, stream, command, optionsOf(call, stream));
+    if (outcome.outcome === 'repeated') {
+      const refused = mismatchOf(outcome.recorded[0], call.metadata);
+      if (refused !== undefined) return refused;
+    } else if (outcome.outcome !== 'done') {
+      if (outcome.outcome === 'unchanged')
+        return fault(problem('internal', `${command.type} decided on nothing`));
+      return refusalOf(outcome, stream, explainState(key));
+    }
+    const { events, duplicate } = writtenBy(stream, outcome);
+    const last = events.at(-1);
+    if (last === undefined) return fault(problem('internal', 'an append without events'));
+    const { position } = last;
+    if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
+    const version = last.revision + 1;
+    // What this command has made, whatever came behind it since.
+    const document = documentAt(key, position);
+    return ok({
+      events,
+      position,
+      result: resultOf(input, version, position, document),
+      // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
+      created:
+        last.type === 'StateSet' &&
+        (outcome.outcome === 'done' ? !outcome.before.exists : version === 1 || wasDeleted(key, position)),
+      duplicate,
+    });
+  };
+};
