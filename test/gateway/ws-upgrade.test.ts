@@ -80,7 +80,8 @@ test('upgrade › with authentication on a foreign Origin is 403 though the toke
 
 test('upgrade › a request for another protocol, or a broken handshake, is refused and the socket closed', async (t) => {
   for (const lines of [
-    ['GET /ws HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: h2c'],
+    // Answered as any request is (RFC 9110, section 7.8), so that it says itself that the connection ends.
+    ['GET /ws HTTP/1.1', 'Host: localhost', 'Connection: Upgrade, close', 'Upgrade: h2c'],
     ['GET /ws HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'],
     [
       'POST /ws HTTP/1.1',
