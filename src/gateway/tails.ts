@@ -1,6 +1,7 @@
+import type { Position } from '../../domain/event.ts';
 import { ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { Message, Watch, Watched } from '../nexus-core.ts';
+import type { Message, StateChange, Watch, Watched } from '../nexus-core.ts';
 import { watchExpiry } from './auth/expiry.ts';
 import { createSink, type Sink } from './back-pressure.ts';
 import type { RequestContext } from './context.ts';
@@ -8,15 +9,15 @@ import type { RequestContext } from './context.ts';
 /** Live tails by server-sent events (HTML standard, section 9.2). */
 export type Tails = {
   /**
-   * Serves one tail until the client goes, its token expires, or `close`. Each message is an event whose id is its
+   * Serves one tail until the client goes, its token expires, or `close`. Each item is an event whose id is its
    * position, so that `Last-Event-ID` resumes behind it; `caughtUp` and `gap` are events of those names.
    *
    * @throws {ProblemError} while nothing was answered yet.
    */
-  serve(
+  serve<Item>(
     ctx: RequestContext,
-    begin: (signal: AbortSignal) => Promise<Result<Watch<Message>>>,
-    frames?: Frames,
+    begin: (signal: AbortSignal) => Promise<Result<Watch<Item>>>,
+    frames: Frames<Item>,
   ): Promise<void>;
   /** Ends every tail; their clients come back to wherever the hub is then. */
   close(): void;
@@ -35,7 +36,7 @@ export const createTails = (options: TailOptions): Tails => {
   const { logger, maxTails = 1_024, heartbeatMs = 15_000 } = options;
   const open = new Set<AbortController>();
 
-  const serve: Tails['serve'] = async (ctx, begin, frames = messageFrames) => {
+  const serve: Tails['serve'] = async (ctx, begin, frames) => {
     if (open.size >= maxTails) {
       throw new ProblemError(problem('overloaded', `The hub has its ${maxTails} live tails`));
     }
@@ -84,33 +85,44 @@ export const createTails = (options: TailOptions): Tails => {
   };
 };
 
-/** The events of a tail by the messages that they tell. */
-export type Frames = (message: Message) => string;
+/** The events of a tail by the items that they tell. */
+export type Frames<Item> = (item: Item) => string;
+
+/** @param data Any JSON value. */
+const frameOf = (position: Position, data: unknown): string =>
+  `id: ${position}\ndata: ${JSON.stringify(data)}\n\n`;
 
 /**
  * The core hands the same object to all watchers of a message: they share its text.
  *
  * @param dataOf Any JSON value.
  */
-export const createFrames = (dataOf: (message: Message) => unknown): Frames => {
+export const createFrames = (dataOf: (message: Message) => unknown): Frames<Message> => {
   const frames = new WeakMap<Message, string>();
   return (message) => {
     const made = frames.get(message);
     if (made !== undefined) return made;
-    const frame = `id: ${message.position}\ndata: ${JSON.stringify(dataOf(message))}\n\n`;
+    const frame = frameOf(message.position, dataOf(message));
     frames.set(message, frame);
     return frame;
   };
 };
 
-const messageFrames = createFrames((message) => message);
+export const messageFrames = createFrames((message) => message);
 
-const pump = async (items: AsyncIterable<Watched<Message>>, sink: Sink, frameOf: Frames): Promise<void> => {
+/** Each watcher has objects of its own: there is nothing to share. */
+export const stateFrames: Frames<StateChange> = (change) => frameOf(change.position, change);
+
+const pump = async <Item>(
+  items: AsyncIterable<Watched<Item>>,
+  sink: Sink,
+  frames: Frames<Item>,
+): Promise<void> => {
   for await (const part of items) {
     switch (part.type) {
       case 'items':
-        for (const message of part.items) {
-          if (!(await sink.write(frameOf(message)))) return;
+        for (const item of part.items) {
+          if (!(await sink.write(frames(item)))) return;
         }
         break;
       case 'caughtUp':

@@ -5,7 +5,7 @@ import { asPosition } from '../../domain/event.ts';
 import { ok } from '../../src/errors.ts';
 import { createSink } from '../../src/gateway/back-pressure.ts';
 import type { RequestState } from '../../src/gateway/context.ts';
-import { createTails, type TailOptions } from '../../src/gateway/tails.ts';
+import { createTails, messageFrames, type TailOptions } from '../../src/gateway/tails.ts';
 import type { Message, Watched } from '../../src/nexus-core.ts';
 import { openEvents } from './client.ts';
 
@@ -34,8 +34,10 @@ const serveTails = async (
   app.use(async (ctx) => {
     ctx.state.subject = { id: 'a', scopes: [] };
     try {
-      await tails.serve(ctx, (signal) =>
-        Promise.resolve(ok({ position: position(1), items: items(signal) })),
+      await tails.serve(
+        ctx,
+        (signal) => Promise.resolve(ok({ position: position(1), items: items(signal) })),
+        messageFrames,
       );
     } catch {
       ctx.status = 503;

@@ -1,6 +1,7 @@
 import { batchType, structuredType } from '../../bus/cloudevents/structured.ts';
 import { given } from '../../given.ts';
 import { contextOf } from '../context.ts';
+import { messageFrames } from '../tails.ts';
 import { commandData, markPosition, negotiate, pathText, sendJson, unwrap } from './answer.ts';
 import {
   cloudEventFrames,
@@ -13,8 +14,7 @@ import {
 import { executeOnce } from './idempotency.ts';
 import { invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
-
-export const eventStreamType = 'text/event-stream';
+import { eventStreamType, tailStart } from './tail.ts';
 
 /** /events, /messages and /topics: publishing, pages of what was published, one message, the live tail. */
 export const eventRoutes = ({ core, tails, logger }: RestOptions): RestRouter => {
@@ -44,13 +44,12 @@ export const eventRoutes = ({ core, tails, logger }: RestOptions): RestRouter =>
           throw invalidQuery([{ pointer: `/${name}`, detail: 'is not for a live tail, which takes after' }]);
         }
       }
-      // A client that reconnects asks with the URL that it began with: what it has seen counts.
-      const after = lastEventId(ctx.req.headers['last-event-id']) ?? query.text('after');
+      const after = tailStart(ctx, query);
       const topic = query.text('topic') ?? '>';
       await tails.serve(
         ctx,
         (signal) => core.watchMessages(topic, { after, signal }, contextOf(ctx)),
-        format === 'cloudevents' ? cloudEventFrames : undefined,
+        format === 'cloudevents' ? cloudEventFrames : messageFrames,
       );
       return;
     }
@@ -82,10 +81,6 @@ export const eventRoutes = ({ core, tails, logger }: RestOptions): RestRouter =>
 
   return router;
 };
-
-/** An empty one is what a client sends that has seen nothing. */
-const lastEventId = (given: string | string[] | undefined): string | undefined =>
-  typeof given === 'string' && given !== '' ? given : undefined;
 
 /** A page says by its media type what its items are; a browser's tail can say it by the URL alone. */
 const formatOf = (text: string | undefined, type: string): 'cloudevents' | undefined => {

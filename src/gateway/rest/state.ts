@@ -2,10 +2,11 @@ import type { Json } from '../../../domain/event.ts';
 import { ProblemError, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { mediaTypeOf } from '../../media-type.ts';
-import type { CommandDone } from '../../nexus-core.ts';
+import type { CommandDone, NexusCore } from '../../nexus-core.ts';
 import { readJson } from '../body.ts';
 import { contextOf } from '../context.ts';
 import { respondProblem } from '../problem.ts';
+import { stateFrames } from '../tails.ts';
 import {
   commandData,
   markPosition,
@@ -20,16 +21,18 @@ import { executeOnce } from './idempotency.ts';
 import { entityTag, isFresh, type Precondition, preconditionOf } from './precondition.ts';
 import { readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
+import { eventStreamType, tailStart } from './tail.ts';
 
 const mergePatchType = 'application/merge-patch+json';
 const jsonPatchType = 'application/json-patch+json';
 const patchTypes = [mergePatchType, jsonPatchType];
+const readTypes = ['application/json', eventStreamType];
 
 /**
  * /state. A key is percent-encoded, its slashes too (`a%2Fb`); raw slashes are taken as part of the key, but a raw
  * `/history` at the end always means the history: a key that ends so is written `%2Fhistory`.
  */
-export const stateRoutes = ({ core }: RestOptions): RestRouter => {
+export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
   const router = createRouter();
 
   /** Writes a value, on the condition that the header or the body says, and answers with the entry that it makes. */
@@ -48,8 +51,19 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
     sendJson(ctx, done.created ? 201 : 200, done.result);
   };
 
+  /** The changes of what is selected, as they come. */
+  const watch = (
+    ctx: RestContext,
+    selector: Parameters<NexusCore['watchState']>[0],
+    after: string | undefined,
+  ): Promise<void> =>
+    tails.serve(ctx, (signal) => core.watchState(selector, { after, signal }, contextOf(ctx)), stateFrames);
+
   router.get('/state', async (ctx) => {
-    negotiate(ctx);
+    if (negotiate(ctx, readTypes) === eventStreamType) {
+      const query = readQuery(ctx.url, ['prefix', 'after']);
+      return watch(ctx, { prefix: query.text('prefix') ?? '' }, tailStart(ctx, query));
+    }
     const query = readQuery(ctx.url, ['prefix', 'limit', 'cursor', 'asOf']);
     const options = given({
       prefix: query.text('prefix'),
@@ -81,7 +95,10 @@ export const stateRoutes = ({ core }: RestOptions): RestRouter => {
   });
 
   router.get('/state/*key', async (ctx) => {
-    negotiate(ctx);
+    if (negotiate(ctx, readTypes) === eventStreamType) {
+      const after = tailStart(ctx, readQuery(ctx.url, ['after']));
+      return watch(ctx, { key: pathText(ctx, 'key') }, after);
+    }
     const query = readQuery(ctx.url, ['version', 'asOf']);
     const options = given({ version: query.integer('version', 1), asOf: query.text('asOf') });
     const entry = unwrap(await core.state(pathText(ctx, 'key'), options, contextOf(ctx)));
