@@ -1,9 +1,11 @@
-import { type Category, type LogEvent, parsePosition, type RecordedEvent } from './event.ts';
+import type { Category, LogEvent, RecordedEvent } from './event.ts';
 import type { InterfaceEvent } from './interface/interface.ts';
 import { interfaceShapes } from './interface/shapes.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
-import type { RetentionEvent, TopicTrimmedEvent } from './retention/retention.ts';
+import type { RetentionEvent } from './retention/retention.ts';
+import { trimShapes } from './retention/shapes.ts';
+import type { TrimmedEvent } from './retention/trims.ts';
 import type { ServiceEvent } from './service/service.ts';
 import { serviceShapes } from './service/shapes.ts';
 import type { StateEvent } from './state/state.ts';
@@ -23,7 +25,7 @@ export type AnyEvent =
   | CheckpointEvent
   | NodeEvent
   | RetentionEvent
-  | TopicTrimmedEvent
+  | TrimmedEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
@@ -91,12 +93,6 @@ const retentionSetFault = (data: Data): string | undefined => {
   return (['maxAgeSec', 'maxMessages', 'maxBytes'] as const).find((name) => !isLimit(data[name]));
 };
 
-const trimmedFault = (data: Data, event: LogEvent): string | undefined => {
-  if (!isText(data.topic) || !streamEndsWith(event, data.topic, 'trim')) return 'topic';
-  if (!Number.isSafeInteger(data.before) || Number(data.before) < 1) return 'before';
-  return isText(data.position) && parsePosition(data.position) !== undefined ? undefined : 'position';
-};
-
 const shapes: { readonly [Type in EventType]: EventShape } = {
   ...serviceShapes,
   ...interfaceShapes,
@@ -118,7 +114,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   },
   RetentionSet: { category: 'nexus', fault: retentionSetFault },
   RetentionRemoved: { category: 'nexus', fault: (data) => (isText(data.topic) ? undefined : 'topic') },
-  TopicTrimmed: { category: 'trim', fault: trimmedFault },
+  ...trimShapes,
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

@@ -151,9 +151,9 @@ export type RetentionDocument = {
 };
 
 export type TrimDocument = {
-  /** Revision of the oldest message that is left. */
+  /** Revision of the oldest event that is left. */
   readonly before: number;
-  /** Position of the newest message that was removed. */
+  /** Position of the newest event that was removed. */
   readonly removedTo: string;
   readonly position: Position;
 };

@@ -2,7 +2,8 @@ import type { AnyEvent, LogCreatedEvent } from '../domain/catalog.ts';
 import type { RecordedEvent } from '../domain/event.ts';
 import type { InterfaceEvent } from '../domain/interface/interface.ts';
 import type { MessageEvent } from '../domain/message/message.ts';
-import type { RetentionEvent, TopicTrimmedEvent } from '../domain/retention/retention.ts';
+import type { RetentionEvent } from '../domain/retention/retention.ts';
+import type { TrimmedEvent } from '../domain/retention/trims.ts';
 import type { ServiceEvent } from '../domain/service/service.ts';
 import type { StateEvent } from '../domain/state/state.ts';
 import type { SubscriptionEvent } from '../domain/subscription/subscription.ts';
@@ -22,7 +23,7 @@ import type {
   TrimDocument,
 } from './documents.ts';
 import { interfaces } from './interfaces.ts';
-import type { Projection } from './projection.ts';
+import type { Forgotten, Projection } from './projection.ts';
 import { removals } from './removals.ts';
 import { replays } from './replays.ts';
 import { retention } from './retention.ts';
@@ -43,7 +44,7 @@ export type AnyProjection =
   | Projection<DeadLetterDocument, SubscriptionEvent>
   | Projection<DeadLetterIdDocument, SubscriptionEvent>
   | Projection<RetentionDocument, RetentionEvent | LogCreatedEvent>
-  | Projection<TrimDocument, TopicTrimmedEvent>
+  | Projection<TrimDocument, TrimmedEvent>
   | Projection<ReplayDocument, SubscriptionEvent>
   | Projection<RemovalDocument, SubscriptionEvent>;
 export type AnyDocument =
@@ -98,6 +99,7 @@ type Untyped = {
       ) => AnyDocument | undefined | null
     >
   >;
+  forgets?(event: RecordedEvent<AnyEvent>): Forgotten | undefined;
 };
 
 const untyped = (projection: AnyProjection): Untyped => projection as Untyped;
@@ -105,6 +107,12 @@ const untyped = (projection: AnyProjection): Untyped => projection as Untyped;
 /** Keys of the documents that `event` concerns, for an event of the projection's category. */
 export const keysOf = (projection: AnyProjection, event: RecordedEvent<AnyEvent>): readonly string[] =>
   untyped(projection).keys(event);
+
+/** The history that `event` ends, for an event of the projection's category. */
+export const forgottenBy = (
+  projection: AnyProjection,
+  event: RecordedEvent<AnyEvent>,
+): Forgotten | undefined => untyped(projection).forgets?.(event);
 
 /**
  * Folds one decoded event into the document that stands under one of its keys (undefined: none yet).

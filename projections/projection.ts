@@ -1,4 +1,4 @@
-import type { Category, DomainEvent, RecordedEvent } from '../domain/event.ts';
+import type { Category, DomainEvent, Position, RecordedEvent } from '../domain/event.ts';
 
 /** One handler per event type of the union: a misspelt or forgotten one does not compile. */
 export type Handlers<Document, Event extends DomainEvent> = {
@@ -7,6 +7,14 @@ export type Handlers<Document, Event extends DomainEvent> = {
     event: RecordedEvent<Extract<Event, { readonly type: Type }>>,
     key: string,
   ) => Document | undefined | null;
+};
+
+/** Former documents of a key that are gone for good; the newest one never is. */
+export type Forgotten = {
+  readonly model: string;
+  readonly key: string;
+  /** Inclusive: what was written at or before it. */
+  readonly to: Position;
 };
 
 /**
@@ -25,4 +33,6 @@ export type Projection<Document, Event extends DomainEvent = DomainEvent> = {
   /** Keys of the documents that the event concerns, each once. */
   keys(event: RecordedEvent<Event>): readonly string[];
   readonly on: Handlers<Document, Event>;
+  /** History, of whichever model, that the event ends. */
+  forgets?(event: RecordedEvent<Event>): Forgotten | undefined;
 };

@@ -1,20 +1,26 @@
-import { streamKey } from '../domain/event.ts';
-import type { TopicTrimmedEvent } from '../domain/retention/retention.ts';
+import { asPosition, type RecordedEvent, streamKey } from '../domain/event.ts';
+import type { TrimmedEvent } from '../domain/retention/trims.ts';
 import type { TrimDocument } from './documents.ts';
 import type { Projection } from './projection.ts';
+import { state } from './state.ts';
 
-/** Up to where the messages of each topic were removed: one document per topic that ever was trimmed. */
-export const trims: Projection<TrimDocument, TopicTrimmedEvent> = {
+const documentOf = ({ data, position }: RecordedEvent<TrimmedEvent>): TrimDocument => ({
+  before: data.before,
+  removedTo: data.position,
+  position,
+});
+
+/** Up to where the messages of each topic and the versions of each state key were removed: by the id of the record. */
+export const trims: Projection<TrimDocument, TrimmedEvent> = {
   name: 'trims',
-  version: 1,
+  version: 2,
   category: 'trim',
   keepsHistory: false,
   keys: (event) => [streamKey(event.stream)],
   on: {
-    TopicTrimmed: (_document, { data, position }) => ({
-      before: data.before,
-      removedTo: data.position,
-      position,
-    }),
+    TopicTrimmed: (_document, event) => documentOf(event),
+    StateTrimmed: (_document, event) => documentOf(event),
   },
+  forgets: ({ type, data }) =>
+    type === 'StateTrimmed' ? { model: state.name, key: data.key, to: asPosition(data.position) } : undefined,
 };

@@ -6,7 +6,14 @@ import {
   type RecordedEvent,
   type StreamId,
 } from '../../domain/event.ts';
-import { type AnyDocument, type AnyProjection, foldEvent, keysOf } from '../../projections/index.ts';
+import {
+  type AnyDocument,
+  type AnyProjection,
+  foldEvent,
+  forgottenBy,
+  keysOf,
+} from '../../projections/index.ts';
+import type { Forgotten } from '../../projections/projection.ts';
 import type { ReadChange, ReadStore } from './read-store.ts';
 
 /** A stream that a projection could not fold on, and stands still at since. */
@@ -22,6 +29,8 @@ export type Parked = {
 
 export type FoldedBatch = {
   readonly changes: readonly ReadChange[];
+  /** History that the events end. */
+  readonly forgotten: readonly Forgotten[];
   /** Streams that this batch parked; their records are among `changes`. */
   readonly parked: readonly Parked[];
 };
@@ -74,6 +83,7 @@ export const createFolder = (
 
   return (events: readonly LogEvent[]): FoldedBatch => {
     const changes: ReadChange[] = [];
+    const forgotten: Forgotten[] = [];
     const parked = new Map<string, Parked>();
     /** What this batch has made of the documents so far. */
     const newest = new Map<string, Map<string, AnyDocument | null>>();
@@ -128,6 +138,9 @@ export const createFolder = (
         const reason = foldInto(projection, event, key);
         if (reason !== undefined) return reason;
       }
+      const ended = attempt(() => forgottenBy(projection, event));
+      if (!ended.ok) return ended.reason;
+      if (ended.value !== undefined) forgotten.push(ended.value);
       return undefined;
     };
 
@@ -142,6 +155,6 @@ export const createFolder = (
         if (reason !== undefined) park(projection, event, reason);
       }
     }
-    return { changes, parked: [...parked.values()] };
+    return { changes, forgotten, parked: [...parked.values()] };
   };
 };

@@ -120,13 +120,14 @@ export const createGeneration = (options: GenerationOptions): Generation => {
   const take = async (events: readonly LogEvent[]): Promise<void> => {
     const last = events.at(-1);
     if (last === undefined || last.position <= position) return;
-    const { changes, parked } = fold(events);
+    const { changes, forgotten, parked } = fold(events);
     for (const record of parked)
       logger.error({ ...record }, 'a stream is parked: its read model stands still');
     const mark: LastFolded = { stream: last.stream, revision: last.revision, id: last.id };
     recordedAtMs = Date.parse(last.metadata.recordedAt);
     await store.write({
       changes: [...changes, { model, key: lastKey, document: mark }],
+      forgotten,
       checkpoint: last.position,
       recordedAtMs,
     });

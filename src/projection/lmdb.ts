@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Position } from '../../domain/event.ts';
+import type { Forgotten } from '../../projections/projection.ts';
 import { canonicalJson } from './canonical-json.ts';
 import {
   checkKey,
@@ -62,6 +63,8 @@ const closeTimeoutMs = 5_000;
 const causeWithinMs = 100;
 const sampleEveryMs = 1_000;
 const sampleEveryChanges = 1_000;
+/** Entries of forgotten history that one transaction removes beside the changes of its batch. */
+const maxStale = 5_000;
 const corruptCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30794, -30793]);
 
 const isCorruption = (error: unknown): boolean =>
@@ -167,13 +170,34 @@ export const openLmdbReadStore = async ({
   let failure: unknown;
   let closed: Promise<void> | undefined;
 
-  const put = (batch: ReadBatch): Promise<boolean> => {
+  /** Keys of entries that stand in the file and are forgotten, oldest first: at most `maxStale`. */
+  const staleKeys = (forgotten: readonly Forgotten[]): StoreKey[] => {
+    const stale: StoreKey[] = [];
+    for (const { model, key, to } of forgotten) {
+      const prefix = historyPrefix(model, key);
+      const limit = maxStale - stale.length;
+      if (limit === 0) break;
+      const keys = checked('range', () =>
+        database.getKeys({ start: prefix, end: justBehind(`${prefix}${to}`), limit }),
+      );
+      for (const found of keys) stale.push(found);
+    }
+    return stale;
+  };
+
+  const put = (batch: ReadBatch, stale: readonly StoreKey[]): Promise<boolean> => {
     const { changes, recordedAtMs } = batch;
+    const forgottenTo = new Map<string, Position>();
+    for (const { model, key, to } of batch.forgotten ?? []) {
+      const where = documentKey(model, key);
+      const before = forgottenTo.get(where);
+      if (before === undefined || to > before) forgottenTo.set(where, to);
+    }
     for (const { key } of changes) checkKey(key);
     const values = changes.map((change) => encode(change.document));
     const mark = encode({ position: batch.checkpoint } satisfies Checkpoint);
     const bytes = values.reduce((sum, { length }) => sum + length, mark.length);
-    checkRoom(directory, changes.length, bytes, reserveBytes);
+    checkRoom(directory, changes.length + stale.length, bytes, reserveBytes);
     changesSinceSample += changes.length;
     const sample =
       recordedAtMs > 0 &&
@@ -196,8 +220,10 @@ export const openLmdbReadStore = async ({
           if (change.document === null) database.remove(where);
           else database.put(where, value);
         }
-        if (historyAt !== undefined) database.put(`${historyPrefix(model, key)}${historyAt}`, value);
+        if (historyAt === undefined || historyAt <= (forgottenTo.get(where) ?? '')) continue;
+        database.put(`${historyPrefix(model, key)}${historyAt}`, value);
       }
+      for (const key of stale) database.remove(key);
       database.put(checkpointKey, mark);
       if (sample) database.put(timeKey(recordedAtMs), mark);
     });
@@ -210,7 +236,7 @@ export const openLmdbReadStore = async ({
     return isCorruption(cause) ? damaged(path, cause) : new Error(`a write to ${path} failed`, { cause });
   };
 
-  const settled = (commit: Promise<boolean>): Promise<void> =>
+  const inTime = (commit: Promise<boolean>): Promise<void> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`a write to ${path} took longer than ${writeTimeoutMs} ms`)),
@@ -223,6 +249,19 @@ export const openLmdbReadStore = async ({
         )
         .finally(() => clearTimeout(timer));
     });
+
+  const settled = async (commit: Promise<boolean>): Promise<void> => {
+    writing = true;
+    try {
+      await inTime(commit);
+    } catch (error) {
+      failure = error;
+      if (error instanceof Error && !(error instanceof ReadModelDamaged)) onFailure?.(error);
+      throw error;
+    } finally {
+      writing = false;
+    }
+  };
 
   return {
     get checkpoint() {
@@ -278,18 +317,20 @@ export const openLmdbReadStore = async ({
       if (closed !== undefined) throw new Error(`${path} is closed`);
       // lmdb would take a lock and keep it.
       if (failure !== undefined) throw failure;
-      const commit = put(batch);
-      writing = true;
-      try {
-        await settled(commit);
-        checkpoint = batch.checkpoint;
-      } catch (error) {
-        failure = error;
-        if (error instanceof Error && !(error instanceof ReadModelDamaged)) onFailure?.(error);
-        throw error;
-      } finally {
-        writing = false;
+      const { forgotten = [] } = batch;
+      let stale = staleKeys(forgotten);
+      // Before the checkpoint that tells of it: done again after a crash, it changes nothing.
+      for (; stale.length === maxStale; stale = staleKeys(forgotten)) {
+        const keys = stale;
+        checkRoom(directory, keys.length, 0, reserveBytes);
+        await settled(
+          database.batch(() => {
+            for (const key of keys) database.remove(key);
+          }),
+        );
       }
+      await settled(put(batch, stale));
+      checkpoint = batch.checkpoint;
     },
     contentHash() {
       const hash = createHash('sha256');

@@ -1,4 +1,5 @@
 import type { Position } from '../../domain/event.ts';
+import type { Forgotten } from '../../projections/projection.ts';
 
 /** One change to a read model: a document put, with what its history keeps, or removed. */
 export type ReadChange = {
@@ -12,6 +13,8 @@ export type ReadChange = {
 
 export type ReadBatch = {
   readonly changes: readonly ReadChange[];
+  /** History that is gone once the changes are made; documents stay as they are. */
+  readonly forgotten?: readonly Forgotten[];
   /** Position of the last event of the batch; written in the same transaction. */
   readonly checkpoint: Position;
   /** `recordedAt` (ms since 1970) of that event: the sample of the time index. */

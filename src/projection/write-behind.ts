@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Position } from '../../domain/event.ts';
+import type { Forgotten } from '../../projections/projection.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import type { Past, RangeOptions, ReadBatch, ReadChange, ReadStore } from './read-store.ts';
 import { ReadStoreFull } from './room.ts';
@@ -33,6 +34,8 @@ type Layer = {
   readonly plain: Map<string, Map<string, unknown>>;
   /** Documents by model and key in the order of their positions, of changes with history. */
   readonly pasts: Map<string, Map<string, Past<unknown>[]>>;
+  /** Up to where the history of model and key is gone, here and below. */
+  readonly forgotten: Map<string, Map<string, Position>>;
   checkpoint: Position;
   recordedAtMs: number;
   changes: number;
@@ -46,6 +49,7 @@ const maxWeight = 2_000_000;
 const layerAt = (checkpoint: Position): Layer => ({
   plain: new Map(),
   pasts: new Map(),
+  forgotten: new Map(),
   checkpoint,
   recordedAtMs: 0,
   changes: 0,
@@ -59,6 +63,19 @@ const ofModel = <Value>(maps: Map<string, Map<string, Value>>, model: string): M
     maps.set(model, map);
   }
   return map;
+};
+
+const forget = (layer: Layer, { model, key, to }: Forgotten): void => {
+  const floors = ofModel(layer.forgotten, model);
+  const floor = floors.get(key);
+  if (floor !== undefined && floor >= to) return;
+  if (floor === undefined) layer.changes++;
+  floors.set(key, to);
+  const pasts = layer.pasts.get(model);
+  const list = pasts?.get(key);
+  // The newest document is the current one, which stays.
+  const first = list?.findIndex(({ position }, index) => position > to || index === list.length - 1);
+  if (list !== undefined && first !== undefined && first > 0) pasts?.set(key, list.slice(first));
 };
 
 const addToLayer = (layer: Layer, batch: ReadBatch): void => {
@@ -77,6 +94,7 @@ const addToLayer = (layer: Layer, batch: ReadBatch): void => {
     if (list === undefined) pasts.set(key, [past]);
     else list.push(past);
   }
+  for (const change of batch.forgotten ?? []) forget(layer, change);
   layer.checkpoint = batch.checkpoint;
   layer.recordedAtMs = batch.recordedAtMs;
 };
@@ -91,12 +109,18 @@ const batchOf = (layer: Layer): ReadBatch => {
   for (const [model, documents] of layer.plain) {
     for (const [key, document] of documents) changes.push({ model, key, document });
   }
-  return { changes, checkpoint: layer.checkpoint, recordedAtMs: layer.recordedAtMs };
+  const forgotten: Forgotten[] = [];
+  for (const [model, floors] of layer.forgotten)
+    for (const [key, to] of floors) forgotten.push({ model, key, to });
+  return { changes, forgotten, checkpoint: layer.checkpoint, recordedAtMs: layer.recordedAtMs };
 };
 
 /** Null for a document that was removed, undefined for one that the layer knows nothing of. */
 const inLayer = (layer: Layer, model: string, key: string): unknown =>
   layer.pasts.get(model)?.get(key)?.at(-1)?.document ?? layer.plain.get(model)?.get(key);
+
+const later = (left: Position | undefined, right: Position | undefined): Position | undefined =>
+  left === undefined || (right !== undefined && right > left) ? right : left;
 
 /** Order of the UTF-8 bytes, which is that of code points: a surrogate sorts behind the rest of its plane. */
 const byBytes = (left: string, right: string): number => {
@@ -240,26 +264,37 @@ export const createWriteBehind = (
     },
     *history<Document>(model: string, key: string, before?: Position) {
       let oldest = before;
+      let floor: Position | undefined;
       for (const layer of layers()) {
+        floor = later(floor, layer.forgotten.get(model)?.get(key));
         const list = layer.pasts.get(model)?.get(key) ?? [];
         for (const past of list.toReversed()) {
           if (oldest !== undefined && past.position >= oldest) continue;
+          if (floor !== undefined && past.position <= floor) return;
           oldest = past.position;
           yield past as Past<Document>;
         }
       }
       // A commit can be visible below a moment before its write resolves: not what was handed out already.
-      yield* store.history<Document>(model, key, oldest);
+      for (const past of store.history<Document>(model, key, oldest)) {
+        if (floor !== undefined && past.position <= floor) return;
+        yield past;
+      }
     },
     at<Document>(model: string, key: string, position: Position) {
+      let floor: Position | undefined;
       for (const layer of layers()) {
+        floor = later(floor, layer.forgotten.get(model)?.get(key));
+        if (floor !== undefined && position <= floor) return undefined;
         const past = layer.pasts
           .get(model)
           ?.get(key)
           ?.findLast((entry) => entry.position <= position);
-        if (past !== undefined) return past as Past<Document>;
+        if (past === undefined) continue;
+        return floor === undefined || past.position > floor ? (past as Past<Document>) : undefined;
       }
-      return store.at<Document>(model, key, position);
+      const past = store.at<Document>(model, key, position);
+      return past === undefined || floor === undefined || past.position > floor ? past : undefined;
     },
     sampleAt(timeMs) {
       for (const layer of layers()) {

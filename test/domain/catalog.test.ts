@@ -17,6 +17,7 @@ import { positionAt, record } from '../support/recorded.ts';
 import { anyStateEvent } from '../support/state-arbitraries.ts';
 import { anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 import { letterAt, refAt, settings } from '../support/subscription-samples.ts';
+import { trimSamples } from '../support/trim-samples.ts';
 
 const logged = (stream: string, event: DomainEvent): LogEvent => {
   const [only] = record(stream, [by('ann', event)]);
@@ -288,15 +289,7 @@ const samples: {
     data: { topic: 'orders.>' },
     wrong: [['topic', { topic: undefined }]],
   },
-  TopicTrimmed: {
-    stream: `trim-${topic}`,
-    data: { topic, before: 3, position: '000000000000000a' },
-    wrong: [
-      ['topic', { topic: 'other' }],
-      ['before', { before: 0 }],
-      ['position', { position: 'x' }],
-    ],
-  },
+  ...trimSamples,
   ReplaysStopped: {
     stream: 'subscription-billing',
     data: { replays: [{ replayId: 'r', request: 4 }] },

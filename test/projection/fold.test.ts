@@ -34,7 +34,25 @@ test('events that are in the store already change nothing', async (t) => {
   const events = history('state-a', 1, 2, 3);
   const { changes } = fold(events);
   await store.write({ changes, checkpoint: positionAt(3), recordedAtMs: 1 });
-  t.deepEqual(fold(events), { changes: [], parked: [] });
+  t.deepEqual(fold(events), { changes: [], forgotten: [], parked: [] });
+});
+
+test('a record that versions were removed ends the history of its key, also when it is folded again; of a topic it ends none', async (t) => {
+  const { store, fold } = await openFolder(t);
+  const data = { before: 2, position: positionAt(2) };
+  const events = [
+    ...record('trim-state/a', [by('system', { type: 'StateTrimmed', data: { key: 'a', ...data } })]),
+    ...record('trim-a', [by('system', { type: 'TopicTrimmed', data: { topic: 'a', ...data } })]),
+  ];
+  const { changes, forgotten, parked } = fold(events);
+  t.deepEqual(parked, []);
+  t.deepEqual(forgotten, [{ model: 'state', key: 'a', to: positionAt(2) }]);
+  await store.write({ changes, forgotten, checkpoint: positionAt(3), recordedAtMs: 1 });
+  t.deepEqual(fold(events), { changes: [], forgotten, parked: [] });
+  t.deepEqual(
+    Array.from(store.range('trims'), ([key]) => key),
+    ['a', 'state/a'],
+  );
 });
 
 const letters = (count: number) => Array.from({ length: count }, (_, index) => wasDeadLettered(index + 1));

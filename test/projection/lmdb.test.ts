@@ -65,6 +65,25 @@ test('a document that was removed leaves nothing: content and hash are those of 
   t.deepEqual([...again.range('state')], [['b', 2]]);
 });
 
+test('a forgotten history leaves nothing, however long it is: content and hash are those of a store that never had it', async (t) => {
+  const versions = 12_000;
+  const directory = temporaryFolder(t);
+  const one = await openLmdbReadStore({ directory });
+  await one.write(batchAt(versions, ...Array.from({ length: versions }, (_, n) => put('a', n + 1, n + 1))));
+  const forgotten = [{ model: 'state', key: 'a', to: positionAt(versions - 1) }];
+  await one.write({ ...batchAt(versions + 1, put('b', 1, versions + 1)), forgotten });
+  const hash = one.contentHash();
+  t.deepEqual(
+    Array.from(one.history('state', 'a'), ({ document }) => document),
+    [versions],
+  );
+  await one.close();
+  const other = await openLmdbReadStore({ directory: temporaryFolder(t) });
+  t.teardown(() => other.close());
+  await other.write(batchAt(1, put('a', versions, versions), put('b', 1, versions + 1)));
+  t.is(hash, other.contentHash());
+});
+
 test('a document with one wrong bit is damage on every way to it, and the others are read on', async (t) => {
   const directory = temporaryFolder(t);
   const first = await openLmdbReadStore({ directory });

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import type { Position } from '../../domain/event.ts';
+import type { Forgotten } from '../../projections/projection.ts';
 import { openLmdbReadStore } from '../../src/projection/lmdb.ts';
 import type { ReadBatch, ReadChange, ReadStore } from '../../src/projection/read-store.ts';
 import { createWriteBehind } from '../../src/projection/write-behind.ts';
@@ -43,7 +44,7 @@ type Entry = readonly [key: string, document: unknown];
 /** What a store must answer, said in the simplest way. */
 const createReference = () => {
   const current = new Map<string, unknown>();
-  const pasts: { key: string; position: Position; document: unknown }[] = [];
+  let pasts: { key: string; position: Position; document: unknown }[] = [];
   return {
     put(change: ReadChange): void {
       if (change.document === null) current.delete(change.key);
@@ -51,6 +52,9 @@ const createReference = () => {
       if (change.historyAt !== undefined) {
         pasts.push({ key: change.key, position: change.historyAt, document: change.document });
       }
+    },
+    forget(forgotten: string, to: Position): void {
+      pasts = pasts.filter(({ key, position }) => key !== forgotten || position > to);
     },
     range: (prefix: string, after: string | undefined): Entry[] =>
       [...current]
@@ -114,6 +118,35 @@ for (const [name, open] of Object.entries(stores)) {
     t.is(store.at('state', 'b', positionAt(5)), undefined);
   });
 
+  test(`${name} › of a forgotten history the newest document and what stands behind stay, and other keys keep theirs`, async (t) => {
+    const store = await open(t);
+    const change = (key: string, n: number): ReadChange => ({
+      model: 'state',
+      key,
+      document: n,
+      historyAt: positionAt(n),
+    });
+    const left = (key: string) => Array.from(store.history('state', key), ({ document }) => document);
+    await store.write(
+      batch(6, change('a', 1), change('aa', 2), change('a', 3), change('a', 5), change('b', 6)),
+    );
+    await store.write({ ...batch(7), forgotten: [{ model: 'state', key: 'a', to: positionAt(3) }] });
+    t.deepEqual([left('a'), left('aa'), left('b')], [[5], [2], [6]]);
+    t.is(store.read('state', 'a'), 5);
+    t.is(store.at('state', 'a', positionAt(4)), undefined);
+    await store.write(batch(8, change('a', 8)));
+    // Of the same batch too, and an earlier place than the one that is known brings nothing back.
+    await store.write({
+      ...batch(10, change('a', 9), change('a', 10)),
+      forgotten: [
+        { model: 'state', key: 'a', to: positionAt(9) },
+        { model: 'state', key: 'a', to: positionAt(1) },
+      ],
+    });
+    t.deepEqual(left('a'), [10]);
+    t.deepEqual(store.at('state', 'a', positionAt(10))?.document, 10);
+  });
+
   test(`${name} › a time leads to the newest sample that is not later`, async (t) => {
     const store = await open(t);
     await store.write(batch(10));
@@ -127,11 +160,15 @@ for (const [name, open] of Object.entries(stores)) {
     t.is(found[4], positionAt(20));
   });
 
-  test(`${name} › ranges, histories and reads are those of the reference, for any keys and batches`, async (t) => {
+  test(`${name} › ranges, histories and reads are those of the reference, for any keys, batches and forgotten histories`, async (t) => {
     const store = await open(t);
     let place = 0;
     let run = 0;
-    const anyBatch = fc.array(fc.record({ key: anyKey, value: fc.nat() }), { minLength: 1, maxLength: 6 });
+    const forget = fc.option(fc.nat({ max: 20 }), { nil: undefined });
+    const anyBatch = fc.array(fc.record({ key: anyKey, value: fc.nat(), forget }), {
+      minLength: 1,
+      maxLength: 6,
+    });
     await fc.assert(
       fc.asyncProperty(
         fc.array(anyBatch, { maxLength: 6 }),
@@ -147,7 +184,15 @@ for (const [name, open] of Object.entries(stores)) {
               return { model, key, document: { value }, historyAt: positionAt(place) };
             });
             for (const change of changes) reference.put(change);
-            await store.write(batch(place, ...changes));
+            const forgotten: Forgotten[] = [];
+            for (const { key, forget: back } of list) {
+              const newest = reference.history(key, undefined)[0]?.position;
+              const to = positionAt(Math.max(0, place - (back ?? 0)));
+              if (back === undefined || newest === undefined || to >= newest) continue;
+              forgotten.push({ model, key, to });
+              reference.forget(key, to);
+            }
+            await store.write({ ...batch(place, ...changes), forgotten });
           }
           const options = after === undefined ? { prefix } : { prefix, after };
           t.deepEqual([...store.range(model, options)], reference.range(prefix, after));
@@ -157,6 +202,11 @@ for (const [name, open] of Object.entries(stores)) {
             t.deepEqual([...store.history(model, key)], history);
             t.deepEqual([...store.history(model, key, before)], reference.history(key, before));
             t.deepEqual(store.at(model, key, positionAt(place)), history[0]);
+            const past = Math.max(0, place - 4);
+            t.deepEqual(
+              store.at(model, key, positionAt(past)),
+              reference.history(key, positionAt(past + 1))[0],
+            );
             t.deepEqual(store.read(model, key), history[0]?.document);
           }
         },
