@@ -223,6 +223,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
           file: config.stateFile,
           everySec: config.snapshotEverySec,
           logId,
+          node,
+          ready: () => runner.ready,
           store: () => runner.store,
           logger,
           clock,

@@ -12,10 +12,15 @@ export const defaultReserveBytes = 16 * 2 ** 20;
 const bytesPerChange = 4_096;
 const growth = 2;
 
+/** What is left on the disk of `directory` for programs that are not privileged. */
+export const freeBytesOf = (directory: string): number => {
+  const disk = statfsSync(directory);
+  return disk.bavail * disk.bsize;
+};
+
 /** @throws {ReadStoreFull} when a write of so many changes and bytes would touch the reserve of the disk. */
 export const checkRoom = (directory: string, changes: number, bytes: number, reserveBytes: number): void => {
-  const disk = statfsSync(directory);
-  const freeBytes = disk.bavail * disk.bsize;
+  const freeBytes = freeBytesOf(directory);
   const wanted = reserveBytes + bytes * growth + changes * bytesPerChange;
   if (freeBytes >= wanted) return;
   throw new ReadStoreFull(

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Position } from '../../domain/event.ts';
 import type { Forgotten } from '../../projections/projection.ts';
+import { byBytes } from '../by-bytes.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import type { Past, RangeOptions, ReadBatch, ReadChange, ReadStore } from './read-store.ts';
 import { ReadStoreFull } from './room.ts';
@@ -121,18 +122,6 @@ const inLayer = (layer: Layer, model: string, key: string): unknown =>
 
 const later = (left: Position | undefined, right: Position | undefined): Position | undefined =>
   left === undefined || (right !== undefined && right > left) ? right : left;
-
-/** Order of the UTF-8 bytes, which is that of code points: a surrogate sorts behind the rest of its plane. */
-const byBytes = (left: string, right: string): number => {
-  const length = Math.min(left.length, right.length);
-  for (let index = 0; index < length; index++) {
-    const [a, b] = [left.charCodeAt(index), right.charCodeAt(index)];
-    if (a === b) continue;
-    const surrogates = (a >= 0xd800 && a <= 0xdfff ? 1 : 0) - (b >= 0xd800 && b <= 0xdfff ? 1 : 0);
-    return surrogates === 0 ? a - b : surrogates;
-  }
-  return left.length - right.length;
-};
 
 /**
  * Puts memory in front of `store`: a batch is visible at once, and is written below with those that came beside it.

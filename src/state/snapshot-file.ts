@@ -1,33 +1,27 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Position } from '../../domain/event.ts';
 import type { StateEntry } from '../nexus-core.ts';
-
-/**
- * The snapshot file: one JSON object, a line for its head, a line per key, a line for its tail, so that it can be
- * written and read without ever being in memory as a whole.
- *
- * `{"format":"nexus-state","version":1,"logId":…,"position":…,"takenAt":…,"entries":[` · entries ·
- * `],"count":N,"sha256":"…"}`, where the checksum covers every byte before `"sha256"`.
- */
-export type SnapshotHead = {
-  readonly logId: string;
-  /** The state is that of this position, inclusive; null when nothing had happened yet. */
-  readonly position: Position | null;
-  /** RFC 3339. */
-  readonly takenAt: string;
-};
-
-export const snapshotFormat = 'nexus-state';
-export const snapshotVersion = 1;
+import { freeBytesOf } from '../projection/room.ts';
+import { type SnapshotHead, snapshotText } from './snapshot-format.ts';
 
 export type Written = { readonly count: number; readonly bytes: number };
 
-const flushBytes = 262_144;
+/** More than the read models keep free, less than the event log: a log that is full can still be saved. */
+export const snapshotReserveBytes = 32 * 2 ** 20;
 
-/** One writer per file at a time: a file that was left by a crash is overwritten. */
-const temporaryOf = (file: string): string => `${file}.tmp`;
+const flushLength = 262_144;
+
+/** The name of what is written before it takes the place of `file`. @param writer tells writers of one file apart. */
+export const temporaryOf = (file: string, writer: string): string => `${file}.${writer}.tmp`;
+
+/** @throws {Error} when so many bytes would touch the reserve of the disk. */
+export const checkSnapshotRoom = (directory: string, bytes: number, reserveBytes: number): void => {
+  const freeBytes = freeBytesOf(directory);
+  if (freeBytes >= reserveBytes + bytes) return;
+  throw new Error(
+    `the disk of ${directory} has ${freeBytes} bytes left, of which ${reserveBytes} are kept free`,
+  );
+};
 
 const syncFolder = async (file: string): Promise<void> => {
   const folder = await open(dirname(file), 'r');
@@ -38,69 +32,68 @@ const syncFolder = async (file: string): Promise<void> => {
   }
 };
 
+/** Puts `temporary`, which is written and closed, in the place of `file`; on disk once resolved. */
+export const putInPlace = async (temporary: string, file: string): Promise<void> => {
+  await rename(temporary, file);
+  await syncFolder(file);
+};
+
 const writeAll = async (
   handle: FileHandle,
-  head: SnapshotHead,
-  pages: AsyncIterable<readonly StateEntry[]>,
+  file: string,
+  text: AsyncGenerator<string, number>,
+  reserveBytes: number,
 ): Promise<Written> => {
-  const hash = createHash('sha256');
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
   let bytes = 0;
-  let count = 0;
-
+  let pending = '';
   const flush = async (): Promise<void> => {
-    const block = Buffer.concat(pending);
-    pending = [];
-    pendingBytes = 0;
-    hash.update(block);
+    const block = Buffer.from(pending);
+    pending = '';
     bytes += block.length;
+    checkSnapshotRoom(dirname(file), block.length, reserveBytes);
     await handle.writeFile(block);
   };
-  const add = (text: string): void => {
-    const encoded = Buffer.from(text);
-    pending.push(encoded);
-    pendingBytes += encoded.length;
-  };
-
-  const opening = JSON.stringify({ format: snapshotFormat, version: snapshotVersion, ...head });
-  add(`${opening.slice(0, -1)},"entries":[`);
-  for await (const page of pages) {
-    for (const entry of page) {
-      add(`${count++ === 0 ? '' : ','}\n${JSON.stringify(entry)}`);
-      if (pendingBytes >= flushBytes) await flush();
+  try {
+    for (;;) {
+      const next = await text.next();
+      if (next.done === true) {
+        await flush();
+        return { count: next.value, bytes };
+      }
+      pending += next.value;
+      if (pending.length >= flushLength) await flush();
     }
+  } finally {
+    await text.return(0);
   }
-  add(`\n],"count":${count},`);
-  await flush();
-  const tail = `"sha256":"${hash.digest('hex')}"}\n`;
-  await handle.writeFile(tail);
-  return { count, bytes: bytes + tail.length };
 };
 
 /**
  * Replaces `file` as a whole, or leaves it as it is: a temporary file beside it, fsync, rename, fsync of the folder.
  * Resolves once the new file is on disk.
  *
+ * @param writer Names the temporary file: of two hubs that write the same file, each has its own, and the file is always
+ *   one of theirs whole. One that a crash has left is overwritten.
  * @throws whatever the file system or `pages` throws; the temporary file is gone then.
  */
 export const writeSnapshot = async (
   file: string,
   head: SnapshotHead,
   pages: AsyncIterable<readonly StateEntry[]>,
+  writer: string,
+  reserveBytes: number = snapshotReserveBytes,
 ): Promise<Written> => {
-  const temporary = temporaryOf(file);
+  const temporary = temporaryOf(file, writer);
   try {
     const handle = await open(temporary, 'w', 0o600);
     let written: Written;
     try {
-      written = await writeAll(handle, head, pages);
+      written = await writeAll(handle, file, snapshotText(head, pages), reserveBytes);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(temporary, file);
-    await syncFolder(file);
+    await putInPlace(temporary, file);
     return written;
   } catch (error) {
     await rm(temporary, { force: true });

@@ -1,12 +1,10 @@
 import type { Position } from '../../domain/event.ts';
-import type { StateDocument } from '../../projections/documents.ts';
-import { state } from '../../projections/state.ts';
-import { stateEntryOf } from '../../projections/views.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { StateEntry } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { type Written, writeSnapshot } from './snapshot-file.ts';
+import { stateAt } from './state-at.ts';
 
 export type Saved =
   | ({ readonly ok: true; readonly position: Position | null } & Written)
@@ -14,7 +12,10 @@ export type Saved =
 
 /** Writes the whole state to one file, now and then. */
 export type Snapshots = {
-  /** Writes it now, or joins the writing that goes on. Never rejects: the file stays as it was when it fails. */
+  /**
+   * Writes it now, or joins the writing that goes on. Never rejects: the file stays as it was when it fails, and while
+   * the read models are not complete, which would put an old state in the place of a newer one.
+   */
   save(): Promise<Saved>;
   /** Ends the period; writes once more what is new, for 3 s at most. */
   close(): Promise<void>;
@@ -24,51 +25,27 @@ export type SnapshotsOptions = {
   readonly file: string;
   readonly everySec: number;
   readonly logId: string;
+  /** Of this hub: names its temporary file. */
+  readonly node: string;
+  /** False while the read models are being built. */
+  readonly ready: () => boolean;
   /** The read models that serve at this moment. */
   readonly store: () => ReadStore;
   readonly logger: Logger;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
   readonly after?: Clock['after'];
+  /** Room that stays free on the disk; 32 MiB unless given. */
+  readonly reserveBytes?: number;
 };
 
-const pageKeys = 500;
 const closeLimitMs = 3_000;
 
-/**
- * The entries as they were at `position`, in key order, a page at a time, so that commands go on between pages; what
- * changes meanwhile is read from the history. `signal` ends it with an error.
- */
-export async function* stateAt(
-  store: ReadStore,
-  position: Position,
-  signal: AbortSignal,
-): AsyncIterable<readonly StateEntry[]> {
-  for (let after: string | undefined; ; ) {
-    signal.throwIfAborted();
-    const page: StateEntry[] = [];
-    let looked = 0;
-    for (const [key, current] of store.range<StateDocument>(
-      state.name,
-      after === undefined ? {} : { after },
-    )) {
-      after = key;
-      const document =
-        current.position <= position ? current : store.at<StateDocument>(state.name, key, position)?.document;
-      if (document !== undefined && !document.deleted) page.push(stateEntryOf(key, document));
-      if (++looked === pageKeys) break;
-    }
-    if (page.length > 0) yield page;
-    if (looked < pageKeys) return;
-    // A page without entries must let others run too.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-}
-
+const building = 'the read models are being built';
 const nothing = async function* (): AsyncIterable<readonly StateEntry[]> {};
 
 export const openSnapshots = (options: SnapshotsOptions): Snapshots => {
-  const { file, everySec, logId, logger } = options;
+  const { file, everySec, logId, node, ready, logger } = options;
   const now = options.clock ?? systemClock.now;
   const after = options.after ?? systemClock.after;
   const abort = new AbortController();
@@ -78,12 +55,17 @@ export const openSnapshots = (options: SnapshotsOptions): Snapshots => {
   let closed = false;
 
   const write = async (): Promise<Saved> => {
+    if (!ready()) return { ok: false, reason: building };
     const store = options.store();
     const position = store.checkpoint ?? null;
+    const check = (): void => {
+      abort.signal.throwIfAborted();
+      if (!ready()) throw new Error(building);
+    };
     try {
       const head = { logId, position, takenAt: new Date(now()).toISOString() };
-      const pages = position === null ? nothing() : stateAt(store, position, abort.signal);
-      const written = await writeSnapshot(file, head, pages);
+      const pages = position === null ? nothing() : stateAt({ store, position, check });
+      const written = await writeSnapshot(file, head, pages, node, options.reserveBytes);
       saved = position;
       return { ok: true, position, ...written };
     } catch (error) {
@@ -99,7 +81,8 @@ export const openSnapshots = (options: SnapshotsOptions): Snapshots => {
     return running;
   };
 
-  const isNew = (): boolean => saved === undefined || (options.store().checkpoint ?? null) !== saved;
+  const isNew = (): boolean =>
+    ready() && (saved === undefined || (options.store().checkpoint ?? null) !== saved);
 
   const plan = (): void => {
     if (closed) return;

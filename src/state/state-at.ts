@@ -1,0 +1,56 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Position } from '../../domain/event.ts';
+import type { StateDocument } from '../../projections/documents.ts';
+import { state } from '../../projections/state.ts';
+import { stateEntryOf } from '../../projections/views.ts';
+import type { StateEntry } from '../nexus-core.ts';
+import type { ReadStore } from '../projection/read-store.ts';
+import { roughBytes } from '../rough-bytes.ts';
+
+/** Keys, and bytes of their values, that a page ends at. */
+const pageKeys = 500;
+const pageBytes = 1_048_576;
+
+export type StateAt = {
+  readonly store: ReadStore;
+  readonly position: Position;
+  readonly prefix?: string;
+  /** Called before each page; what it throws ends the reading. */
+  readonly check: () => void;
+};
+
+/**
+ * The entries as they were at `position`, in the order of the keys' bytes, a page at a time, so that commands go on between
+ * pages; what changes meanwhile is read from the history. Locks are left out.
+ */
+export async function* stateAt({
+  store,
+  position,
+  prefix = '',
+  check,
+}: StateAt): AsyncIterable<readonly StateEntry[]> {
+  for (let after: string | undefined; ; ) {
+    check();
+    const page: StateEntry[] = [];
+    let looked = 0;
+    let bytes = 0;
+    const range = store.range<StateDocument>(
+      state.name,
+      after === undefined ? { prefix } : { prefix, after },
+    );
+    for (const [key, current] of range) {
+      after = key;
+      const document =
+        current.position <= position ? current : store.at<StateDocument>(state.name, key, position)?.document;
+      if (document !== undefined && !document.deleted && document.lock === undefined) {
+        page.push(stateEntryOf(key, document));
+        bytes += roughBytes(document.value, pageBytes);
+      }
+      if (++looked === pageKeys || bytes >= pageBytes) break;
+    }
+    if (page.length > 0) yield page;
+    if (looked < pageKeys && bytes < pageBytes) return;
+    // Whoever takes the pages may never have to wait: then others run here.
+    await turn();
+  }
+}
