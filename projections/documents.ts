@@ -28,6 +28,14 @@ export type StateDocument = {
   readonly resolvedBy?: string;
 };
 
+/** A key that is deleted at `expiresAt` unless it is set again before. */
+export type ExpiringDocument = {
+  readonly expiresAt: string;
+  /** The version that expires. */
+  readonly version: number;
+  readonly position: Position;
+};
+
 /** Nobody calls the instance before `until`; then one call at a time tries it, on each node. */
 export type OpenCircuit = {
   readonly reason: string;

@@ -11,6 +11,7 @@ import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
   DeadLetterDocument,
   DeadLetterIdDocument,
+  ExpiringDocument,
   InterfaceDocument,
   RemovalDocument,
   ReplayDocument,
@@ -22,6 +23,7 @@ import type {
   TopicDocument,
   TrimDocument,
 } from './documents.ts';
+import { expiring } from './expiring.ts';
 import { interfaces } from './interfaces.ts';
 import type { Forgotten, Projection } from './projection.ts';
 import { removals } from './removals.ts';
@@ -38,6 +40,7 @@ export type AnyProjection =
   | Projection<ServiceDocument, ServiceEvent>
   | Projection<InterfaceDocument, InterfaceEvent>
   | Projection<StateDocument, StateEvent>
+  | Projection<ExpiringDocument, StateEvent>
   | Projection<TopicDocument, MessageEvent>
   | Projection<ScheduledDocument, MessageEvent>
   | Projection<SubscriptionDocument, SubscriptionEvent>
@@ -51,6 +54,7 @@ export type AnyDocument =
   | ServiceDocument
   | InterfaceDocument
   | StateDocument
+  | ExpiringDocument
   | TopicDocument
   | ScheduledDocument
   | SubscriptionDocument
@@ -66,6 +70,7 @@ export const projections: readonly AnyProjection[] = [
   services,
   interfaces,
   state,
+  expiring,
   topics,
   scheduled,
   subscriptions,

@@ -10,11 +10,13 @@ import { createNodeToken } from './bus/remote/node-token.ts';
 import { createPeers } from './bus/remote/peers.ts';
 import { createRequests } from './bus/requests.ts';
 import { openSubscriptions } from './bus/subscriptions.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
 import { createDeciders } from './core/deciders.ts';
 import { createDryRuns } from './core/dry-runs.ts';
+import { createExpire } from './core/expirations.ts';
 import { healthOf } from './core/health.ts';
 import { createInterfaceQueries } from './core/interfaces.ts';
 import { createInvocations } from './core/invocations.ts';
@@ -44,6 +46,7 @@ import { openRegistry } from './registry/registry.ts';
 import { createTargets } from './registry/target/targets.ts';
 import { createEnforcer } from './retention/enforcer.ts';
 import { openMaintenance } from './retention/maintenance.ts';
+import { openExpiry } from './state/expiry.ts';
 import { openSnapshots } from './state/snapshot.ts';
 import { version } from './version.ts';
 import { createHub, type Hub } from './watch/hub.ts';
@@ -52,6 +55,8 @@ export type CoreOptions = {
   readonly logger: Logger;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
+  /** What falls due by `clock` rings by it. Default: the system's timers. */
+  readonly after?: Clock['after'];
   /**
    * A write of the embedded log or of the read models failed, or hangs: nothing is acknowledged any more, and the process
    * must end. The next start goes on from what is on the disk.
@@ -106,7 +111,13 @@ const seedTrims = (hub: Hub, { store, position, ready }: Runner): void => {
 };
 
 const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposableStack): Promise<Core> => {
-  const { logger, clock = Date.now, onFailure = () => {}, signal = new AbortController().signal } = options;
+  const {
+    logger,
+    clock = Date.now,
+    after = systemClock.after,
+    onFailure = () => {},
+    signal = new AbortController().signal,
+  } = options;
   const startedAtMs = clock();
   mkdirSync(config.dataDir, { recursive: true });
   const lock = await lockDirectory(config.dataDir, 'the data folder');
@@ -180,6 +191,14 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     openEnforcer: (onPolicies) => createEnforcer({ log, runner, handler, node, onPolicies }),
   });
   held.defer(() => maintenance.close());
+  const expiry = openExpiry({
+    runner,
+    ownership,
+    clock: { now: clock, after },
+    logger,
+    expire: createExpire({ runner, node }, handler, deciders),
+  });
+  held.defer(() => expiry.close());
   const parts: Parts = {
     config,
     node,
@@ -251,6 +270,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     await subscriptions.close();
     peers.close();
     await registry.close();
+    await expiry.close();
     await snapshots?.close();
     if (log.reachable) await record('NodeStopped');
     await held.disposeAsync();
