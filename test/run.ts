@@ -15,7 +15,13 @@ const child = spawn(
   [join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js'), ...process.argv.slice(2)],
   {
     stdio: ['inherit', 'pipe', 'inherit'],
-    env: { ...process.env, NEXUS_SKIPS: skips, NEXUS_LOG_LEVEL: 'silent' },
+    env: {
+      ...process.env,
+      NEXUS_SKIPS: skips,
+      NEXUS_LOG_LEVEL: 'silent',
+      // Each of some 250 files is a process of its own that loads the hub.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
+    },
   },
 );
 
