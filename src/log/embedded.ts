@@ -133,7 +133,7 @@ const assemble = async (
   const durable = (): number => committer.durable;
   const reader = createReader({ records, indexer, marks, durable });
   const space = createSpace({ records, reserveBytes: options.reserveBytes ?? defaultReserveBytes });
-  const append = createAppender({ records, indexer, reader, committer, space, clock });
+  const appender = createAppender({ records, indexer, reader, committer, space, clock });
 
   const checkOpen = (): void => {
     if (closed) throw new LogError('log_closed', `the event log in ${directory} is closed`, { directory });
@@ -189,7 +189,15 @@ const assemble = async (
     append(stream, events, expected) {
       try {
         checkWritable();
-        return append(stream, events, expected);
+        return appender.append(stream, events, expected);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
+    appendAll(parts) {
+      try {
+        checkWritable();
+        return appender.appendAll(parts);
       } catch (error) {
         return Promise.reject(error);
       }

@@ -1,5 +1,12 @@
 import type { NewEvent, StreamId } from '../../domain/event.ts';
-import { type Expected, LogError, maxAppendBytes, maxAppendEvents, maxStreamBytes } from './event-log.ts';
+import {
+  type Expected,
+  LogError,
+  maxAppendBytes,
+  maxAppendEvents,
+  maxStreamBytes,
+  type StreamAppend,
+} from './event-log.ts';
 
 /** An event of an append as every adapter stores it. */
 export type EncodedEvent = {
@@ -134,6 +141,43 @@ export const encodeEvents = (stream: StreamId, events: readonly NewEvent[]): rea
     throw new LogError('invalid', 'two events of one append have the same id', { stream });
   }
   return encoded;
+};
+
+/** One part of an append to several streams; `events` is empty where it only asserts. */
+export type EncodedPart = Pick<StreamAppend, 'stream' | 'expected'> & {
+  readonly events: readonly EncodedEvent[];
+};
+
+/**
+ * Checks an append to several streams before any back end sees it, and encodes its events once.
+ *
+ * @throws {LogError} as `checkAppend`; `invalid` also for no part, or two of one stream.
+ */
+export const checkAppendAll = (parts: readonly StreamAppend[]): readonly EncodedPart[] => {
+  const [first] = parts;
+  if (first === undefined) throw new LogError('invalid', 'an append has at least one part');
+  const count = parts.length;
+  if (count > maxAppendEvents) {
+    throw new LogError('too_large', `an append has at most ${maxAppendEvents} parts, not ${count}`, {
+      parts: count,
+      maxAppendEvents,
+    });
+  }
+  for (const { stream, expected } of parts) {
+    checkStream(stream);
+    checkExpected(expected);
+  }
+  if (new Set(parts.map(({ stream }) => stream)).size !== count) {
+    throw new LogError('invalid', 'two parts of one append are of the same stream');
+  }
+  const events = parts.flatMap((part) => part.events);
+  const encoded = events.length === 0 ? [] : encodeEvents(first.stream, events);
+  let from = 0;
+  return parts.map(({ stream, expected, events: own }) => {
+    const part = { stream, expected, events: encoded.slice(from, from + own.length) };
+    from += own.length;
+    return part;
+  });
 };
 
 /** A UTF-16 unit is at most three bytes of UTF-8: most appends are passed without counting bytes. */

@@ -25,6 +25,26 @@ export type AppendConflict = {
 
 export type AppendResult = Appended | AppendConflict;
 
+/** One stream's part of an append to several; without events it only asserts what is expected. */
+export type StreamAppend = {
+  readonly stream: StreamId;
+  readonly events: readonly NewEvent[];
+  readonly expected: 'none' | Revision;
+};
+
+export type AppendedAll = {
+  readonly ok: true;
+  /** Of each part in the given order, its events' places. */
+  readonly parts: readonly Appended['events'][];
+  /** The newest event of the log when this was judged, the last one written included: everything holds as of it. */
+  readonly position: Position;
+  /** True when the log already had these ids: nothing was written, and these are their first places. */
+  readonly duplicate: boolean;
+};
+
+/** The conflict names the first part whose `expected` does not hold. */
+export type AppendAllResult = AppendedAll | AppendConflict;
+
 export type StreamHead = {
   readonly revision: Revision;
   /** Events before this revision were truncated; 0 when none was. */
@@ -109,6 +129,17 @@ export type EventLog = {
    *   `log_closed`, `log_failed` (final: this process must end).
    */
   append(stream: StreamId, events: readonly NewEvent[], expected: Expected): Promise<AppendResult>;
+
+  /**
+   * Appends the events of all `parts`, contiguous in the global order, or none; absent on a back end that cannot.
+   *
+   * As `append`, in one commit: every `expected` is compared inside it, and every part's state is durable before the
+   * answer. Idempotent by event id for ever. When it is a duplicate, parts without events are not looked at.
+   *
+   * @param parts 1 … 1,000 of different streams; 1,000 events, and 1,000,000 bytes once encoded, in all.
+   * @throws {LogError} as `append`.
+   */
+  appendAll?(parts: readonly StreamAppend[]): Promise<AppendAllResult>;
 
   /** Events of one stream; an unknown or wholly truncated stream is an empty array. Truncated ones are left out. */
   readStream(stream: StreamId, options: ReadStreamOptions): Promise<readonly LogEvent[]>;

@@ -37,6 +37,11 @@ export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Pro
     if (closing.signal.aborted) throw new LogError('log_closed', 'the log was closed');
     throw new LogError('log_unavailable', 'the event log of this node has not been reached yet', { kind });
   };
+  const appendAll: EventLog['appendAll'] = async (parts) => {
+    const reached = behind();
+    if (reached.appendAll !== undefined) return reached.appendAll(parts);
+    throw new LogError('invalid', 'the event log cannot append to several streams at once', { kind });
+  };
   const watch = async function* (options: WatchOptions) {
     const { promise: aborted, resolve: abort } = Promise.withResolvers<undefined>();
     const onAbort = () => abort(undefined);
@@ -61,6 +66,8 @@ export const createGatedLog = (kind: LogKind, find: (signal: AbortSignal) => Pro
       return log?.reachable ?? false;
     },
     append: async (stream, events, expected) => behind().append(stream, events, expected),
+    // What a back end can do is known before it is reached.
+    ...(kind === 'eventstoredb' ? {} : { appendAll }),
     readStream: async (stream, options) => behind().readStream(stream, options),
     readAll: async (options) => behind().readAll(options),
     watch,

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { checkAppend, checkStream } from './encode.ts';
+import { checkAppend, checkAppendAll, checkStream } from './encode.ts';
 import { type Durability, type EventLog, LogError, type WatchOptions } from './event-log.ts';
 import { createAppender } from './redis/appender.ts';
 import { createCaller } from './redis/caller.ts';
@@ -156,6 +156,10 @@ export const openRedisLog = async (options: RedisLogOptions): Promise<EventLog> 
     append: async (stream, events, expected) => {
       checkOpen();
       return appender.append(stream, checkAppend(stream, events, expected), expected);
+    },
+    appendAll: async (parts) => {
+      checkOpen();
+      return appender.appendAll(checkAppendAll(parts));
     },
     readStream: async (stream, read) => {
       checkOpen();

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { appendCases } from './contract/append.ts';
+import { appendAllCases } from './contract/append-all.ts';
 import { duplicateCases } from './contract/duplicates.ts';
 import type { Capabilities, Case, OpenLog } from './contract/fixture.ts';
 import { lifeCases } from './contract/life.ts';
@@ -30,6 +31,7 @@ export const contractSuite = (name: string, open: OpenLog, capabilities: Capabil
     if (!has) test(`${name} › declares: not ${capability}`, (t) => t.pass());
   }
   appendCases(register);
+  appendAllCases(register, capabilities);
   duplicateCases(register);
   readCases(register, capabilities);
   watchCases(register);

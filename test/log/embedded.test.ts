@@ -28,7 +28,7 @@ const suite = (name: string, flushEvents: number): void => {
         },
       };
     },
-    { fresh: true, hidesTruncatedFromAll: true, scavenges: true },
+    { fresh: true, hidesTruncatedFromAll: true, scavenges: true, appendsToSeveral: true },
   );
 };
 

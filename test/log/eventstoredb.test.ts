@@ -33,7 +33,7 @@ const overServer =
     return openedAt(server.url, server.stop);
   };
 
-const capabilities = { fresh: true, hidesTruncatedFromAll: false, scavenges: false };
+const capabilities = { fresh: true, hidesTruncatedFromAll: false, scavenges: false, appendsToSeveral: false };
 
 contractSuite(
   'EventStoreDB (protocol server)',

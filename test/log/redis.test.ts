@@ -38,5 +38,5 @@ contractSuite(
       },
     };
   },
-  { fresh: true, hidesTruncatedFromAll: true, scavenges: true },
+  { fresh: true, hidesTruncatedFromAll: true, scavenges: true, appendsToSeveral: true },
 );

@@ -1,8 +1,16 @@
 import { asRevision, type NewEvent, type Revision, type StreamId } from '../../../domain/event.ts';
-import { checkExpected, checkStream, type EncodedEvent, encodeEvents } from '../encode.ts';
-import { type Appended, type AppendResult, type Expected, LogError } from '../event-log.ts';
+import { checkAppendAll, checkExpected, checkStream, type EncodedEvent, encodeEvents } from '../encode.ts';
+import {
+  type AppendAllResult,
+  type AppendConflict,
+  type Appended,
+  type AppendResult,
+  type EventLog,
+  type Expected,
+  LogError,
+} from '../event-log.ts';
 import type { Committer } from './committer.ts';
-import { addEvent, type Group } from './group.ts';
+import { addEvent, type Group, nothingAppended } from './group.ts';
 import type { Indexer } from './indexer.ts';
 import { offsetOf, type Place, placeOf, positionOf, sequenceOf } from './place.ts';
 import type { Reader } from './reader.ts';
@@ -20,11 +28,7 @@ export type AppenderOptions = {
   readonly clock: () => number;
 };
 
-export type Append = (
-  stream: StreamId,
-  events: readonly NewEvent[],
-  expected: Expected,
-) => Promise<AppendResult>;
+export type Appender = Required<Pick<EventLog, 'append' | 'appendAll'>>;
 
 /** Bytes accepted and not yet durable beyond which an append is refused, to be tried again. */
 const maxPendingBytes = 64 * 2 ** 20;
@@ -32,7 +36,7 @@ const maxPendingBytes = 64 * 2 ** 20;
 type Standing = { readonly revision: number; readonly place: Place };
 type Placed = Appended['events'];
 
-const conflictWith = (head: Head, expected: Expected): AppendResult => ({
+const conflictWith = (head: Head, expected: Expected): AppendConflict => ({
   ok: false,
   stream: head.stream,
   expected,
@@ -48,7 +52,7 @@ const partlyKnown = (head: Head): LogError =>
  * Decides an append against what was assigned before it, durable or not, and assigns revisions and sequences at
  * once. Whoever asked is told, ok or conflict, when all that the answer rests on is durable.
  */
-export const createAppender = (options: AppenderOptions): Append => {
+export const createAppender = (options: AppenderOptions): Appender => {
   const { records, indexer, reader, committer, space, clock } = options;
   const { tail, store } = indexer;
   let recordedAtMs = records.last.recordedAtMs;
@@ -170,7 +174,24 @@ export const createAppender = (options: AppenderOptions): Append => {
 
   const newest = (head: Head): number => sequenceOf(head.places.at(-1) ?? 0);
 
-  return (stream, events, expected) => {
+  /** @throws {LogError} when there is no room for so much now. */
+  const admit = (encoded: readonly EncodedEvent[]): void => {
+    let bytes = 0;
+    for (const { data, metadata } of encoded) bytes += data.length + metadata.length;
+    const refusal = space.refuse(bytes, committer.pendingBytes);
+    if (refusal !== undefined) throw refusal;
+    if (committer.pendingBytes + bytes > maxPendingBytes) {
+      throw new LogError('log_unavailable', 'too many appends wait for the disk; try again', {
+        maxPendingBytes,
+      });
+    }
+  };
+
+  const append = (
+    stream: StreamId,
+    events: readonly NewEvent[],
+    expected: Expected,
+  ): Promise<AppendResult> => {
     checkExpected(expected);
     let head = tail.find(stream);
     if (head === undefined) {
@@ -184,15 +205,7 @@ export const createAppender = (options: AppenderOptions): Append => {
         committer.whenDurable(newest(head), { resolve, reject, result: known });
       });
     }
-    let bytes = 0;
-    for (const { data, metadata } of encoded) bytes += data.length + metadata.length;
-    const refusal = space.refuse(bytes, committer.pendingBytes);
-    if (refusal !== undefined) throw refusal;
-    if (committer.pendingBytes + bytes > maxPendingBytes) {
-      throw new LogError('log_unavailable', 'too many appends wait for the disk; try again', {
-        maxPendingBytes,
-      });
-    }
+    admit(encoded);
     const group = committer.open();
     const result: Appended = { ok: true, events: assign(head, encoded, group), duplicate: false };
     return new Promise((resolve, reject) => {
@@ -200,4 +213,58 @@ export const createAppender = (options: AppenderOptions): Append => {
       committer.schedule();
     });
   };
+
+  type Part = { readonly head: Head; readonly encoded: readonly EncodedEvent[]; readonly expected: Expected };
+
+  /** Undefined when every part is as expected, and the events may be assigned. */
+  const judgeAll = (parts: readonly Part[]): AppendAllResult | undefined => {
+    let conflict: AppendAllResult | undefined;
+    const known: Placed[] = [];
+    let knownParts = 0;
+    for (const { head, encoded, expected } of parts) {
+      const isAsserted = encoded.length === 0;
+      const before = expected === 'none' ? -1 : expected;
+      const result = isAsserted ? undefined : judge(head, encoded, expected);
+      if (result?.ok) knownParts++;
+      known.push(result?.ok ? result.events : []);
+      if (isAsserted ? before !== head.revision : result?.ok === false)
+        conflict ??= conflictWith(head, expected);
+    }
+    if (knownParts === 0) return conflict;
+    const partly = parts.find(({ encoded }, index) => encoded.length > 0 && known[index]?.length === 0);
+    if (partly !== undefined) throw partlyKnown(partly.head);
+    const position = known.flat().reduce((last, one) => (one.position > last ? one.position : last), start);
+    return { ok: true, parts: known, position, duplicate: true };
+  };
+
+  const appendAll: Appender['appendAll'] = (given) => {
+    const checked = checkAppendAll(given);
+    const heads = tail.heads(checked.map(({ stream }) => stream));
+    const parts = heads.map((head, index): Part => {
+      const { events: encoded = [], expected = 'none' } = checked[index] ?? {};
+      return { head, encoded, expected };
+    });
+    const encoded = parts.flatMap((part) => part.encoded);
+    let result = judgeAll(parts);
+    const group = committer.open();
+    if (result === undefined) {
+      admit(encoded);
+      const placed = parts.map((part) => assign(part.head, part.encoded, group));
+      // What it rests on is assigned before its own end, and so is written with it or before.
+      result = { ok: true, parts: placed, position: positionOf(group.lastSequence), duplicate: false };
+    }
+    const told = result;
+    return new Promise((resolve, reject) => {
+      committer.whenDurable(group.lastSequence, {
+        resolve: () => resolve(told),
+        reject,
+        result: nothingAppended,
+      });
+      if (encoded.length > 0) committer.schedule();
+    });
+  };
+
+  return { append, appendAll };
 };
+
+const start = positionOf(0);

@@ -43,6 +43,8 @@ export type Tail = {
   readonly ids: TailIds;
   /** The stream's head, remembered from now on. */
   head(stream: StreamId): Head;
+  /** The heads of several streams, none of which is forgotten over another one. */
+  heads(streams: readonly StreamId[]): readonly Head[];
   /** The stream's head, when it is remembered. */
   find(stream: StreamId): Head | undefined;
   /** The same for a reader: not remembered, so that reading strangers' names fills no memory. */
@@ -94,16 +96,24 @@ export const createTail = (ids: TailIds, lastRevision: (stream: StreamId) => num
     }
   };
 
+  const known = (stream: StreamId): Head => {
+    let head = heads.get(stream);
+    if (head === undefined) {
+      head = load(stream);
+      heads.set(stream, head);
+    }
+    return head;
+  };
+
   return {
     ids,
     head(stream) {
-      let head = heads.get(stream);
-      if (head === undefined) {
-        forgetClean();
-        head = load(stream);
-        heads.set(stream, head);
-      }
-      return head;
+      if (!heads.has(stream)) forgetClean();
+      return known(stream);
+    },
+    heads(streams) {
+      forgetClean();
+      return streams.map(known);
     },
     find: (stream) => heads.get(stream),
     peek: (stream) => heads.get(stream) ?? load(stream),

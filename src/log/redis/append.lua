@@ -1,10 +1,11 @@
--- Runs many appends, each by itself all or nothing, in one step; a conflict of one does not touch the others.
+-- Runs many appends, each by itself all or nothing, in one step; a conflict of one does not touch the others. An append may
+--   have several parts, of a stream each; a part without events only asserts what it expects.
 -- KEYS: log, meta, heads, kinds
 -- ARGV: prefix, known epoch, seen sequence, epoch of a new history; numbers of appends, streams, kinds, events, loose
---   appends (`any`, `exists`); the streams, the kinds, the events' ids; per append: number of its stream, expected, number
---   of events, and per event: number of its kind, `{type} {stream}`, body
--- Returns { epoch, sequence, result … }: {0, revision, sequence} written, {1, revision, sequence, …} duplicate,
---   {2, head} conflict, {3} some ids known and some not.
+--   appends (`any`, `exists`); the streams, the kinds, the events' ids; per append, or behind `0`, number of parts for each
+--   part: number of its stream, expected, number of events, and per event: number of its kind, `{type} {stream}`, body
+-- Returns { epoch, sequence, result … }: {0, log's end, revision, sequence, … per part} written, {1, 0, revision, sequence,
+--   … per event} duplicate, {2, head, part} conflict, {3} some ids known and some not.
 -- Whatever the state of the server forbids fails at or before the first write, so that a refusal is whole.
 local log, meta, heads, kinds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix = ARGV[1]
@@ -62,13 +63,14 @@ local function placeAt(id, number, revision)
   return revision, tonumber(place)
 end
 
--- The answer for an append that is not to be written, or nil.
-local function known(number, expected, id, count)
+-- What is known of a part that has events: its `result` grows by the events' places. Returns 0 when they are new, 1 when
+-- they stand already, 2 for a conflict, 3 when some stand and some do not.
+local function known(number, expected, id, count, result)
   local head = revisions[number]
   local loose = expected == 'any' or expected == 'exists'
   local behind = loose and head or (expected == 'none' and -1 or tonumber(expected))
-  if loose or behind < head then
-    local result, some = { 1 }, 0
+  if count > 0 and (loose or behind < head) then
+    local some = 0
     for event = 0, count - 1 do
       local revision, place
       if loose then
@@ -83,11 +85,11 @@ local function known(number, expected, id, count)
         result[#result + 1] = place
       end
     end
-    if some == count then return result end
-    if some > 0 then return { 3 } end
+    if some == count then return 1 end
+    if some > 0 then return 3 end
   end
-  if behind ~= head or (expected == 'exists' and head < 0) then return { 2, head } end
-  return nil
+  if behind ~= head or (expected == 'exists' and head < 0) then return 2 end
+  return 0
 end
 
 local byKind = {}
@@ -104,35 +106,60 @@ local function indexKinds()
 end
 
 local results, remembered, count = { state.epoch, sequence }, {}, 0
+
+local function write(number, id, argument, size)
+  local revision, last = revisions[number], newest[number]
+  for event = 0, size - 1 do
+    if (sequence + 1) % chunkSize == 0 then indexKinds() end
+    sequence, revision = sequence + 1, revision + 1
+    local place, uuid = text(sequence), ARGV[id + event]
+    local written = text(revision)
+    local header = written .. when .. last .. ' ' .. uuid .. ' ' .. ARGV[argument + 1]
+    call('XADD', log, place .. '-0', 'h', header, 'e', ARGV[argument + 2])
+    last = place
+    if revision % anchorEvery == 0 and revision > 0 then call('RPUSH', prefix .. 's:' .. ARGV[9 + number], place) end
+    local kind = tonumber(ARGV[argument])
+    local list = byKind[kind]
+    if list then list[#list + 1] = place else byKind[kind] = { place } end
+    local both = written .. ' ' .. place
+    places[uuid] = both
+    remembered[count + 1], remembered[count + 2] = uuid, both
+    count, argument = count + 2, argument + 3
+  end
+  if size > 0 then revisions[number], newest[number], touched[number] = revision, last, true end
+end
+
 local at, id = firstId + events + 1, firstId + 1
 for index = 1, appends do
-  local number, size = tonumber(ARGV[at]), tonumber(ARGV[at + 2])
-  local answer = known(number, ARGV[at + 1], id, size)
-  if not answer then
-    local revision, last = revisions[number], newest[number]
-    answer = { 0, revision + 1, sequence + 1 }
-    for event = 0, size - 1 do
-      local argument = at + 3 + event * 3
-      if (sequence + 1) % chunkSize == 0 then indexKinds() end
-      sequence, revision = sequence + 1, revision + 1
-      local place, uuid = text(sequence), ARGV[id + event]
-      local written = text(revision)
-      local header = written .. when .. last .. ' ' .. uuid .. ' ' .. ARGV[argument + 1]
-      call('XADD', log, place .. '-0', 'h', header, 'e', ARGV[argument + 2])
-      last = place
-      if revision % anchorEvery == 0 and revision > 0 then call('RPUSH', prefix .. 's:' .. ARGV[9 + number], place) end
-      local kind = tonumber(ARGV[argument])
-      local list = byKind[kind]
-      if list then list[#list + 1] = place else byKind[kind] = { place } end
-      local both = written .. ' ' .. place
-      places[uuid] = both
-      remembered[count + 1], remembered[count + 2] = uuid, both
-      count = count + 2
+  local parts = 1
+  if ARGV[at] == '0' then parts, at = tonumber(ARGV[at + 1]), at + 2 end
+  local firstAt, firstEvent = at, id
+  local duplicate, standing, new, refused = { 1, 0 }, false, false, nil
+  for part = 1, parts do
+    local number, size = tonumber(ARGV[at]), tonumber(ARGV[at + 2])
+    local code = known(number, ARGV[at + 1], id, size, duplicate)
+    if code == 1 then standing = true
+    elseif code == 3 then standing, new = true, true
+    elseif size > 0 then new = true end
+    if code == 2 and not refused then refused = { 2, revisions[number], part } end
+    at, id = at + 3 + size * 3, id + size
+  end
+  local answer
+  if standing then answer = new and { 3 } or duplicate
+  elseif refused then answer = refused
+  else
+    answer = { 0, 0 }
+    local place, event = firstAt, firstEvent
+    for part = 1, parts do
+      local number, size = tonumber(ARGV[place]), tonumber(ARGV[place + 2])
+      answer[#answer + 1] = revisions[number] + 1
+      answer[#answer + 1] = sequence + 1
+      write(number, event, place + 3, size)
+      place, event = place + 3 + size * 3, event + size
     end
-    revisions[number], newest[number], touched[number] = revision, last, true
+    answer[2] = sequence
   end
   results[index + 2] = answer
-  at, id = at + 3 + size * 3, id + size
 end
 
 if count > 0 then

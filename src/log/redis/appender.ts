@@ -1,6 +1,6 @@
 import { asRevision, type StreamId } from '../../../domain/event.ts';
-import { type EncodedEvent, encodedBytes } from '../encode.ts';
-import { type AppendResult, type Expected, LogError } from '../event-log.ts';
+import { type EncodedEvent, type EncodedPart, encodedBytes } from '../encode.ts';
+import { type AppendAllResult, type AppendResult, type Expected, LogError } from '../event-log.ts';
 import { bodyOf } from './decode.ts';
 import { faultOf } from './faults.ts';
 import type { History } from './history.ts';
@@ -13,6 +13,7 @@ import { scripts } from './scripts.ts';
 export type Appender = {
   /** @throws {LogError} `log_full`, `log_unavailable`, `log_closed`, `log_corrupt`, `invalid`. */
   append(stream: StreamId, events: readonly EncodedEvent[], expected: Expected): Promise<AppendResult>;
+  appendAll(parts: readonly EncodedPart[]): Promise<AppendAllResult>;
   /** To be called whenever the link has come up. */
   resume(): void;
   /** Waits for what is in flight, a limited time, then rejects what is left. */
@@ -27,10 +28,16 @@ export type AppenderOptions = {
   readonly limits: Limits;
 };
 
-type Pending = {
+type Part = {
   readonly stream: StreamId;
   readonly expected: Expected;
   readonly events: readonly EncodedEvent[];
+};
+
+type Pending = {
+  readonly parts: readonly Part[];
+  /** Of all parts. */
+  readonly events: number;
   readonly bytes: number;
   readonly order: number;
   readonly deadline: number;
@@ -39,7 +46,7 @@ type Pending = {
   /** Sent by itself, because the run that held it failed for a reason that may be one append's. */
   alone: boolean;
   settled: boolean;
-  readonly resolve: (result: AppendResult) => void;
+  readonly resolve: (result: AppendAllResult) => void;
   readonly reject: (error: LogError) => void;
 };
 
@@ -66,17 +73,48 @@ const argumentsOf = (batch: readonly Pending[]): (string | number)[] => {
   const ids: string[] = [];
   const appends: (string | number)[] = [];
   let loose = 0;
-  for (const { stream, expected, events } of batch) {
-    if (expected === 'any' || expected === 'exists') loose++;
-    appends.push(streams.numberOf(stream), expected, events.length);
-    for (const event of events) {
-      ids.push(event.id);
-      appends.push(kinds.numberOf(kindOf(event.type, stream)), `${event.type} ${stream}`, bodyOf(event));
+  for (const { parts } of batch) {
+    if (parts.length > 1) appends.push(0, parts.length);
+    for (const { stream, expected, events } of parts) {
+      if (expected === 'any' || expected === 'exists') loose++;
+      appends.push(streams.numberOf(stream), expected, events.length);
+      for (const event of events) {
+        ids.push(event.id);
+        appends.push(kinds.numberOf(kindOf(event.type, stream)), `${event.type} ${stream}`, bodyOf(event));
+      }
     }
   }
   const [streamTexts, kindTexts] = [streams.texts(), kinds.texts()];
   const counts = [batch.length, streamTexts.length, kindTexts.length, ids.length, loose];
   return [...counts, ...streamTexts, ...kindTexts, ...ids, ...appends];
+};
+
+/** @param places per part, revision and sequence of its first event. */
+const writtenAs = (parts: readonly Part[], end: number, places: readonly number[]): AppendAllResult => ({
+  ok: true,
+  parts: parts.map(({ events }, part) =>
+    events.map((_, index) => ({
+      revision: asRevision((places[part * 2] ?? 0) + index),
+      position: positionOf((places[part * 2 + 1] ?? 0) + index),
+    })),
+  ),
+  position: positionOf(end),
+  duplicate: false,
+});
+
+/** @param places per event, revision and sequence. */
+const foundAs = (parts: readonly Part[], places: readonly number[]): AppendAllResult => {
+  let at = 0;
+  let end = 0;
+  const found = parts.map(({ events }) =>
+    events.map(() => {
+      const [revision = 0, sequence = 0] = [places[at], places[at + 1]];
+      at += 2;
+      end = Math.max(end, sequence);
+      return { revision: asRevision(revision), position: positionOf(sequence) };
+    }),
+  );
+  return { ok: true, parts: found, position: positionOf(end), duplicate: true };
 };
 
 export const createAppender = ({ link, history, keys, server, limits }: AppenderOptions): Appender => {
@@ -143,17 +181,21 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
 
   const takeBatch = (): Pending[] => {
     const batch: Pending[] = [];
+    let parts = 0;
     let events = 0;
     let bytes = 0;
-    while (taken < queue.length && batch.length < limits.batch.appends) {
+    while (taken < queue.length && parts < limits.batch.appends) {
       const item = queue[taken];
       if (item === undefined) break;
       if (!item.settled) {
         const full =
-          events + item.events.length > limits.batch.events || bytes + item.bytes > limits.batch.bytes;
+          parts + item.parts.length > limits.batch.appends ||
+          events + item.events > limits.batch.events ||
+          bytes + item.bytes > limits.batch.bytes;
         if (batch.length > 0 && (full || item.alone)) break;
         batch.push(item);
-        events += item.events.length;
+        parts += item.parts.length;
+        events += item.events;
         bytes += item.bytes;
       }
       taken++;
@@ -170,26 +212,15 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
   };
 
   const answer = (item: Pending, reply: unknown) => {
-    const [code, ...rest] = Array.isArray(reply) ? reply.map(Number) : [];
-    const [first = 0, second = 0] = rest;
-    if (code === 0) {
-      if (!finish(item)) return;
-      const events = Array.from({ length: item.events.length }, (_, index) => ({
-        revision: asRevision(first + index),
-        position: positionOf(second + index),
-      }));
-      item.resolve({ ok: true, events, duplicate: false });
-    } else if (code === 1) {
-      if (!finish(item)) return;
-      const events = Array.from({ length: item.events.length }, (_, index) => ({
-        revision: asRevision(rest[index * 2] ?? 0),
-        position: positionOf(rest[index * 2 + 1] ?? 0),
-      }));
-      item.resolve({ ok: true, events, duplicate: true });
+    const [code, first = 0, ...rest] = Array.isArray(reply) ? reply.map(Number) : [];
+    if (code === 0 || code === 1) {
+      if (finish(item))
+        item.resolve(code === 0 ? writtenAs(item.parts, first, rest) : foundAs(item.parts, rest));
     } else if (code === 2) {
-      if (!finish(item)) return;
-      const actual = first < 0 ? 'none' : asRevision(first);
-      item.resolve({ ok: false, stream: item.stream, expected: item.expected, actual });
+      const part = item.parts[(rest[0] ?? 1) - 1];
+      if (part === undefined || !finish(item)) return;
+      const { stream, expected } = part;
+      item.resolve({ ok: false, stream, expected, actual: first < 0 ? 'none' : asRevision(first) });
     } else {
       fail(
         item,
@@ -284,32 +315,48 @@ export const createAppender = ({ link, history, keys, server, limits }: Appender
     setImmediate(pump);
   };
 
+  const enqueue = (parts: readonly Part[], resolve: Pending['resolve'], reject: Pending['reject']): void => {
+    if (closing) throw new LogError('log_closed', 'the log was closed');
+    if (link.lostForGood) throw refusal(`cannot be used: ${link.reason}`);
+    let [events, bytes] = [0, 0];
+    for (const part of parts) {
+      events += part.events.length;
+      for (const event of part.events) bytes += encodedBytes(event);
+    }
+    if (waiting >= limits.waitingAppends || waitingBytes + bytes > limits.waitingBytes) {
+      throw refusal('has too many appends waiting for it');
+    }
+    queue.push({
+      parts,
+      events,
+      bytes,
+      order: orders++,
+      deadline: performance.now() + limits.callMs,
+      unknown: false,
+      alone: false,
+      settled: false,
+      resolve,
+      reject,
+    });
+    waiting++;
+    waitingBytes += bytes;
+    sweeper ??= setInterval(sweep, sweepMs);
+    schedule();
+  };
+
   return {
     append: async (stream, events, expected) => {
-      if (closing) throw new LogError('log_closed', 'the log was closed');
-      if (link.lostForGood) throw refusal(`cannot be used: ${link.reason}`);
-      const bytes = events.reduce((sum, event) => sum + encodedBytes(event), 0);
-      if (waiting >= limits.waitingAppends || waitingBytes + bytes > limits.waitingBytes) {
-        throw refusal('has too many appends waiting for it');
-      }
       const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
-      queue.push({
-        stream,
-        expected,
-        events,
-        bytes,
-        order: orders++,
-        deadline: performance.now() + limits.callMs,
-        unknown: false,
-        alone: false,
-        settled: false,
-        resolve,
-        reject,
-      });
-      waiting++;
-      waitingBytes += bytes;
-      sweeper ??= setInterval(sweep, sweepMs);
-      schedule();
+      const answered: Pending['resolve'] = (result) =>
+        resolve(
+          result.ok ? { ok: true, events: result.parts[0] ?? [], duplicate: result.duplicate } : result,
+        );
+      enqueue([{ stream, events, expected }], answered, reject);
+      return promise;
+    },
+    appendAll: async (parts) => {
+      const { promise, resolve, reject } = Promise.withResolvers<AppendAllResult>();
+      enqueue(parts, resolve, reject);
       return promise;
     },
     resume: pump,

@@ -20,6 +20,8 @@ export type Capabilities = {
   readonly hidesTruncatedFromAll: boolean;
   /** `scavenge` itself frees the space of truncated events and counts them. */
   readonly scavenges: boolean;
+  /** Appends to several streams in one commit (`appendAll`). */
+  readonly appendsToSeveral: boolean;
 };
 
 /** Opens a log for one test, or answers undefined after it has called `skipped`. */
