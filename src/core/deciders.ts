@@ -42,7 +42,7 @@ import { restoreRetention } from '../../projections/retention.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
 import { restoreSubscription } from '../../projections/subscriptions.ts';
-import type { Handled } from '../command/handle.ts';
+import type { Handled } from '../command/stream-states.ts';
 import { LogError } from '../log/event-log.ts';
 import type { Runner } from '../projection/runner.ts';
 
