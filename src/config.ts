@@ -15,6 +15,8 @@ export type Config = {
   /** `none` turns the periodic snapshot off. */
   readonly stateFile: string;
   readonly snapshotEverySec: number;
+  /** `PATTERN=NAME`: what settles conflicts of the keys that match, the longest pattern first. */
+  readonly stateResolvers: readonly string[];
   readonly pluginDir: string;
   readonly jwtSecret: string | null;
   readonly jwtIssuer: string | null;
@@ -100,6 +102,7 @@ export const parseConfig = (
     dataDir,
     stateFile: value('stateFile', options.stateFile),
     snapshotEverySec: value('snapshotEverySec', options.snapshotEverySec),
+    stateResolvers: value('stateResolvers', options.stateResolvers),
     pluginDir: value('pluginDir', options.pluginDir),
     jwtSecret: value('jwtSecret', options.jwtSecret),
     jwtIssuer: value('jwtIssuer', options.jwtIssuer),

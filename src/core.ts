@@ -47,6 +47,7 @@ import { createTargets } from './registry/target/targets.ts';
 import { createEnforcer } from './retention/enforcer.ts';
 import { openMaintenance } from './retention/maintenance.ts';
 import { openExpiry } from './state/expiry.ts';
+import { createResolvers } from './state/resolvers.ts';
 import { openSnapshots } from './state/snapshot.ts';
 import { version } from './version.ts';
 import { createHub, type Hub } from './watch/hub.ts';
@@ -199,6 +200,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     expire: createExpire({ runner, node }, handler, deciders),
   });
   held.defer(() => expiry.close());
+  const resolvers = createResolvers(config.stateResolvers);
   const parts: Parts = {
     config,
     node,
@@ -210,6 +212,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     subscriptions,
     targets,
     maintenance,
+    resolvers,
     logger,
     clock,
   };
@@ -281,6 +284,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     node,
     parts,
     execute: commands.execute,
+    stateResolvers: { register: resolvers.register, names: resolvers.names },
     ...createInvocations(parts),
     ...createServings(parts),
     request: requests.request,

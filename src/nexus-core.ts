@@ -14,6 +14,7 @@ import type { SubscriptionApi } from './nexus-subscriptions.ts';
 import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
+import type { ResolverApi } from './state/resolvers.ts';
 
 type PartApis = SubscriptionApi & ReplayApi & ProxyApi;
 
@@ -295,6 +296,8 @@ export type NexusCore = PartApis & {
    */
   reply(data: unknown, context: Context): Promise<Result<ReplyReceipt>>;
 
+  /** What settles conflicts of writers on one key. */
+  readonly stateResolvers: ResolverApi;
   state(
     key: string,
     options: { readonly version?: number; readonly asOf?: AsOf },

@@ -34,6 +34,7 @@ test('with nothing given every option has the default of the documents', (t) => 
     dataDir: './nexus-data',
     stateFile: 'nexus_state.json',
     snapshotEverySec: 300,
+    stateResolvers: [],
     pluginDir: 'nexus_plugins',
     jwtSecret: null,
     jwtIssuer: null,

@@ -3,6 +3,7 @@ import type { Json } from '../event.ts';
 import { applyPatch } from '../json-patch.ts';
 import { mergePatch } from '../merge-patch.ts';
 import { acquireLock, releaseLock, renewLock } from './locks.ts';
+import { settle } from './settlement.ts';
 import type { StateCommand, StateEvent, StatePatch, StateRejection, StateState } from './state.ts';
 
 /** What `expectedVersion` is compared with: 0 for a key that was never put, or was deleted. */
@@ -31,6 +32,31 @@ const conflict = (expectedVersion: number | undefined, state: StateState): State
 /** Of a key that is held as a lock only the holder decides. */
 const held = ({ lock, expiresAt = '' }: StateState): StateRejection | undefined =>
   lock === undefined ? undefined : { code: 'lock_held', ...lock, expiresAt };
+
+const resolved = (
+  command: Extract<StateCommand, { readonly type: 'ResolveState' }>,
+  state: StateState,
+): Decided => {
+  const { incoming, expectedVersion } = command;
+  const expiresAt = command.keepsExpiry ? state.expiresAt : command.expiresAt;
+  const isConflict = expectedVersion === undefined ? state.exists : expectedVersion !== currentVersion(state);
+  if (!isConflict) return set(incoming, expiresAt);
+  const settled = settle(command, state);
+  if (settled.ok) {
+    const { value, resolution } = settled;
+    return accept({
+      type: 'StateSet',
+      data: { value, resolution, ...(expiresAt === undefined ? {} : { expiresAt }) },
+    });
+  }
+  return reject({
+    code: 'version_conflict',
+    ...(expectedVersion === undefined ? {} : { expectedVersion }),
+    currentVersion: currentVersion(state),
+    currentValue: state.value,
+    unsettled: settled.unsettled,
+  });
+};
 
 const set = (value: Json, expiresAt: string | undefined): Decided =>
   accept({ type: 'StateSet', data: expiresAt === undefined ? { value } : { value, expiresAt } });
@@ -84,6 +110,10 @@ export const stateDecider: Decider<StateState, StateCommand, StateEvent, StateRe
         return state.expiresAt !== undefined && command.expectedVersion === currentVersion(state)
           ? accept({ type: 'StateDeleted', data: { reason: 'expired' } })
           : accept();
+      case 'ResolveState': {
+        const refused = held(state);
+        return refused === undefined ? resolved(command, state) : reject(refused);
+      }
       default: {
         const refused = held(state) ?? conflict(command.expectedVersion, state);
         return refused === undefined ? change(command, state) : reject(refused);

@@ -1,5 +1,6 @@
 import type { Json } from '../event.ts';
 import type { PatchOperation } from '../json-patch.ts';
+import type { Resolver } from './resolvers.ts';
 
 /** How a conflict was settled: `resolver` made the event's value of these three. */
 export type Resolution = {
@@ -40,6 +41,18 @@ export type StateCommand =
       readonly expectedVersion?: number;
       readonly expiresAt?: string;
     }
+  /** As SetState, but what meets another value than `base` is settled. `keepsExpiry`: as PatchState. */
+  | {
+      readonly type: 'ResolveState';
+      readonly incoming: Json;
+      readonly base?: Json;
+      readonly resolver: string;
+      readonly resolve: Resolver;
+      /** Absent: whatever is there is another value. */
+      readonly expectedVersion?: number;
+      readonly expiresAt?: string;
+      readonly keepsExpiry: boolean;
+    }
   /** Keeps the time at which the key expires. */
   | ({ readonly type: 'PatchState'; readonly expectedVersion?: number } & StatePatch)
   /** Adds to the number that is there, 0 when there is none. Without `expiresAt` keeps the time at which the key expires. */
@@ -57,12 +70,21 @@ export type StateCommand =
   /** `token` null: whoever holds it, by an operator. */
   | { readonly type: 'ReleaseLock'; readonly token: number | null };
 
+/** Why a resolver has not settled a conflict; `conflicts`: JSON pointers to the places that it could not. */
+export type Unsettled = {
+  readonly resolver: string;
+  readonly reason: string;
+  readonly conflicts?: readonly string[];
+};
+
 export type VersionConflict = {
   readonly code: 'version_conflict';
-  readonly expectedVersion: number;
+  /** Absent when the write named none and its resolver refused. */
+  readonly expectedVersion?: number;
   /** 0 when the key does not exist. */
   readonly currentVersion: number;
   readonly currentValue: Json;
+  readonly unsettled?: Unsettled;
 };
 
 export type StateRejection =

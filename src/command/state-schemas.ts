@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Json } from '../../domain/event.ts';
 import { isStateKey } from '../../domain/names.ts';
+import { isResolverName } from '../../domain/state/resolvers.ts';
 
 /** Inputs of the commands on state keys. */
 
@@ -26,14 +27,23 @@ const maxPatchOperations = 1_000;
 
 /** `expectedVersion` 0: the key must not exist. */
 const at = { key: stateKeySchema, expectedVersion: version.optional() };
+/** Whether there is such a resolver the hub knows. */
+const resolver = z
+  .string()
+  .refine(
+    isResolverName,
+    'must be the name of a resolver: a lower-case letter, then letters, digits and hyphens',
+  )
+  .optional();
+const merging = { ...at, resolver };
 
 export const stateSchemas = {
   /** Without `ttlMs` the key stays, whatever it had before. */
-  SetState: z.strictObject({ ...at, value: anyJson, ttlMs: ttlMs.optional() }),
+  SetState: z.strictObject({ ...merging, value: anyJson, ttlMs: ttlMs.optional() }),
   PatchState: z.discriminatedUnion('format', [
-    z.strictObject({ ...at, format: z.literal('merge-patch'), patch: anyJson }),
+    z.strictObject({ ...merging, format: z.literal('merge-patch'), patch: anyJson }),
     z.strictObject({
-      ...at,
+      ...merging,
       format: z.literal('json-patch'),
       patch: z.array(patchOperation).max(maxPatchOperations),
     }),

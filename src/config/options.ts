@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { parseAttached } from '../state/attachments.ts';
 import { isZ85Key, parsePeer } from './endpoint.ts';
 import {
   choice,
@@ -123,6 +124,16 @@ export const options: Options = {
     flag: null,
     default: 300,
     meaning: 'period of that snapshot, in seconds',
+  },
+  stateResolvers: {
+    kind: list('PATTERN=RESOLVER such as counters/*=max', (value) =>
+      parseAttached(value) === undefined ? undefined : value,
+    ),
+    env: 'NEXUS_STATE_RESOLVERS',
+    flag: null,
+    default: [],
+    meaning:
+      'resolvers of conflicts by state key: a key, or a prefix and *; the longest pattern counts (docs/state.md)',
   },
   pluginDir: {
     kind: pluginDir,

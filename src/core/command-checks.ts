@@ -9,6 +9,7 @@ import { demand } from './demand.ts';
 import { retireFault } from './interfaces.ts';
 import type { Parts } from './parts.ts';
 import { explainService } from './refusals.ts';
+import { resolverFault } from './state-resolving.ts';
 import { findSubscription } from './subscriptions.ts';
 import { serviceFault } from './target-faults.ts';
 import { validate } from './validate.ts';
@@ -35,7 +36,7 @@ export const replayTopicFault = (own: string, topic: string): Problem | undefine
     ? undefined
     : invalidAt('/topic', `must be within ${own}, which the subscription is for`);
 
-type Checked = Pick<Parts, 'log' | 'runner' | 'registry' | 'targets'>;
+type Checked = Pick<Parts, 'log' | 'runner' | 'registry' | 'targets' | 'resolvers'>;
 
 /** Another subject's service is nobody else's to change. */
 const ownerFault = ({ runner }: Checked, id: string, { subject }: Context): Problem | undefined => {
@@ -63,6 +64,9 @@ export const refusalWithoutDecision = async (
         serviceFault(targets, command) ?? (id === undefined ? undefined : ownerFault(parts, id, context))
       );
     }
+    case 'SetState':
+    case 'PatchState':
+      return resolverFault(parts, command.type, command.data);
     case 'RetireInterface':
       return retireFault(parts, command.data, context);
     case 'CreateSubscription': {

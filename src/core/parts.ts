@@ -6,6 +6,7 @@ import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/target/targets.ts';
 import type { Maintenance } from '../retention/maintenance.ts';
+import type { Resolvers } from '../state/resolvers.ts';
 import type { Hub } from '../watch/hub.ts';
 
 /** What the operations of the core are made of; opened and closed by core.ts alone. */
@@ -20,6 +21,7 @@ export type Parts = {
   readonly subscriptions: Subscriptions;
   readonly targets: Targets;
   readonly maintenance: Maintenance;
+  readonly resolvers: Resolvers;
   readonly logger: Logger;
   readonly clock: () => number;
 };

@@ -6,6 +6,7 @@ import type { StateRejection } from '../../domain/state/state.ts';
 import type { SubscriptionRejection } from '../../domain/subscription/subscription.ts';
 import type { Outcome } from '../command/handle.ts';
 import { fault, invalidAt, type Problem, problem } from '../errors.ts';
+import { given } from '../given.ts';
 import type { EventReceipt } from '../nexus-core.ts';
 
 /** What a command that was not refused has written, now or when it came before; nothing when it changed nothing. */
@@ -106,15 +107,22 @@ export const explainState =
       case 'not_found':
         return problem(code, `the key ${key} does not exist`, { key });
       case 'version_conflict': {
-        const { expectedVersion, currentVersion, currentValue } = rejection;
+        const { expectedVersion, currentVersion, currentValue, unsettled } = rejection;
         const current = currentVersion === 0 ? 'does not exist' : `is at version ${currentVersion}`;
         const expected =
-          expectedVersion === 0 ? 'it was expected not to exist' : `version ${expectedVersion} was expected`;
-        return problem(code, `the key ${key} ${current}, and ${expected}`, {
+          expectedVersion === undefined
+            ? ''
+            : expectedVersion === 0
+              ? ', and it was expected not to exist'
+              : `, and version ${expectedVersion} was expected`;
+        const why =
+          unsettled === undefined ? '' : `; ${unsettled.resolver} cannot resolve it: ${unsettled.reason}`;
+        return problem(code, `the key ${key} ${current}${expected}${why}`, {
           key,
-          expectedVersion,
+          ...given({ expectedVersion }),
           currentVersion,
           currentValue,
+          ...unsettled,
         });
       }
       case 'patch_failed': {

@@ -1,4 +1,4 @@
-import { type Json, type Position, streamId } from '../../domain/event.ts';
+import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import type { Command } from '../command/catalog.ts';
@@ -9,6 +9,7 @@ import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './co
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
 import { explainState, mismatchOf, refusalOf, writtenBy } from './refusals.ts';
+import { createStateResolving, resolverFault, type Tries } from './state-resolving.ts';
 
 export type StateInput = Extract<
   Command,
@@ -38,7 +39,7 @@ export const stateCommandOf = (input: StateInput, subject: string, nowMs: number
       };
     }
     case 'PatchState': {
-      const { key: _key, expectedVersion, ...patch } = input.data;
+      const { key: _key, resolver: _resolver, expectedVersion, ...patch } = input.data;
       return { type, ...patch, ...given({ expectedVersion }) };
     }
     case 'IncrementState': {
@@ -62,10 +63,13 @@ export const stateCommandOf = (input: StateInput, subject: string, nowMs: number
 
 /** The commands on one state key. */
 export const createStateCommands = (
-  { runner, clock }: Pick<Parts, 'runner' | 'clock'>,
+  parts: Pick<Parts, 'runner' | 'clock' | 'log' | 'resolvers'>,
   handler: Handler,
   deciders: Pick<Deciders, 'state'>,
 ) => {
+  const { runner, clock } = parts;
+  const resolving = createStateResolving(parts, deciders.state);
+
   const documentAt = (key: string, position: Position): StateDocument | undefined =>
     runner.store.at<StateDocument>('state', key, position)?.document;
 
@@ -95,21 +99,43 @@ export const createStateCommands = (
           version,
           position,
           ...given({ expiresAt: document?.expiresAt }),
+          ...(document?.resolvedBy === undefined ? {} : { resolution: { resolver: document.resolvedBy } }),
         };
     }
+  };
+
+  const triesOf = (stream: StreamId, input: StateInput, { context }: Call): Result<Tries> => {
+    const command = stateCommandOf(input, context.subject.id, clock());
+    if (input.type !== 'SetState' && input.type !== 'PatchState') return ok({ first: command });
+    if (command.type !== 'SetState' && command.type !== 'PatchState') return ok({ first: command });
+    const refused = resolverFault(parts, input.type, input.data);
+    return refused === undefined ? ok(resolving(stream, input.data, command, context)) : fault(refused);
   };
 
   return async (input: StateInput, call: Call): Promise<Result<Done>> => {
     const { key } = input.data;
     const stream = streamId('state', key);
-    const command = stateCommandOf(input, call.context.subject.id, clock());
-    const outcome = await handler.handle(deciders.state, stream, command, optionsOf(call, stream));
+    const tries = triesOf(stream, input, call);
+    if (!tries.ok) return tries;
+    const { first, again } = tries.value;
+    const handle = (command: StateCommand) =>
+      handler.handle(deciders.state, stream, command, optionsOf(call, stream));
+    let outcome = await handle(first);
+    if (
+      again !== undefined &&
+      outcome.outcome === 'rejected' &&
+      outcome.rejection.code === 'version_conflict'
+    ) {
+      const command = await again(outcome.rejection);
+      if (!command.ok) return command;
+      outcome = await handle(command.value);
+    }
     if (outcome.outcome === 'repeated') {
       const refused = mismatchOf(outcome.recorded[0], call.metadata);
       if (refused !== undefined) return refused;
     } else if (outcome.outcome !== 'done') {
       if (outcome.outcome === 'unchanged')
-        return fault(problem('internal', `${command.type} decided on nothing`));
+        return fault(problem('internal', `${input.type} decided on nothing`));
       return refusalOf(outcome, stream, explainState(key));
     }
     const { events, duplicate } = writtenBy(stream, outcome);

@@ -3,9 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
+import { canonicalJson } from '../../domain/canonical-json.ts';
 import type { Position } from '../../domain/event.ts';
 import type { Forgotten } from '../../projections/projection.ts';
-import { canonicalJson } from './canonical-json.ts';
 import {
   checkKey,
   checkpointKey,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { PatchOperation } from '../../domain/json-patch.ts';
+import { builtInResolver } from '../../domain/state/resolvers.ts';
 import type { StateCommand, StateEvent } from '../../domain/state/state.ts';
 import { anyJson } from './arbitraries.ts';
 
@@ -26,6 +27,20 @@ export const anyStateCommand: fc.Arbitrary<StateCommand> = fc.oneof(
   fc
     .tuple(anyJson, anyVersion, anyExpiry)
     .map(([value, version, expiry]): StateCommand => ({ type: 'SetState', value, ...version, ...expiry })),
+  fc
+    .record({
+      incoming: anyJson,
+      given: anyVersion,
+      base: fc.option(anyJson, { nil: undefined }),
+      expiry: anyExpiry,
+      keepsExpiry: fc.boolean(),
+      resolver: fc.constantFrom('last-writer-wins', 'deep-merge', 'three-way-merge', 'set-union', 'max'),
+    })
+    .map(({ given, base, expiry, ...rest }): StateCommand => {
+      const resolve = builtInResolver(rest.resolver) ?? (() => ({ ok: false, reason: 'unknown' }));
+      const seen = base === undefined ? {} : { base };
+      return { type: 'ResolveState', ...rest, ...given, ...expiry, ...seen, resolve };
+    }),
   anyVersion.map((version): StateCommand => ({ type: 'DeleteState', ...version })),
   fc
     .tuple(anyJson, anyVersion)

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../projection/canonical-json.ts';
+import { canonicalJson } from '../../../domain/canonical-json.ts';
 import type { Effect } from './effects.ts';
 import { type PatchStep, patchOf } from './json-patch.ts';
 

@@ -33,11 +33,10 @@ const stateHistory: Resolve<{ key: string; last: number; before: number }, reado
 export const stateQueries = { state, states, stateHistory } as const;
 
 /** `value: null` is a value, so only the other arguments are looked at for null. */
-const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, object> = async (
-  _,
-  args,
-  at,
-) => {
+const setState: Resolve<
+  { key: string; value: Json; expectedVersion: number; resolver: string },
+  object
+> = async (_, args, at) => {
   const { value, ...rest } = args;
   return command('SetState', { ...given(rest), ...(value === undefined ? {} : { value }) }, at);
 };
@@ -45,7 +44,13 @@ const setState: Resolve<{ key: string; value: Json; expectedVersion: number }, o
 const deleteState: Resolve<{ key: string; expectedVersion: number }, object> = async (_, args, at) =>
   command('DeleteState', given(args), at);
 
-type PatchArgs = { key: string; patch: Json; format: 'MERGE_PATCH' | 'JSON_PATCH'; expectedVersion: number };
+type PatchArgs = {
+  key: string;
+  patch: Json;
+  format: 'MERGE_PATCH' | 'JSON_PATCH';
+  expectedVersion: number;
+  resolver: string;
+};
 const patchState: Resolve<PatchArgs, object> = async (_, args, at) => {
   const { patch, format, ...rest } = args;
   const data = {

@@ -40,6 +40,12 @@ type SetStateResult {
   version: Int!
   position: String!
   expiresAt: String
+  "Set when the write met another version, and a resolver made the value."
+  resolution: StateResolution
+}
+
+type StateResolution {
+  resolver: String!
 }
 
 type DeleteStateResult {
@@ -71,9 +77,9 @@ export const stateQueryFields = /* GraphQL */ `  "Null when there is none."
 `;
 
 export const stateMutationFields = /* GraphQL */ `  "expectedVersion 0: the key must not exist. ttlMs: the key is deleted that long after; without it stays."
-  setState(key: String!, value: JSON, expectedVersion: Int, ttlMs: Float): SetStateResult!
+  setState(key: String!, value: JSON, expectedVersion: Int, resolver: String, ttlMs: Float): SetStateResult!
   "patch: a JSON merge patch (RFC 7396) unless format is JSON_PATCH (RFC 6902)."
-  patchState(key: String!, patch: JSON, format: PatchFormat, expectedVersion: Int): SetStateResult!
+  patchState(key: String!, patch: JSON, format: PatchFormat, expectedVersion: Int, resolver: String): SetStateResult!
   "Adds by, 1 unless given, to the number that is there, or to 0."
   incrementState(key: String!, by: Float, ttlMs: Float, expectedVersion: Int): SetStateResult!
   deleteState(key: String!, expectedVersion: Int): DeleteStateResult!

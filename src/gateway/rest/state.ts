@@ -120,10 +120,12 @@ export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
     // RFC 5789, section 3.1: what a client may send, also to one that sent something else.
     ctx.res.setHeader('Accept-Patch', patchTypes.join(', '));
     const key = pathText(ctx, 'key');
+    const { text } = readQuery(ctx.url, ['resolver']);
     const patch = await readJson(ctx.req, patchTypes);
     const json = mediaTypeOf(ctx.req.headers['content-type'] ?? '').type === jsonPatchType;
     const format = json ? 'json-patch' : 'merge-patch';
-    await write(ctx, 'PatchState', patch === undefined ? { key, format } : { key, format, patch });
+    const data = { key, format, ...given({ resolver: text('resolver') }) };
+    await write(ctx, 'PatchState', patch === undefined ? data : { ...data, patch });
   });
 
   router.post('/state/*key/increment', async (ctx) => {

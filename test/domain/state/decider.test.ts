@@ -1,5 +1,7 @@
 import test from 'ava';
+import type { Json } from '../../../domain/event.ts';
 import { stateDecider } from '../../../domain/state/decider.ts';
+import { builtInResolver } from '../../../domain/state/resolvers.ts';
 import type { StateCommand, StateEvent } from '../../../domain/state/state.ts';
 import { by, given } from '../../support/given.ts';
 
@@ -221,4 +223,59 @@ test('lock › while it is held nothing else is written to the key', (t) => {
     given(t, stateDecider, locked)
       .when(command)
       .thenRejected({ code: 'lock_held', holder: 'ann', token: 1, expiresAt });
+});
+
+const union = (rest: { readonly expectedVersion?: number; readonly base?: Json }): StateCommand => {
+  const resolve = builtInResolver('set-union');
+  if (resolve === undefined) throw new Error('there is no set-union');
+  return { type: 'ResolveState', incoming: [2], resolver: 'set-union', resolve, keepsExpiry: false, ...rest };
+};
+const list = by<StateEvent>('ann', { type: 'StateSet', data: { value: [1], expiresAt } });
+const resolution = { resolver: 'set-union', base: null, current: [1], incoming: [2] };
+
+test('resolve › with the current version, or of a key that is not there, is a put', (t) => {
+  const plain: StateEvent = { type: 'StateSet', data: { value: [2] } };
+  given(t, stateDecider, list)
+    .when(union({ expectedVersion: 1 }))
+    .thenEvents(plain);
+  given(t, stateDecider).when(union({})).thenEvents(plain);
+  given(t, stateDecider, list, gone)
+    .when(union({ expectedVersion: 0 }))
+    .thenEvents(plain);
+});
+
+test('resolve › of another version makes what the resolver says, and records of what', (t) => {
+  given(t, stateDecider, was(0), list)
+    .when(union({ expectedVersion: 1, base: 0 }))
+    .thenEvents({ type: 'StateSet', data: { value: [1, 2], resolution: { ...resolution, base: 0 } } });
+  given(t, stateDecider, list)
+    .when(union({}))
+    .thenEvents({ type: 'StateSet', data: { value: [1, 2], resolution } });
+});
+
+test('resolve › of a patch keeps the time at which the key expires', (t) => {
+  const command = union({ expectedVersion: 0 });
+  if (command.type !== 'ResolveState') throw new Error('another command');
+  given(t, stateDecider, list)
+    .when({ ...command, keepsExpiry: true })
+    .thenEvents({ type: 'StateSet', data: { value: [1, 2], resolution, expiresAt } });
+});
+
+test('resolve › what the resolver refuses is the conflict, with its reason', (t) => {
+  const unsettled = { resolver: 'set-union', reason: 'the current value is not a list' };
+  given(t, stateDecider, was(1), was(2))
+    .when(union({ expectedVersion: 1 }))
+    .thenRejected({ ...conflict(1, 2, 2), unsettled });
+});
+
+test('resolve › values that no event could hold together are refused', (t) => {
+  const decided = (length: number) =>
+    stateDecider.decide(union({ expectedVersion: 0 }), {
+      exists: true,
+      version: 1,
+      value: ['x'.repeat(length)],
+    });
+  t.true(decided(400_000).ok);
+  const unsettled = { reason: 'the values are too large to record the conflict' };
+  t.like(decided(600_000), { ok: false, rejection: { code: 'version_conflict', unsettled } });
 });
