@@ -4,32 +4,32 @@ import { createReadSizes, maxReadEvents } from '../core/pages.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { bytesOf, createTally, type Tally } from './tally.ts';
 
-/** What is remembered of a topic between runs, so that none reads it whole again. */
+/** What is remembered of a stream between runs, so that none reads it whole again. */
 export type Progress = {
-  /** Revision of the oldest message that is left. */
+  /** Revision of the oldest event that is left. */
   before: number;
-  /** Revision and time (ms since 1970) of the oldest message that the age was asked of last. */
+  /** Revision of the oldest event that the age was asked of last, and the time (ms since 1970) from which that counts. */
   oldest: { readonly revision: number; readonly ms: number } | undefined;
   tally: Tally | undefined;
 };
 
 export type Cut = {
-  /** Revision of the oldest message that may stay: at most the newest one's. */
+  /** Revision of the oldest event that may stay: at most the newest one's. */
   readonly before: number;
-  /** False when more messages than `maxCounted` had to be counted: the next run goes on. */
+  /** False when more events than `maxCounted` had to be counted: the next run goes on. */
   readonly done: boolean;
 };
 
-/** Messages of one topic whose bytes one run counts. */
+/** Events of one stream whose bytes one run counts. */
 const maxCounted = 20_000;
 
-const oldestFrom = async (log: EventLog, stream: StreamId, revision: number) => {
+const timeOf = async (log: EventLog, stream: StreamId, revision: number): Promise<number | undefined> => {
   const [event] = await log.readStream(stream, { from: asRevision(revision), limit: 1 });
-  return event && { revision, ms: Date.parse(event.metadata.recordedAt) };
+  return event && Date.parse(event.metadata.recordedAt);
 };
 
 /**
- * The first revision from `low` on that was recorded at `limitMs` or later; `newest` when all before it are older. Steps
+ * The first revision from `low` on whose age counts from `limitMs` or later; `newest` when all before it are older. Steps
  * that double, then bisection: times rise with revisions, and mostly little is to go.
  */
 const cutByAge = async (
@@ -39,18 +39,19 @@ const cutByAge = async (
   low: number,
   newest: number,
   limitMs: number,
+  agesBy: 0 | 1,
 ): Promise<number> => {
   if (progress.oldest?.revision === low && progress.oldest.ms >= limitMs) return low;
   let old = low - 1;
   let fresh = newest;
   const look = async (revision: number): Promise<boolean> => {
-    const found = await oldestFrom(log, stream, revision);
-    if (found !== undefined && found.ms < limitMs) {
+    const ms = await timeOf(log, stream, revision + agesBy);
+    if (ms !== undefined && ms < limitMs) {
       old = revision;
       return true;
     }
     fresh = revision;
-    progress.oldest = found;
+    progress.oldest = ms === undefined ? undefined : { revision, ms };
     return false;
   };
   for (let step = 1; old + step < fresh && (await look(old + step)); step *= 2);
@@ -81,7 +82,11 @@ const cutByBytes = async (
   return { before: Math.max(low, tally.from), done: tally.next > newest };
 };
 
-/** Where `limits` cut a topic whose newest message has the revision `newest`. */
+/**
+ * Where `limits` cut a stream whose newest event has the revision `newest`.
+ *
+ * @param agesBy an event is as old as the one so many revisions behind it.
+ */
 export const cutOf = async (
   log: EventLog,
   stream: StreamId,
@@ -89,11 +94,12 @@ export const cutOf = async (
   progress: Progress,
   newest: number,
   nowMs: number,
+  agesBy: 0 | 1,
 ): Promise<Cut> => {
   let { before } = progress;
   if (maxMessages !== null) before = Math.max(before, newest + 1 - maxMessages);
   if (maxAgeSec !== null && before < newest)
-    before = await cutByAge(log, stream, progress, before, newest, nowMs - maxAgeSec * 1_000);
+    before = await cutByAge(log, stream, progress, before, newest, nowMs - maxAgeSec * 1_000, agesBy);
   const cut =
     maxBytes === null
       ? { before, done: true }

@@ -1,6 +1,6 @@
 import { decodeEvent } from '../../domain/catalog.ts';
-import { asRevision, type LogEvent, type NewMetadata, streamId } from '../../domain/event.ts';
-import type { TopicTrimmedEvent } from '../../domain/retention/retention.ts';
+import { asRevision, type LogEvent, type NewMetadata, type StreamId, streamId } from '../../domain/event.ts';
+import { keyOfTrimId, type TrimmedEvent, trimIdOf, trimmedStream } from '../../domain/retention/trims.ts';
 import type { TrimDocument } from '../../projections/documents.ts';
 import { trims } from '../../projections/trims.ts';
 import type { Handler } from '../command/handle.ts';
@@ -8,43 +8,50 @@ import { newId } from '../ids.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Runner } from '../projection/runner.ts';
 
-/** What an event of the category `trim` says; undefined for any other one. */
-export const trimmedOf = (event: LogEvent): TopicTrimmedEvent['data'] | undefined => {
+const beforeOf = (event: LogEvent): number | undefined => {
   const decoded = decodeEvent(event);
-  return decoded.ok && decoded.known && decoded.event.type === 'TopicTrimmed'
-    ? decoded.event.data
-    : undefined;
+  if (!decoded.ok || !decoded.known) return undefined;
+  const { type, data } = decoded.event;
+  return type === 'TopicTrimmed' || type === 'StateTrimmed' ? data.before : undefined;
 };
 
-const pageTopics = 256;
+const recordOf = (trimId: string, before: number, position: string): TrimmedEvent => {
+  const key = keyOfTrimId(trimId);
+  return key === undefined
+    ? { type: 'TopicTrimmed', data: { topic: trimId, before, position } }
+    : { type: 'StateTrimmed', data: { key, before, position } };
+};
+
+const pageTrims = 256;
+/** Truncations at a time. */
+const side = 16;
 
 /**
- * Hides the messages of `topic` before revision `before`. Recorded first: a reader that meets the hole finds the record,
- * and a hub that is killed between the two finishes at its next start (`finishTrims`).
+ * Hides the events of `stream`, a topic's or a state key's, before revision `before`. Recorded first: a reader that meets
+ * the hole finds the record, and a hub that is killed between the two finishes at its next start (`finishTrims`).
  *
  * @returns false when another node has done it, or does so at this moment.
  */
-export const trimTopic = async (
+export const trimStream = async (
   log: EventLog,
   handler: Pick<Handler, 'appendAny'>,
-  topic: string,
+  stream: StreamId,
   before: number,
   metadata: NewMetadata,
 ): Promise<boolean> => {
-  const stream = streamId('topic', topic);
-  const records = streamId('trim', topic);
+  const trimId = trimIdOf(stream);
+  const records = streamId('trim', trimId);
   const [last] = await log.readStream(records, { direction: 'backwards', limit: 1 });
-  const recorded = last === undefined ? undefined : trimmedOf(last);
-  if (recorded !== undefined && recorded.before >= before) {
-    await log.truncate(stream, asRevision(recorded.before));
+  const recorded = last === undefined ? undefined : beforeOf(last);
+  if (recorded !== undefined && recorded >= before) {
+    await log.truncate(stream, asRevision(recorded));
     return false;
   }
   const [removed] = await log.readStream(stream, { from: asRevision(before - 1), limit: 1 });
   if (removed?.revision !== before - 1) return false;
-  const data: TopicTrimmedEvent['data'] = { topic, before, position: removed.position };
   const appended = await handler.appendAny(
     records,
-    { id: newId(), type: 'TopicTrimmed', data },
+    { id: newId(), ...recordOf(trimId, before, removed.position) },
     metadata,
     last?.revision ?? 'none',
   );
@@ -55,21 +62,26 @@ export const trimTopic = async (
   return true;
 };
 
-/** Hides what was recorded as removed and may not be hidden yet. Costs one call per topic that was ever trimmed. */
+/** Hides what was recorded as removed and may not be hidden yet. Costs one call per topic or key that was ever trimmed. */
 export const finishTrims = async (
   log: EventLog,
   runner: Pick<Runner, 'store'>,
   signal: AbortSignal,
 ): Promise<void> => {
   for (let after: string | undefined; ; ) {
-    const page: (readonly [topic: string, before: number])[] = [];
+    const page: (readonly [trimId: string, before: number])[] = [];
     const range = runner.store.range<TrimDocument>(trims.name, after === undefined ? {} : { after });
-    for (const [topic, { before }] of range) if (page.push([topic, before]) === pageTopics) break;
-    for (const [topic, before] of page) {
+    for (const [trimId, { before }] of range) if (page.push([trimId, before]) === pageTrims) break;
+    for (let at = 0; at < page.length; at += side) {
       signal.throwIfAborted();
-      await log.truncate(streamId('topic', topic), asRevision(before));
+      const settled = await Promise.allSettled(
+        page
+          .slice(at, at + side)
+          .map(([trimId, before]) => log.truncate(trimmedStream(trimId), asRevision(before))),
+      );
+      for (const one of settled) if (one.status === 'rejected') throw one.reason;
     }
-    if (page.length < pageTopics) return;
+    if (page.length < pageTrims) return;
     after = page.at(-1)?.[0];
   }
 };

@@ -6,7 +6,7 @@ import { createHandler } from '../../src/command/handle.ts';
 import { newId } from '../../src/ids.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import type { Watched } from '../../src/nexus-core.ts';
-import { trimTopic } from '../../src/retention/trim.ts';
+import { trimStream } from '../../src/retention/trim.ts';
 import { selectionOf, type WatchFilter } from '../../src/watch/filter.ts';
 import { createHub } from '../../src/watch/hub.ts';
 import { createTrims } from '../../src/watch/trims.ts';
@@ -30,7 +30,7 @@ const publish = async (log: EventLog, ...topics: readonly string[]): Promise<rea
   return positions;
 };
 const trim = async (log: EventLog, topic: string, before: number): Promise<boolean> =>
-  trimTopic(log, createHandler(log), topic, before, metadata);
+  trimStream(log, createHandler(log), asStreamId(`topic-${topic}`), before, metadata);
 
 const gapsOf = (parts: readonly Watched<LogEvent>[]) => parts.filter(({ type }) => type === 'gap');
 
