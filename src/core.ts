@@ -101,8 +101,8 @@ const done = (result: Result<unknown>): void => {
 const seedTrims = (hub: Hub, { store, position, ready }: Runner): void => {
   if (!ready) return;
   const known = function* () {
-    for (const [topic, { removedTo }] of store.range<TrimDocument>(trims.name))
-      yield [topic, removedTo] as const;
+    for (const [trimId, { removedTo }] of store.range<TrimDocument>(trims.name))
+      yield [trimId, removedTo] as const;
   };
   try {
     hub.seedTrims(known(), position);

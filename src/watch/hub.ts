@@ -86,8 +86,8 @@ export type Hub = {
    * Every event of `filter` behind `after`, once and in log order, then `caughtUp` once: what stood in the log when
    * the watch began has been handed out; then what comes.
    *
-   * `gap` says that messages behind the watch's place were removed by retention before they were read, up to `to`, the
-   * newest one of them; what is left of other topics before `to` still comes. It is told once, before the first item
+   * `gap` says that messages or versions of state keys behind the watch's place were removed by retention before they were
+   * read, up to `to`, the newest one of them; what is left of other topics and keys before `to` still comes. It is told once, before the first item
    * behind the place, and again when more was removed in front of a watch that is behind. What was truncated otherwise
    * is told to a watch of one stream, when `after` is the log's start or an event of the stream is known from before;
    * then `to` is the first event that is left.
@@ -107,7 +107,7 @@ export type Hub = {
    */
   offer(offer: Offer): void;
   /** What the read models know of retention up to `position`: spares a look through the log. */
-  seedTrims(known: Iterable<readonly [topic: string, removedTo: string]>, position: Position): void;
+  seedTrims(known: Iterable<readonly [trimId: string, removedTo: string]>, position: Position): void;
   /** What retention has removed of `filter` behind `after`, by all that the log has recorded; undefined when nothing. */
   gapBehind(after: Position, filter: WatchFilter): Promise<Gap | undefined>;
   /** Events that were dispatched behind `position`: exact while they are in memory, else at least so many. */

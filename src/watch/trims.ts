@@ -1,16 +1,21 @@
 import { decodeEvent } from '../../domain/catalog.ts';
 import { type LogEvent, type Position, parsePosition, streamKey } from '../../domain/event.ts';
 import { replySegment } from '../../domain/names.ts';
+import { keyOfTrimId } from '../../domain/retention/trims.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { createRounds } from '../rounds.ts';
-import { type Selection, topicPrefix } from './filter.ts';
+import { type Selection, statePrefix, topicPrefix } from './filter.ts';
+import { createKeyTrims } from './key-trims.ts';
 
-/** Up to where retention has removed the messages of each topic, as the log records it (`TopicTrimmed`). */
+/**
+ * Up to where retention has removed the messages of each topic and the versions of each state key, as the log records
+ * it (`TopicTrimmed`, `StateTrimmed`).
+ */
 export type Trims = {
   /** Takes in what was dispatched behind `before`: every event of the log, in order. */
   dispatched(events: readonly LogEvent[], before: Position): void;
   /** Takes over what is known up to `position`, so that it need not be read from the log: once, before anything else. */
-  seed(known: Iterable<readonly [topic: string, removedTo: string]>, position: Position): void;
+  seed(known: Iterable<readonly [trimId: string, removedTo: string]>, position: Position): void;
   /**
    * Resolves once everything is known that the log had recorded before the call, so that whoever has read a page before
    * it knows of each hole that the page may have passed.
@@ -18,7 +23,7 @@ export type Trims = {
    * @throws {LogError}
    */
   refresh(): Promise<void>;
-  /** Position of the newest removed message behind `after` that the selection held, or undefined when none was removed. */
+  /** Position of the newest removed event behind `after` that the selection held, or undefined when none was removed. */
   newestBehind(after: Position, selection: Selection): Position | undefined;
 };
 
@@ -32,7 +37,7 @@ type Node = {
   lost: Position | undefined;
 };
 
-/** One per segment in use: some 100 bytes each. */
+/** Of topics one per segment in use, and as many again of state keys: some 100 bytes each. */
 const defaultMaxNodes = 200_000;
 const pageEvents = 1_000;
 const trimCategory = 'trim';
@@ -65,20 +70,39 @@ const patternsOf = (selection: Selection): readonly string[] => {
   }
 };
 
-export const holdsTopics = (selection: Selection): boolean => patternsOf(selection).length > 0;
+/** The state keys that a selection holds: one, or all that begin with a prefix. */
+const keysOf = (selection: Selection): { readonly key: string } | { readonly prefix: string } | undefined => {
+  switch (selection.type) {
+    case 'all':
+      return { prefix: '' };
+    case 'category':
+      return selection.category === 'state' ? { prefix: '' } : undefined;
+    case 'stream':
+      return selection.stream.startsWith(statePrefix) ? { key: streamKey(selection.stream) } : undefined;
+    case 'keys':
+      return { prefix: selection.prefix };
+    case 'topics':
+      return undefined;
+  }
+};
+
+/** True when retention may remove events of the selection. */
+export const isTrimmed = (selection: Selection): boolean =>
+  patternsOf(selection).length > 0 || keysOf(selection) !== undefined;
 
 const later = (left: Position | undefined, right: Position): Position =>
   left === undefined || right > left ? right : left;
 
 /**
- * A trie of topics: a question costs the depth of its pattern, and one step more for each topic under a `*` that lost
- * something behind the place in question.
+ * A trie of topics, in which a question costs the depth of its pattern, and one step more for each topic under a `*` that
+ * lost something behind the place in question; and a radix tree of state keys.
  */
 export const createTrims = (log: Pick<EventLog, 'readAll' | 'start'>, maxNodes = defaultMaxNodes): Trims => {
   const root = createNode();
   const replies = createNode();
   const rootOf = (first: string | undefined): Node => (first === replySegment ? replies : root);
   let nodes = 0;
+  const keys = createKeyTrims(maxNodes);
   /** All up to here was read from the log; all between the other two was dispatched. */
   let readTo = log.start;
   let dispatchedFrom: Position | undefined;
@@ -108,15 +132,19 @@ export const createTrims = (log: Pick<EventLog, 'readAll' | 'start'>, maxNodes =
     node.here = later(node.here, position);
   };
 
-  const putText = (topic: string, text: string): void => {
+  const putText = (trimId: string, text: string): void => {
     const position = parsePosition(text);
-    if (position !== undefined) put(topic, position);
+    if (position === undefined) return;
+    const key = keyOfTrimId(trimId);
+    if (key === undefined) put(trimId, position);
+    else keys.put(key, position);
   };
 
   const take = (event: LogEvent): void => {
     const decoded = decodeEvent(event);
-    if (decoded.ok && decoded.known && decoded.event.type === 'TopicTrimmed')
-      putText(decoded.event.data.topic, decoded.event.data.position);
+    if (!decoded.ok || !decoded.known) return;
+    const { type, data, stream } = decoded.event;
+    if (type === 'TopicTrimmed' || type === 'StateTrimmed') putText(streamKey(stream), data.position);
   };
 
   const refresh = createRounds(async () => {
@@ -160,7 +188,7 @@ export const createTrims = (log: Pick<EventLog, 'readAll' | 'start'>, maxNodes =
       }
     },
     seed(trimmed, position) {
-      for (const [topic, removedTo] of trimmed) putText(topic, removedTo);
+      for (const [trimId, removedTo] of trimmed) putText(trimId, removedTo);
       readTo = later(readTo, position);
     },
     refresh,
@@ -170,7 +198,10 @@ export const createTrims = (log: Pick<EventLog, 'readAll' | 'start'>, maxNodes =
         const removed = newest(pattern, found ?? after);
         if (removed !== undefined) found = removed;
       }
-      return found;
+      const asked = keysOf(selection);
+      if (asked === undefined) return found;
+      const removed = 'key' in asked ? keys.of(asked.key) : keys.below(asked.prefix);
+      return removed !== undefined && removed > (found ?? after) ? removed : found;
     },
   };
 };

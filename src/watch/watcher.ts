@@ -6,7 +6,7 @@ import { type Selection, selects } from './filter.ts';
 import type { Batch } from './groups.ts';
 import { createHistory } from './history.ts';
 import type { Ring } from './ring.ts';
-import { holdsTopics, type Trims } from './trims.ts';
+import { isTrimmed, type Trims } from './trims.ts';
 import type { Turns } from './turns.ts';
 
 export type WatchOptions = {
@@ -79,7 +79,7 @@ export const createWatcher = (
   const maxEvents = options.maxBufferedEvents ?? defaultBufferedEvents;
   const maxBatch = options.maxBatchEvents ?? defaultBatchEvents;
   const history = createHistory(log, selection);
-  const tellsTrims = options.gaps !== false && holdsTopics(selection);
+  const tellsTrims = options.gaps !== false && isTrimmed(selection);
   const abort = new AbortController();
 
   let state: 'catching-up' | 'synced' | 'ended' = 'catching-up';
