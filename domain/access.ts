@@ -1,5 +1,12 @@
 import { unreachable } from './decider.ts';
-import { isReservedKey, isServiceName, isStatePrefix, isTopicPattern, patternContains } from './names.ts';
+import {
+  isReservedKey,
+  isServiceName,
+  isStatePrefix,
+  isTopicPattern,
+  patternContains,
+  prefixOf,
+} from './names.ts';
 
 /**
  * Scopes as the token carries them (docs/protocol.md): what a subject may do, as data.
@@ -22,10 +29,6 @@ export type Requirement =
 /** Everything behind `name:` of a scope, or undefined for a scope of another name. */
 const patternOf = (scope: string, name: string): string | undefined =>
   scope.startsWith(name) && scope.charCodeAt(name.length) === 58 ? scope.slice(name.length + 1) : undefined;
-
-/** What stands before a final `*`, or undefined when there is none. */
-const prefixOf = (pattern: string): string | undefined =>
-  pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
 
 /** A service name, `prefix*` or `*`. */
 const coversService = (pattern: string, service: string): boolean => {

@@ -3,12 +3,15 @@ import type { InterfaceEvent } from './interface/interface.ts';
 import { interfaceShapes } from './interface/shapes.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
+import { isLimit } from './policies.ts';
 import type { RetentionEvent } from './retention/retention.ts';
 import { trimShapes } from './retention/shapes.ts';
 import type { TrimmedEvent } from './retention/trims.ts';
 import type { ServiceEvent } from './service/service.ts';
 import { serviceShapes } from './service/shapes.ts';
 import type { StateEvent } from './state/state.ts';
+import type { StatePolicyEvent } from './state-policy/policy.ts';
+import { statePolicyShapes } from './state-policy/shapes.ts';
 import { subscriptionShapes } from './subscription/shapes.ts';
 import type { CheckpointEvent, SubscriptionEvent } from './subscription/subscription.ts';
 
@@ -26,6 +29,7 @@ export type AnyEvent =
   | NodeEvent
   | RetentionEvent
   | TrimmedEvent
+  | StatePolicyEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
@@ -85,9 +89,6 @@ const publishedFault = (data: Data, event: LogEvent): string | undefined => {
   return isOptionalText(data.expiresAt) ? undefined : 'expiresAt';
 };
 
-const isLimit = (value: unknown): boolean =>
-  value === null || (Number.isSafeInteger(value) && Number(value) > 0);
-
 const retentionSetFault = (data: Data): string | undefined => {
   if (!isText(data.topic)) return 'topic';
   return (['maxAgeSec', 'maxMessages', 'maxBytes'] as const).find((name) => !isLimit(data[name]));
@@ -115,6 +116,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   RetentionSet: { category: 'nexus', fault: retentionSetFault },
   RetentionRemoved: { category: 'nexus', fault: (data) => (isText(data.topic) ? undefined : 'topic') },
   ...trimShapes,
+  ...statePolicyShapes,
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

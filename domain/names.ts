@@ -112,6 +112,22 @@ export const isStateKey = (text: string): boolean => {
 /** A prefix of a state key: as a key, and the empty one is everything. */
 export const isStatePrefix = (text: string): boolean => text === '' || isStateKey(text);
 
+/** What stands before a final `*`, or undefined when there is none. */
+export const prefixOf = (pattern: string): string | undefined =>
+  pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
+
+/** A state key, or a prefix of keys and `*` behind it; `*` alone is all of them. */
+export const isStatePattern = (text: string): boolean => {
+  const prefix = prefixOf(text);
+  return prefix === undefined ? isStateKey(text) : isStatePrefix(prefix);
+};
+
+/** True when `key` is one that `pattern` is for; both are well formed. */
+export const matchesKey = (pattern: string, key: string): boolean => {
+  const prefix = prefixOf(pattern);
+  return prefix === undefined ? pattern === key : key.startsWith(prefix);
+};
+
 /** Keys that `state:write` never covers. */
 export const isReservedKey = (key: string): boolean => key.startsWith('nexus/') || key.startsWith('plugin/');
 

@@ -4,6 +4,7 @@ import type { Priority } from '../domain/message/message.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus, StatusCause } from '../domain/service/service.ts';
 import type { Lock } from '../domain/state/state.ts';
+import type { StatePolicy } from '../domain/state-policy/policy.ts';
 import type {
   DeadLetter,
   Owner,
@@ -154,6 +155,13 @@ export type ScheduledDocument = {
 /** Every policy, and how far their stream is folded. */
 export type RetentionDocument = {
   readonly policies: readonly RetentionPolicy[];
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+/** Every state policy, and how far their stream is folded. */
+export type StatePoliciesDocument = {
+  readonly policies: readonly StatePolicy[];
   readonly revision: Revision;
   readonly position: Position;
 };

@@ -6,6 +6,7 @@ import type { RetentionEvent } from '../domain/retention/retention.ts';
 import type { TrimmedEvent } from '../domain/retention/trims.ts';
 import type { ServiceEvent } from '../domain/service/service.ts';
 import type { StateEvent } from '../domain/state/state.ts';
+import type { StatePolicyEvent } from '../domain/state-policy/policy.ts';
 import type { SubscriptionEvent } from '../domain/subscription/subscription.ts';
 import { deadLetterIds, deadLetters } from './dead-letters.ts';
 import type {
@@ -19,6 +20,7 @@ import type {
   ScheduledDocument,
   ServiceDocument,
   StateDocument,
+  StatePoliciesDocument,
   SubscriptionDocument,
   TopicDocument,
   TrimDocument,
@@ -32,6 +34,7 @@ import { retention } from './retention.ts';
 import { scheduled } from './scheduled.ts';
 import { services } from './services.ts';
 import { state } from './state.ts';
+import { statePolicies } from './state-policies.ts';
 import { subscriptions } from './subscriptions.ts';
 import { topics } from './topics.ts';
 import { trims } from './trims.ts';
@@ -46,7 +49,8 @@ export type AnyProjection =
   | Projection<SubscriptionDocument, SubscriptionEvent>
   | Projection<DeadLetterDocument, SubscriptionEvent>
   | Projection<DeadLetterIdDocument, SubscriptionEvent>
-  | Projection<RetentionDocument, RetentionEvent | LogCreatedEvent>
+  | Projection<RetentionDocument, RetentionEvent | StatePolicyEvent | LogCreatedEvent>
+  | Projection<StatePoliciesDocument, RetentionEvent | StatePolicyEvent | LogCreatedEvent>
   | Projection<TrimDocument, TrimmedEvent>
   | Projection<ReplayDocument, SubscriptionEvent>
   | Projection<RemovalDocument, SubscriptionEvent>;
@@ -61,6 +65,7 @@ export type AnyDocument =
   | DeadLetterDocument
   | DeadLetterIdDocument
   | RetentionDocument
+  | StatePoliciesDocument
   | TrimDocument
   | ReplayDocument
   | RemovalDocument;
@@ -77,6 +82,7 @@ export const projections: readonly AnyProjection[] = [
   deadLetters,
   deadLetterIds,
   retention,
+  statePolicies,
   trims,
   replays,
   removals,

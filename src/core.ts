@@ -28,6 +28,7 @@ import { createReplayApi } from './core/replays.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createServings } from './core/serving.ts';
+import { createStatePolicyQueries } from './core/state-policies.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
 import { createSubscriptionApi } from './core/subscriptions.ts';
@@ -47,6 +48,7 @@ import { createTargets } from './registry/target/targets.ts';
 import { createEnforcer } from './retention/enforcer.ts';
 import { openMaintenance } from './retention/maintenance.ts';
 import { openExpiry } from './state/expiry.ts';
+import { openStatePolicies } from './state/policies.ts';
 import { createResolvers } from './state/resolvers.ts';
 import { openSnapshots } from './state/snapshot.ts';
 import { version } from './version.ts';
@@ -171,6 +173,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   });
   const handler = createHandler(log);
   const deciders = createDeciders(runner);
+  const statePolicies = openStatePolicies(runner, (stream) => handler.newest(deciders.statePolicy, stream));
+  held.defer(() => statePolicies.close());
   const subscriptions = openSubscriptions({
     log,
     hub,
@@ -213,6 +217,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     targets,
     maintenance,
     resolvers,
+    statePolicies,
     logger,
     clock,
   };
@@ -295,6 +300,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...queries,
     ...createMessageQuery(parts),
     ...createRetentionQueries(reads, parts),
+    ...createStatePolicyQueries(reads),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     ...replays,

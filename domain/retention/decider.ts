@@ -1,4 +1,5 @@
 import { accept, type Decider, reject, unreachable } from '../decider.ts';
+import { maxPolicies, policyList } from '../policies.ts';
 import type {
   Limits,
   RetentionCommand,
@@ -8,27 +9,12 @@ import type {
   RetentionState,
 } from './retention.ts';
 
-/** Every policy is looked at for every topic, and all of them stand in one document. */
-export const maxPolicies = 1_000;
+export const retentionPolicies = policyList<RetentionPolicy>(({ topic }) => topic);
 
 const sameLimits = (left: Limits, right: Limits): boolean =>
   left.maxAgeSec === right.maxAgeSec &&
   left.maxMessages === right.maxMessages &&
   left.maxBytes === right.maxBytes;
-
-/** The policies with that of `policy.topic` replaced in its place, or added at the end. */
-export const withPolicy = (
-  policies: readonly RetentionPolicy[],
-  policy: RetentionPolicy,
-): readonly RetentionPolicy[] =>
-  policies.some(({ topic }) => topic === policy.topic)
-    ? policies.map((other) => (other.topic === policy.topic ? policy : other))
-    : [...policies, policy];
-
-export const withoutPolicy = (
-  policies: readonly RetentionPolicy[],
-  topic: string,
-): readonly RetentionPolicy[] => policies.filter((policy) => policy.topic !== topic);
 
 /** All retention policies: the stream `nexus-retention`. Setting the limits that hold already changes nothing. */
 export const retentionDecider: Decider<RetentionState, RetentionCommand, RetentionEvent, RetentionRejection> =
@@ -36,7 +22,7 @@ export const retentionDecider: Decider<RetentionState, RetentionCommand, Retenti
     initial: { policies: [] },
 
     decide(command, { policies }) {
-      const known = policies.find(({ topic }) => topic === command.topic);
+      const known = retentionPolicies.find(policies, command.topic);
       switch (command.type) {
         case 'SetRetention': {
           const { type: _type, ...data } = command;
@@ -57,9 +43,9 @@ export const retentionDecider: Decider<RetentionState, RetentionCommand, Retenti
     evolve({ policies }, event) {
       switch (event.type) {
         case 'RetentionSet':
-          return { policies: withPolicy(policies, event.data) };
+          return { policies: retentionPolicies.with(policies, event.data) };
         case 'RetentionRemoved':
-          return { policies: withoutPolicy(policies, event.data.topic) };
+          return { policies: retentionPolicies.without(policies, event.data.topic) };
         default:
           return unreachable(event);
       }

@@ -1,3 +1,5 @@
+import type { PolicyRejection } from '../policies.ts';
+
 /** What a topic may keep; null is no limit of that kind. */
 export type Limits = {
   /** Messages that were recorded longer ago are removed. */
@@ -19,9 +21,7 @@ export type RetentionCommand =
   | ({ readonly type: 'SetRetention' } & RetentionPolicy)
   | { readonly type: 'RemoveRetention'; readonly topic: string };
 
-export type RetentionRejection =
-  | { readonly code: 'not_found' }
-  | { readonly code: 'too_many'; readonly max: number };
+export type RetentionRejection = PolicyRejection;
 
 /** In the order in which the patterns were first set. */
 export type RetentionState = { readonly policies: readonly RetentionPolicy[] };

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import { priorities } from '../../domain/message/message.ts';
-import { isTopic, isTopicPattern } from '../../domain/names.ts';
+import { isTopic } from '../../domain/names.ts';
+import { policySchemas } from './policy-schemas.ts';
 import { serviceSchemas } from './service-schemas.ts';
 import { anyJson, stateSchemas } from './state-schemas.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
@@ -17,24 +18,6 @@ const text = (max: number) => z.string().min(1).max(max);
 export const topicSchema = z
   .string()
   .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots');
-export const topicPatternSchema = z
-  .string()
-  .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >');
-
-const whole = (max: number) => z.number().int().min(1).max(max);
-const maxAgeLimitSec = 3_155_760_000;
-
-const setRetention = z
-  .strictObject({
-    topic: topicPatternSchema,
-    maxAgeSec: whole(maxAgeLimitSec).nullable().default(null),
-    maxMessages: whole(Number.MAX_SAFE_INTEGER).nullable().default(null),
-    maxBytes: whole(Number.MAX_SAFE_INTEGER).nullable().default(null),
-  })
-  .refine(
-    ({ maxAgeSec, maxMessages, maxBytes }) => (maxAgeSec ?? maxMessages ?? maxBytes) !== null,
-    'must have maxAgeSec, maxMessages or maxBytes',
-  );
 
 const schemas = {
   ...serviceSchemas,
@@ -50,8 +33,7 @@ const schemas = {
     messageId: text(128).optional(),
   }),
   ...subscriptionSchemas,
-  SetRetention: setRetention,
-  RemoveRetention: z.strictObject({ topic: topicPatternSchema }),
+  ...policySchemas,
 } as const;
 
 export type CommandType = keyof typeof schemas;
@@ -87,6 +69,8 @@ export const requirementOf = (command: Command): Requirement | undefined => {
       return { scope: 'events:read', topic: command.data.topic };
     case 'SetRetention':
     case 'RemoveRetention':
+    case 'SetStatePolicy':
+    case 'RemoveStatePolicy':
       return { scope: 'admin' };
     default:
       return undefined;

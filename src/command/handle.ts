@@ -177,6 +177,8 @@ export const createHandler = (log: EventLog) => {
       return alone(isShared ? stream : options.eventId(0), work);
     },
 
+    newest: states.newest,
+
     /** The events that the command with these ids has written to `stream` before, or undefined; see `HandleOptions`. */
     recorded: async ({ eventId }: HandleOptions, stream: StreamId) =>
       eventId === undefined ? undefined : states.earlier(stream, eventId),

@@ -66,11 +66,11 @@ export const createStreamStates = (log: EventLog) => {
     };
   };
 
-  /** Folds what the log has behind the read models: a cached state may rest on an append that failed. */
-  const refresh = async <State, Command, Event, Rejection>(
+  /** The state of `stream` as the log has it: of the read models, with what the log has behind them folded in. */
+  const newest = async <State, Command, Event, Rejection>(
     handled: Handled<State, Command, Event, Rejection>,
     stream: StreamId,
-  ): Promise<void> => {
+  ): Promise<Pick<Known<State>, 'state' | 'revision'>> => {
     let { state, revision } = restore(handled, stream);
     for (;;) {
       const page = await log.readStream(stream, { from: asRevision(revision + 1), limit: refreshEvents });
@@ -84,8 +84,16 @@ export const createStreamStates = (log: EventLog) => {
         }
         revision = event.revision;
       }
-      if (page.length < refreshEvents) break;
+      if (page.length < refreshEvents) return { state, revision };
     }
+  };
+
+  /** A cached state may rest on an append that failed. */
+  const refresh = async <State, Command, Event, Rejection>(
+    handled: Handled<State, Command, Event, Rejection>,
+    stream: StreamId,
+  ): Promise<void> => {
+    const { state, revision } = await newest(handled, stream);
     const newer = cache.get(stream);
     if (newer === undefined || newer.revision < revision)
       remember(stream, { state, revision, commit: undefined });
@@ -143,7 +151,7 @@ export const createStreamStates = (log: EventLog) => {
     return (head?.revision ?? -1) === known.revision;
   };
 
-  return { load, refresh, expect, earlier, confirmed };
+  return { load, newest, refresh, expect, earlier, confirmed };
 };
 
 export type StreamStates = ReturnType<typeof createStreamStates>;

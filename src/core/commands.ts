@@ -16,10 +16,12 @@ import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
 import { createInterfaceCommands } from './interfaces.ts';
 import type { Parts } from './parts.ts';
+import { createPolicyWrites } from './policy-commands.ts';
 import { explainService, mismatch, mismatchOf, receiptsOf, refusalOf, writtenBy } from './refusals.ts';
 import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
 import { createStateCommands } from './state-commands.ts';
+import { createStatePolicyCommands } from './state-policies.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
 
@@ -42,7 +44,9 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
   const state = createStateCommands(parts, handler, deciders);
-  const retention = createRetentionCommands(parts, handler, deciders);
+  const writePolicy = createPolicyWrites(parts, handler);
+  const retention = createRetentionCommands(writePolicy, deciders);
+  const statePolicy = createStatePolicyCommands(writePolicy, deciders);
   const interfaces = createInterfaceCommands(parts, handler, deciders);
 
   const metadataOf = (
@@ -195,6 +199,9 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       case 'SetRetention':
       case 'RemoveRetention':
         return retention(command, call);
+      case 'SetStatePolicy':
+      case 'RemoveStatePolicy':
+        return statePolicy(command, call);
       default:
         return subscription(command, call);
     }

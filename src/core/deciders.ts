@@ -23,6 +23,13 @@ import type {
 } from '../../domain/service/service.ts';
 import { stateDecider } from '../../domain/state/decider.ts';
 import type { StateCommand, StateEvent, StateRejection, StateState } from '../../domain/state/state.ts';
+import { statePolicyDecider } from '../../domain/state-policy/decider.ts';
+import type {
+  StatePolicyCommand,
+  StatePolicyEvent,
+  StatePolicyRejection,
+  StatePolicyState,
+} from '../../domain/state-policy/policy.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import type {
   SubscriptionCommand,
@@ -35,12 +42,14 @@ import type {
   RetentionDocument,
   ServiceDocument,
   StateDocument,
+  StatePoliciesDocument,
   SubscriptionDocument,
 } from '../../projections/documents.ts';
 import { restoreInterface } from '../../projections/interfaces.ts';
 import { restoreRetention } from '../../projections/retention.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
+import { restoreStatePolicies, statePolicies } from '../../projections/state-policies.ts';
 import { restoreSubscription } from '../../projections/subscriptions.ts';
 import type { Handled } from '../command/stream-states.ts';
 import { LogError } from '../log/event-log.ts';
@@ -99,6 +108,11 @@ const retentionEvent = (event: LogEvent): RetentionEvent | undefined => {
   return known?.type === 'RetentionSet' || known?.type === 'RetentionRemoved' ? known : undefined;
 };
 
+const statePolicyEvent = (event: LogEvent): StatePolicyEvent | undefined => {
+  const known = knownEvent(event);
+  return known?.type === 'StatePolicySet' || known?.type === 'StatePolicyRemoved' ? known : undefined;
+};
+
 const interfaceEvent = (event: LogEvent): InterfaceEvent | undefined => {
   const known = knownEvent(event);
   return known?.type === 'InterfaceDeclared' || known?.type === 'InterfaceRetired' ? known : undefined;
@@ -143,6 +157,14 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreRetention(document), revision: document.revision };
     },
   };
+  const statePolicy: Handled<StatePolicyState, StatePolicyCommand, StatePolicyEvent, StatePolicyRejection> = {
+    decider: statePolicyDecider,
+    decode: statePolicyEvent,
+    restore: (stream: StreamId) => {
+      const document = runner.store.read<StatePoliciesDocument>(statePolicies.name, streamKey(stream));
+      return document && { state: restoreStatePolicies(document), revision: document.revision };
+    },
+  };
   const interfaces: Handled<InterfaceState, InterfaceCommand, InterfaceEvent, InterfaceRejection> = {
     decider: interfaceDecider,
     decode: interfaceEvent,
@@ -151,7 +173,7 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreInterface(document), revision: document.revision };
     },
   };
-  return { service, state, subscription, retention, interfaces };
+  return { service, state, subscription, retention, statePolicy, interfaces };
 };
 
 export type Deciders = ReturnType<typeof createDeciders>;

@@ -6,6 +6,7 @@ import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/target/targets.ts';
 import type { Maintenance } from '../retention/maintenance.ts';
+import type { StatePolicies } from '../state/policies.ts';
 import type { Resolvers } from '../state/resolvers.ts';
 import type { Hub } from '../watch/hub.ts';
 
@@ -22,6 +23,7 @@ export type Parts = {
   readonly targets: Targets;
   readonly maintenance: Maintenance;
   readonly resolvers: Resolvers;
+  readonly statePolicies: StatePolicies;
   readonly logger: Logger;
   readonly clock: () => number;
 };

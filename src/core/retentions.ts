@@ -1,18 +1,19 @@
 import { allows } from '../../domain/access.ts';
-import { asStreamId, type Json } from '../../domain/event.ts';
+import { asStreamId } from '../../domain/event.ts';
 import { isTopicPattern } from '../../domain/names.ts';
+import { retentionPolicies } from '../../domain/retention/decider.ts';
 import type { RetentionCommand, RetentionPolicy } from '../../domain/retention/retention.ts';
 import type { RetentionDocument } from '../../projections/documents.ts';
 import { retention, retentionKey, retentionStream } from '../../projections/retention.ts';
 import type { Command } from '../command/catalog.ts';
-import type { Handler } from '../command/handle.ts';
 import { fault, invalid, ok, type Result } from '../errors.ts';
 import type { Context, Retentions } from '../nexus-core.ts';
-import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
+import type { Call, Done } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
+import type { PolicyWrites } from './policy-commands.ts';
 import type { Reads } from './reads.ts';
-import { explainRetention, mismatchOf, receiptsOf, receiptsOfRecorded, refusalOf } from './refusals.ts';
+import { explainRetention } from './refusals.ts';
 
 const stream = asStreamId(retentionStream);
 
@@ -24,44 +25,17 @@ const commandOf = (input: RetentionInput): RetentionCommand =>
     : { type: 'RemoveRetention', topic: input.data.topic };
 
 /** The commands that set and remove the retention of a pattern. */
-export const createRetentionCommands = (
-  { log, runner }: Pick<Parts, 'log' | 'runner'>,
-  handler: Handler,
-  deciders: Deciders,
-) => {
-  const resultOf = (input: RetentionInput, position: string): Json =>
-    input.type === 'SetRetention' ? { ...input.data, position } : { topic: input.data.topic, position };
-
-  return async (input: RetentionInput, call: Call): Promise<Result<Done>> => {
-    const options = optionsOf(call, stream);
-    const outcome = await handler.handle(deciders.retention, stream, commandOf(input), options);
-    if (outcome.outcome === 'repeated') {
-      const refused = mismatchOf(outcome.recorded[0], call.metadata);
-      if (refused !== undefined) return refused;
-    } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
-      return refusalOf(outcome, stream, explainRetention(input.data.topic));
-    }
-    const events =
-      outcome.outcome === 'done'
-        ? receiptsOf(stream, outcome.events, outcome.appended.events)
-        : outcome.outcome === 'repeated'
-          ? receiptsOfRecorded(outcome.recorded)
-          : [];
-    const position = events.at(-1)?.position ?? (await log.position());
-    if (!(await runner.reached(position, ownReadModelsMs))) {
-      return notShown(position);
-    }
-    const known =
-      outcome.outcome === 'done' && outcome.before.policies.some(({ topic }) => topic === input.data.topic);
-    return ok({
-      events,
-      position,
-      result: resultOf(input, position),
-      created: input.type === 'SetRetention' && outcome.outcome === 'done' && !known,
-      duplicate: outcome.outcome === 'repeated' || (outcome.outcome === 'done' && outcome.appended.duplicate),
+export const createRetentionCommands =
+  (write: PolicyWrites, deciders: Pick<Deciders, 'retention'>) =>
+  (input: RetentionInput, call: Call): Promise<Result<Done>> => {
+    const { topic } = input.data;
+    return write(deciders.retention, stream, commandOf(input), call, {
+      explain: explainRetention(topic),
+      result: (position) => ({ ...input.data, position }),
+      created: ({ policies }) =>
+        input.type === 'SetRetention' && retentionPolicies.find(policies, topic) === undefined,
     });
   };
-};
 
 /** The policies as clients read them: by whoever may read the topics, or the log. */
 export const createRetentionQueries = (reads: Reads, { maintenance }: Pick<Parts, 'maintenance'>) => {
@@ -80,7 +54,7 @@ export const createRetentionQueries = (reads: Reads, { maintenance }: Pick<Parts
       const at = await begin(context, topic);
       if (!at.ok) return at;
       const document = at.value.store.read<RetentionDocument>(retention.name, retentionKey);
-      const policy = document?.policies.find((one) => one.topic === topic);
+      const policy = retentionPolicies.find(document?.policies ?? [], topic);
       return policy === undefined ? fault(explainRetention(topic)({ code: 'not_found' })) : ok(policy);
     },
 

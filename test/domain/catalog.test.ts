@@ -15,6 +15,8 @@ import { by } from '../support/given.ts';
 import { interfaceSamples } from '../support/interface-samples.ts';
 import { positionAt, record } from '../support/recorded.ts';
 import { anyStateEvent } from '../support/state-arbitraries.ts';
+import { anyStatePolicyEvent } from '../support/state-policy-arbitraries.ts';
+import { statePolicySamples } from '../support/state-policy-samples.ts';
 import { anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 import { letterAt, refAt, settings } from '../support/subscription-samples.ts';
 import { trimSamples } from '../support/trim-samples.ts';
@@ -290,6 +292,7 @@ const samples: {
     wrong: [['topic', { topic: undefined }]],
   },
   ...trimSamples,
+  ...statePolicySamples,
   ReplaysStopped: {
     stream: 'subscription-billing',
     data: { replays: [{ replayId: 'r', request: 4 }] },
@@ -341,6 +344,7 @@ test('every event that the domain makes can be decoded', (t) => {
     anyMessageEvent.map((event) => logged(`topic-${topic}`, event)),
     anySubscriptionEvent.map((event) => logged('subscription-billing', event)),
     anyRetentionEvent.map((event) => logged('nexus-retention', event)),
+    anyStatePolicyEvent.map((event) => logged('nexus-state-policies', event)),
   );
   const property = fc.property(cases, (event) => t.true(decodeEvent(event).ok));
   t.notThrows(() => fc.assert(property, seeded));

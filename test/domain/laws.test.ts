@@ -7,6 +7,7 @@ import { messageDecider } from '../../domain/message/decider.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
+import { statePolicyDecider } from '../../domain/state-policy/decider.ts';
 import { subscriptionDecider } from '../../domain/subscription/decider.ts';
 import {
   anyActor,
@@ -23,6 +24,7 @@ import {
 import { frozen } from '../support/frozen.ts';
 import { type By, by, foldAll } from '../support/given.ts';
 import { anyStateCommand, anyStateEvent } from '../support/state-arbitraries.ts';
+import { anyStatePolicyCommand, anyStatePolicyEvent } from '../support/state-policy-arbitraries.ts';
 import { anySubscriptionCommand, anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
 
 /** The laws that hold for every decider, whatever the history and the commands. */
@@ -78,6 +80,7 @@ laws('interface', interfaceDecider, anyInterfaceCommand, anyInterfaceEvent);
 laws('state', stateDecider, anyStateCommand, anyStateEvent);
 laws('subscription', subscriptionDecider, anySubscriptionCommand, anySubscriptionEvent);
 laws('retention', retentionDecider, anyRetentionCommand, anyRetentionEvent);
+laws('state policy', statePolicyDecider, anyStatePolicyCommand, anyStatePolicyEvent);
 laws(
   'message',
   messageDecider,

@@ -26,6 +26,7 @@ import { interfaces } from '../../projections/interfaces.ts';
 import { restoreRetention, retention, retentionKey, retentionStream } from '../../projections/retention.ts';
 import { restoreService, services } from '../../projections/services.ts';
 import { restoreState, state } from '../../projections/state.ts';
+import { statePolicies, statePoliciesKey, statePoliciesStream } from '../../projections/state-policies.ts';
 import { restoreSubscription, subscriptions } from '../../projections/subscriptions.ts';
 import { topics } from '../../projections/topics.ts';
 import { trims } from '../../projections/trims.ts';
@@ -40,19 +41,12 @@ import {
   serviceId,
   topic,
 } from '../support/arbitraries.ts';
+import { foldLog, foldStep } from '../support/fold-log.ts';
 import { type By, by, foldAll } from '../support/given.ts';
 import { decoded, positionAt, record } from '../support/recorded.ts';
 import { anyStateEvent } from '../support/state-arbitraries.ts';
+import { anyStatePolicyEvent } from '../support/state-policy-arbitraries.ts';
 import { anySubscriptionEvent, subscriptionName } from '../support/subscription-arbitraries.ts';
-
-const step = (projection: AnyProjection, document: AnyDocument | undefined, event: LogEvent) => {
-  const [key = ''] = keysOf(projection, decoded(event));
-  const folded = foldEvent(projection, document, decoded(event), key);
-  if (!folded.ok) throw new Error(folded.reason);
-  return folded.document ?? document;
-};
-const foldLog = (projection: AnyProjection, events: readonly LogEvent[], from?: AnyDocument) =>
-  events.reduce((document, event) => step(projection, document, event), from);
 
 /** The fold of each kind, with the document's own type: the tests know which projection they ask. */
 const serviceAfter = (events: readonly LogEvent[]) =>
@@ -235,6 +229,12 @@ const kinds: readonly Kind[] = [
     history: historyOf(anyRetentionEvent),
     key: retentionKey,
   },
+  {
+    projection: statePolicies,
+    stream: statePoliciesStream,
+    history: historyOf(anyStatePolicyEvent),
+    key: statePoliciesKey,
+  },
 ];
 
 for (const { projection, stream, history, key } of kinds) {
@@ -279,7 +279,7 @@ for (const { projection, stream, history, key } of kinds) {
       let document: AnyDocument | undefined;
       for (const event of events) {
         const text = JSON.stringify(document);
-        const next = step(projection, document, event);
+        const next = foldStep(projection, document, event);
         t.is(JSON.stringify(document), text);
         document = next;
       }

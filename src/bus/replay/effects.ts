@@ -102,6 +102,10 @@ export const effectOfCommand = (command: Command): Effect => {
       return { type: 'other', name: 'retention', fields: command.data };
     case 'RemoveRetention':
       return { type: 'other', name: 'noRetention', fields: command.data };
+    case 'SetStatePolicy':
+      return { type: 'other', name: 'statePolicy', fields: command.data };
+    case 'RemoveStatePolicy':
+      return { type: 'other', name: 'noStatePolicy', fields: command.data };
   }
 };
 
@@ -154,6 +158,10 @@ export const effectOfEvent = (event: RecordedEvent<AnyEvent>): Effect | undefine
       return { type: 'other', name: 'retention', fields: event.data };
     case 'RetentionRemoved':
       return { type: 'other', name: 'noRetention', fields: event.data };
+    case 'StatePolicySet':
+      return { type: 'other', name: 'statePolicy', fields: event.data };
+    case 'StatePolicyRemoved':
+      return { type: 'other', name: 'noStatePolicy', fields: event.data };
     default:
       return undefined;
   }

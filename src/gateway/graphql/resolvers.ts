@@ -6,6 +6,7 @@ import { raise } from './faults.ts';
 import { replayMutations, replayQueries } from './replay-resolvers.ts';
 import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve } from './resolving.ts';
 import { serviceMutations, serviceQueries } from './service-resolvers.ts';
+import { statePolicyMutations, statePolicyQueries } from './state-policy-resolvers.ts';
 import { stateMutations, stateQueries, stateSubscriptions } from './state-resolvers.ts';
 import { subscriptionMutations, subscriptionQueries } from './subscription-resolvers.ts';
 import { asField, itemsOf, type Subscribe } from './watch-source.ts';
@@ -145,6 +146,7 @@ export const resolvers = {
     topics,
     ...subscriptionQueries,
     retention,
+    ...statePolicyQueries,
     ...replayQueries,
     health,
   },
@@ -157,6 +159,7 @@ export const resolvers = {
     ...subscriptionMutations,
     setRetention,
     removeRetention,
+    ...statePolicyMutations,
     ...replayMutations,
   },
   Subscription: { messages, ...stateSubscriptions, serviceChanged, events: watchedEvents },

@@ -1,5 +1,6 @@
 import { replayTypes } from './replay-sdl.ts';
 import { serviceMutationFields, serviceQueryFields, serviceTypes } from './service-sdl.ts';
+import { statePolicyMutationFields, statePolicyQueryFields, statePolicyTypes } from './state-policy-sdl.ts';
 import { stateMutationFields, stateQueryFields, stateSubscriptionFields, stateTypes } from './state-sdl.ts';
 import { subscriptionTypes } from './subscription-sdl.ts';
 
@@ -80,6 +81,7 @@ type ProjectionHealth {
 
 ${serviceTypes}
 ${stateTypes}
+${statePolicyTypes}
 ${subscriptionTypes}
 ${replayTypes}
 type Query {
@@ -94,7 +96,7 @@ ${serviceQueryFields}${stateQueryFields}  "In log order. topic: a pattern, with 
   deadLetters(subscription: String!, first: Int, after: String, errorLike: String, messageId: ID): [DeadLetter!]!
   "All policies, or the one of exactly this pattern."
   retention(topic: String): [Retention!]!
-  "Replays to a durable subscription that are not over, in the order in which they are carried out."
+${statePolicyQueryFields}  "Replays to a durable subscription that are not over, in the order in which they are carried out."
   replays(subscription: String!): [Replay!]!
   health: Health!
 }
@@ -162,7 +164,7 @@ ${serviceMutationFields}${stateMutationFields}  "payload: JSON text."
   "Replaces the limits of the pattern; at least one."
   setRetention(topic: String!, maxAgeSec: Float, maxMessages: Float, maxBytes: Float): SetRetentionResult!
   removeRetention(topic: String!): RemoveRetentionResult!
-  "from and to: start, now, a position or an RFC 3339 time; to is now unless given. speed: 0 (unless given) as fast as it is taken, 1 the original pace."
+${statePolicyMutationFields}  "from and to: start, now, a position or an RFC 3339 time; to is now unless given. speed: 0 (unless given) as fast as it is taken, 1 the original pace."
   replay(subscription: String!, topic: String, from: String!, to: String, speed: Float): ReplayResult!
   "All of them unless replayId says which."
   stopReplays(subscription: String!, replayId: ID): StopReplaysResult!

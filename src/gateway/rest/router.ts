@@ -15,6 +15,7 @@ import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
 import { serviceRoutes } from './services.ts';
 import { stateRoutes } from './state.ts';
+import { statePolicyRoutes } from './state-policies.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
 export type RestRouter = Router<RequestState>;
@@ -51,6 +52,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['replies', requests],
     ['subscriptions', subscriptionRoutes(options).routes()],
     ['retention', retentionRoutes(options).routes()],
+    ['state-policies', statePolicyRoutes(options).routes()],
     ['streams', log],
     ['log', log],
     ['commands', log],

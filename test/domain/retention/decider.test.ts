@@ -1,5 +1,6 @@
 import test from 'ava';
-import { maxPolicies, retentionDecider } from '../../../domain/retention/decider.ts';
+import { maxPolicies } from '../../../domain/policies.ts';
+import { retentionDecider } from '../../../domain/retention/decider.ts';
 import type { Limits, RetentionEvent } from '../../../domain/retention/retention.ts';
 import { by, given } from '../../support/given.ts';
 

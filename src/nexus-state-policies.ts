@@ -1,0 +1,13 @@
+import type { StatePolicy } from '../domain/state-policy/policy.ts';
+import type { Result } from './errors.ts';
+import type { Context, Page } from './nexus-core.ts';
+
+/** A policy as clients see it. */
+export type StatePolicyView = StatePolicy;
+
+/** Reading state policies, as a part of `NexusCore`; they are set and removed by commands. */
+export type StatePolicyApi = {
+  /** The policy of exactly this pattern. */
+  statePolicy(pattern: string, context: Context): Promise<Result<StatePolicyView>>;
+  statePolicies(context: Context): Promise<Result<Page<'policies', StatePolicyView>>>;
+};
