@@ -316,7 +316,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
       if (url !== undefined) leases?.reachableAt(url);
     },
     get ready() {
-      return runner.ready;
+      return runner.ready && runner.position >= hub.began;
     },
     close: () => {
       closing ??= close();

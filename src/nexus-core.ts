@@ -27,6 +27,8 @@ export type Context = {
   readonly traceparent?: string;
   /** Reads wait until the read models have reached it (5 s at most, then `not_caught_up`). */
   readonly minPosition?: Position;
+  /** `strong`: reads show at least what the log has when they are asked, on a log of several nodes too. */
+  readonly consistency?: 'strong';
 };
 
 export type CommandInput = {

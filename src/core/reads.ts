@@ -24,15 +24,15 @@ export type ReadFrom = {
 };
 
 export type Reads = {
-  /** Authorises a read of the log itself, and waits for the context's `minPosition` as other reads do. */
+  /** Authorises a read of the log itself, and waits for what the context asks as other reads do. */
   allow(context: Context, requirement: Requirement): Promise<Result<undefined>>;
-  /** For reads whose scope depends on what they find: waits for the context's `minPosition`, and gives what to read from. */
+  /** For reads whose scope depends on what they find: waits for what the context asks, and gives what to read from. */
   ready(context: Context): Promise<Result<ReadFrom>>;
-  /** Authorises, waits for the context's `minPosition` and for `asOf`, and gives what to read from. */
+  /** Authorises, waits for what the context asks and for `asOf`, and gives what to read from. */
   begin(context: Context, requirement: Requirement, asOf?: string): Promise<Result<ReadFrom>>;
 };
 
-export const createReads = ({ log, runner }: Pick<Parts, 'log' | 'runner'>): Reads => {
+export const createReads = ({ log, hub, runner }: Pick<Parts, 'log' | 'hub' | 'runner'>): Reads => {
   const wait = async (position: Position): Promise<Result<undefined>> => {
     if (await runner.reached(position, minPositionMs)) return ok(undefined);
     return fault(
@@ -43,15 +43,20 @@ export const createReads = ({ log, runner }: Pick<Parts, 'log' | 'runner'>): Rea
     );
   };
 
-  const caughtUp = async ({ minPosition }: Context): Promise<Result<undefined>> => {
-    if (minPosition === undefined) return ok(undefined);
-    const wanted = positionOf(log, 'X-Nexus-Min-Position', minPosition);
-    return wanted.ok ? wait(wanted.value) : wanted;
+  const caughtUp = async ({ minPosition, consistency }: Context): Promise<Result<undefined>> => {
+    if (minPosition !== undefined) {
+      const wanted = positionOf(log, 'X-Nexus-Min-Position', minPosition);
+      const reached = wanted.ok ? await wait(wanted.value) : wanted;
+      if (!reached.ok) return reached;
+    }
+    return consistency === 'strong' ? wait(await log.position()) : ok(undefined);
   };
 
   const ready = async (context: Context): Promise<Result<ReadFrom>> => {
     if (!runner.ready) return fault(problem('not_ready', 'the read models are being rebuilt from the log'));
-    const reached = await caughtUp(context);
+    // What was acknowledged before this process began is shown too (docs/adr/0033-linearisable-state.md).
+    const found = runner.position < hub.began ? await wait(hub.began) : ok(undefined);
+    const reached = found.ok ? await caughtUp(context) : found;
     return reached.ok ? ok({ store: runner.store, position: runner.position, asOf: undefined }) : reached;
   };
 

@@ -67,11 +67,16 @@ export const createStateCommands = (
   handler: Handler,
   deciders: Pick<Deciders, 'state'>,
 ) => {
-  const { runner, clock } = parts;
+  const { log, runner, clock } = parts;
   const resolving = createStateResolving(parts, deciders.state);
 
   const documentAt = (key: string, position: Position): StateDocument | undefined =>
     runner.store.at<StateDocument>('state', key, position)?.document;
+
+  /** Whoever is told of a version by a refusal is not shown an older one next (docs/adr/0033-linearisable-state.md). */
+  const toldIsShown = async (): Promise<void> => {
+    await runner.reached(await log.position(), ownReadModelsMs);
+  };
 
   const wasDeleted = (key: string, before: Position): boolean => {
     for (const past of runner.store.history<StateDocument>('state', key, before))
@@ -127,7 +132,10 @@ export const createStateCommands = (
       outcome.rejection.code === 'version_conflict'
     ) {
       const command = await again(outcome.rejection);
-      if (!command.ok) return command;
+      if (!command.ok) {
+        await toldIsShown();
+        return command;
+      }
       outcome = await handle(command.value);
     }
     if (outcome.outcome === 'repeated') {
@@ -136,6 +144,7 @@ export const createStateCommands = (
     } else if (outcome.outcome !== 'done') {
       if (outcome.outcome === 'unchanged')
         return fault(problem('internal', `${input.type} decided on nothing`));
+      await toldIsShown();
       return refusalOf(outcome, stream, explainState(key));
     }
     const { events, duplicate } = writtenBy(stream, outcome);

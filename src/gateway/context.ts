@@ -39,7 +39,7 @@ export const correlationIdOf = (given: string | string[] | undefined, requestId:
 /**
  * What the hub is told of a request: who asks, and what its answer is traced by.
  *
- * @throws {ProblemError} `invalid` when X-Nexus-Min-Position is no position.
+ * @throws {ProblemError} `invalid` when X-Nexus-Min-Position is no position, or X-Nexus-Consistency not `strong`.
  */
 export const contextOf = (ctx: RequestContext): Context => contextFrom(ctx.req.headers, ctx.state);
 
@@ -51,7 +51,8 @@ export const contextFrom = (
   const { traceparent } = headers;
   const causation = headers['x-causation-id'];
   const minPosition = headers['x-nexus-min-position'];
-  if (traceparent === undefined && causation === undefined && minPosition === undefined) {
+  const consistency = headers['x-nexus-consistency'];
+  if ((traceparent ?? causation ?? minPosition ?? consistency) === undefined) {
     return { subject: state.subject, correlationId: state.correlationId };
   }
   return {
@@ -60,7 +61,13 @@ export const contextFrom = (
     ...(typeof causation === 'string' && id.test(causation) ? { causationId: causation } : {}),
     ...(typeof traceparent === 'string' && traceparentForm.test(traceparent) ? { traceparent } : {}),
     ...(minPosition === undefined ? {} : { minPosition: minPositionOf(minPosition) }),
+    ...(consistency === undefined ? {} : { consistency: consistencyOf(consistency) }),
   };
+};
+
+const consistencyOf = (given: string | string[]): 'strong' => {
+  if (given === 'strong') return given;
+  throw new ProblemError(invalidAt('/X-Nexus-Consistency', 'must be strong'));
 };
 
 const minPositionOf = (given: string | string[]) => {

@@ -13,6 +13,7 @@ const allowedHeaders = [
   'X-Causation-Id',
   'X-Correlation-Id',
   'X-Nexus-Capability',
+  'X-Nexus-Consistency',
   'X-Nexus-Deadline',
   'X-Nexus-Key',
   'X-Nexus-Min-Position',

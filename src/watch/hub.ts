@@ -80,6 +80,8 @@ export type Hub = {
   start(): Promise<void>;
   /** Newest event that was dispatched; the log's start until it was reached. */
   readonly position: Position;
+  /** Newest event that the log had when it was reached for the first time; the log's start until then. */
+  readonly began: Position;
   /** True while the log is followed; false before it was reached and while it cannot be. */
   readonly following: boolean;
   /**
@@ -168,6 +170,7 @@ export const createHub = ({
   const reached = Promise.withResolvers<void>();
 
   let position: Position | undefined;
+  let began = log.start;
   /** Newest event that the log itself has brought: `position` is ahead of it while offers are faster. */
   let read: Position | undefined;
   let following = false;
@@ -239,6 +242,7 @@ export const createHub = ({
     if (position === undefined) {
       const head = await log.position();
       ring.reset(head);
+      began = head;
       position = head;
       read = head;
       reached.resolve();
@@ -299,6 +303,9 @@ export const createHub = ({
     },
     get position() {
       return position ?? log.start;
+    },
+    get began() {
+      return began;
     },
     get following() {
       return following;

@@ -28,7 +28,7 @@ test('a list by name › reads the instances of that name alone, and another fil
   }
 
   let documents = 0;
-  const { runner, registry, log } = core.parts;
+  const { runner, registry, log, hub } = core.parts;
   const { store } = runner;
   const counted: ReadStore = {
     ...store,
@@ -45,7 +45,7 @@ test('a list by name › reads the instances of that name alone, and another fil
     },
   };
   const counting: Runner = Object.create(runner, { store: { value: counted } });
-  const { services } = createServiceQueries(createReads({ log, runner: counting }), registry);
+  const { services } = createServiceQueries(createReads({ log, hub, runner: counting }), registry);
   const read = async (filter: object): Promise<readonly [found: number, looked: number]> => {
     documents = 0;
     const found = await services(filter, context);

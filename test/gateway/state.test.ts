@@ -267,3 +267,13 @@ test('GET /state › a limit of any size above the greatest is clamped, one belo
   }
   for (const limit of ['0', '-1', '1.5', '1e9', '']) t.is((await get(`?limit=${limit}`)).status, 422, limit);
 });
+
+test('X-Nexus-Consistency › strong is taken by a read, anything else is invalid', async (t) => {
+  await call(hub.url, 'PUT', '/state/strong', { json: { value: 1 } });
+  for (const path of ['/state/strong', '/state?prefix=strong', '/state/strong/history', '/services']) {
+    const strong = await call(hub.url, 'GET', path, { headers: { 'x-nexus-consistency': 'strong' } });
+    t.is(strong.status, 200, path);
+    const weak = await call(hub.url, 'GET', path, { headers: { 'x-nexus-consistency': 'weak' } });
+    t.is(weak.status, 422, path);
+  }
+});
