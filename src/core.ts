@@ -28,6 +28,7 @@ import { createReplayApi } from './core/replays.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createServings } from './core/serving.ts';
+import { createSnapshots } from './core/snapshots.ts';
 import { createStatePolicyQueries } from './core/state-policies.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
@@ -226,6 +227,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const reads = createReads(parts);
   const replays = createReplayApi(parts, reads);
   const queries = createLogQueries(parts, reads);
+  const { stopLoads, ...snapshotApi } = createSnapshots({ parts, reads, ...commands });
 
   const takeServices = (): void => {
     try {
@@ -274,6 +276,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
 
   const close = async (): Promise<void> => {
     unfollow();
+    stopLoads();
     requests.close();
     await subscriptions.close();
     peers.close();
@@ -303,10 +306,12 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createStatePolicyQueries(reads),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
+    ...snapshotApi,
     ...replays,
     ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
     fromNodes: registry.fromNodes,
     quiesce: () => {
+      stopLoads();
       subscriptions.quiesce();
       registry.quiesce();
     },

@@ -32,6 +32,7 @@ export const errorTable = {
   uri_too_long: { status: 414, title: 'The URL is too long' },
   unsupported_media_type: { status: 415, title: 'The media type is not supported' },
   invalid: { status: 422, title: 'The input has the wrong shape' },
+  bad_snapshot: { status: 422, title: 'The file is neither a sound snapshot nor a JSON object' },
   idempotency_mismatch: { status: 422, title: 'The idempotency key was used with another body' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The header fields are too large' },

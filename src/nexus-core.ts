@@ -10,6 +10,7 @@ import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
+import type { SnapshotApi } from './nexus-snapshots.ts';
 import type { StatePolicyApi } from './nexus-state-policies.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
 import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
@@ -17,7 +18,7 @@ import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
 import type { ResolverApi } from './state/resolvers.ts';
 
-type PartApis = StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
+type PartApis = SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {

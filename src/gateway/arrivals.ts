@@ -6,9 +6,13 @@ import { isProxied } from './proxy.ts';
 /** Since when a request that is not whole yet was looked at, or has last moved. */
 type Seen = { readonly sinceMs: number; readonly bytes: number };
 
+/** True for bodies of any size, which may take as long as they move. */
+const isUpload = ({ url = '' }: IncomingMessage): boolean =>
+  isProxied(url) || url === '/snapshot' || url.startsWith('/snapshot?');
+
 /**
  * Finds requests that take too long to arrive. Node's own limit is one for the whole of every request, and an upload to a
- * service may take hours: there it holds for the time in which nothing comes, while the hub would take it.
+ * service, or of a snapshot, may take hours: there it holds for the time in which nothing comes, while the hub would take it.
  *
  * @param late Called for each, once.
  */
@@ -28,7 +32,7 @@ export const createArrivals = (
         if (answer === undefined || request === undefined || request.complete || socket.destroyed) continue;
         const before = seen.get(request);
         const hasMoved = socket.bytesRead !== before?.bytes || request.readableLength > 0;
-        if (before === undefined || (hasMoved && isProxied(request.url)))
+        if (before === undefined || (hasMoved && isUpload(request)))
           seen.set(request, { sinceMs: now, bytes: socket.bytesRead });
         else if (now - before.sinceMs >= limitMs) late(socket, answer);
       }

@@ -41,19 +41,34 @@ export const readBytes = async (request: IncomingMessage): Promise<Buffer | unde
   return body.length === 0 ? undefined : body;
 };
 
+/**
+ * A JSON body of any size, as it arrives: its bytes are the caller's to judge. Undefined when there is none.
+ *
+ * @throws {ProblemError} `unsupported_media_type`.
+ */
+export const openBody = (request: IncomingMessage): AsyncIterable<Buffer> | undefined => {
+  if (!hasBody(request)) return undefined;
+  requireType(request.headers['content-type'], jsonTypes);
+  requireNoEncoding(request);
+  return request.iterator({ destroyOnReturn: false });
+};
+
 const hasBody = ({ headers }: IncomingMessage): boolean => {
   const length = headers['content-length'];
   return length === undefined ? headers['transfer-encoding'] !== undefined : length !== '0';
 };
 
-/** A body that is not encoded. @param supported Media types that a refusal names. */
-const readPlain = (request: IncomingMessage, supported?: readonly string[]): Promise<Buffer> => {
-  const { headers } = request;
+const requireNoEncoding = ({ headers }: IncomingMessage, supported?: readonly string[]): void => {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw unsupported('The body must not be encoded', { contentEncoding: encoding }, supported);
   }
-  const length = headers['content-length'];
+};
+
+/** A body that is not encoded. @param supported Media types that a refusal names. */
+const readPlain = (request: IncomingMessage, supported?: readonly string[]): Promise<Buffer> => {
+  requireNoEncoding(request, supported);
+  const length = request.headers['content-length'];
   if (length !== undefined && Number(length) > maxBodyBytes) throw tooLarge();
   return readBody(request);
 };

@@ -19,7 +19,7 @@ import { readTlsFiles, watchTlsFiles } from './tls.ts';
 export type Timeouts = {
   /** For the header of a request to arrive. */
   readonly headersMs: number;
-  /** For a whole request to arrive, its body included; under /proxy, for anything of its body to. */
+  /** For a whole request to arrive, its body included; under /proxy and at /snapshot, for anything of its body to. */
   readonly requestMs: number;
   /** How often those two are looked at. */
   readonly checkEveryMs: number;

@@ -14,6 +14,7 @@ import { logRoutes } from './log.ts';
 import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
 import { serviceRoutes } from './services.ts';
+import { snapshotRoutes } from './snapshot.ts';
 import { stateRoutes } from './state.ts';
 import { statePolicyRoutes } from './state-policies.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
@@ -45,6 +46,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['services', serviceRoutes(options).routes()],
     ['interfaces', interfaceRoutes(options).routes()],
     ['state', stateRoutes(options).routes()],
+    ['snapshot', snapshotRoutes(options).routes()],
     ['events', events],
     ['topics', events],
     ['messages', events],
