@@ -85,11 +85,15 @@ export type StateVersion = StateVersionView;
 
 export type Message = MessageView;
 
-/** Newest first. `more`: older versions stand behind the last one; a page of large values is shorter than its limit. */
+/**
+ * Newest first. `more`: older versions stand behind the last one; a page of large values is shorter than its limit.
+ * `oldestVersion`: what was before it was removed; 1 while nothing was.
+ */
 export type StateHistory = {
   readonly key: string;
   readonly history: readonly StateVersion[];
   readonly more: boolean;
+  readonly oldestVersion: number;
 };
 
 /** Text of a position or an RFC 3339 time; undefined is the newest state. Anything else is `invalid`. */

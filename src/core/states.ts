@@ -1,10 +1,17 @@
-import { asPosition, type Position } from '../../domain/event.ts';
+import type { Position } from '../../domain/event.ts';
 import { isStateKey, isStatePrefix } from '../../domain/names.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { stateEntryOf, stateVersionOf } from '../../projections/views.ts';
 import { fault, invalid, ok, problem, type Result } from '../errors.ts';
 import type { AsOf, Context, Page, StateEntry, StateHistory, StateVersion } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
+import {
+  goneProblem,
+  oldestVersionOf,
+  type PastState,
+  stateAtPosition,
+  stateOfVersion,
+} from '../state/past.ts';
 import { positionOf } from './as-of.ts';
 import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
@@ -31,42 +38,36 @@ const parseCursor = (text: string): readonly [position: string, key: string] | u
   }
 };
 
-/**
- * The document of one version, found by bisecting the positions between which it must stand: a long history costs no
- * more than a short one (64 or 128 steps at most, the width of a position in bits).
- */
-const versionAt = (store: ReadStore, key: string, version: number): StateDocument | undefined => {
-  const current = store.read<StateDocument>('state', key);
-  if (current === undefined || version > current.version || version < 1) return undefined;
-  if (current.version === version) return current;
-  const width = current.position.length;
-  let low = 0n;
-  let high = BigInt(`0x${current.position}`) - 1n;
-  while (low <= high) {
-    const middle = (low + high) / 2n;
-    const position = asPosition(middle.toString(16).padStart(width, '0'));
-    const past = store.at<StateDocument>('state', key, position);
-    if (past?.document.version === version) return past.document;
-    if (past === undefined || past.document.version < version) low = middle + 1n;
-    else high = BigInt(`0x${past.position}`) - 1n;
-  }
-  return undefined;
-};
+const later = (left: StateDocument | undefined, right: StateDocument): StateDocument =>
+  left === undefined || right.position > left.position ? right : left;
+
+/** Some keys have lost what they were at `position`; from `first` on all that were looked at can be shown. */
+const lostProblem = (position: Position, first: StateDocument) =>
+  problem(
+    'gap',
+    `some of what the keys were at ${position} was removed; from ${first.position} on they are kept`,
+    {
+      position,
+      oldestPosition: first.position,
+    },
+  );
 
 export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) => {
-  const documentOf = (
+  const pastOf = (
     store: ReadStore,
     key: string,
     asOf: Position | undefined,
     version: number | undefined,
-  ): StateDocument | undefined => {
+  ): PastState => {
     if (version !== undefined) {
-      const document = versionAt(store, key, version);
-      return document !== undefined && asOf !== undefined && document.position > asOf ? undefined : document;
+      const past = stateOfVersion(store, key, version);
+      return past.type === 'found' && asOf !== undefined && past.document.position > asOf
+        ? { type: 'none' }
+        : past;
     }
-    return asOf === undefined
-      ? store.read<StateDocument>('state', key)
-      : store.at<StateDocument>('state', key, asOf)?.document;
+    if (asOf !== undefined) return stateAtPosition(store, key, asOf);
+    const document = store.read<StateDocument>('state', key);
+    return document === undefined ? { type: 'none' } : { type: 'found', document };
   };
 
   return {
@@ -78,11 +79,12 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       if (!isStateKey(key)) return invalid('/key', keyRule);
       const at = await reads.begin(context, { scope: 'state:read', key }, options.asOf);
       if (!at.ok) return at;
-      const document = documentOf(at.value.store, key, at.value.asOf, options.version);
-      if (document === undefined || document.deleted) {
+      const past = pastOf(at.value.store, key, at.value.asOf, options.version);
+      if (past.type === 'gone') return fault(goneProblem(key, past.oldest));
+      if (past.type === 'none' || past.document.deleted) {
         return fault(problem('not_found', `the key ${key} does not exist`, { key }));
       }
-      return ok(stateEntryOf(key, document));
+      return ok(stateEntryOf(key, past.document));
     },
 
     states: async (
@@ -113,26 +115,32 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       const entries: StateEntry[] = [];
       let scanned = 0;
       let bytes = 0;
+      let more = false;
       let last: string | undefined;
+      /** The newest of the versions at which the histories begin that have lost what was at `position`. */
+      let lost: StateDocument | undefined;
       const after = from?.[1] ?? options.after;
       const range = store.range<StateDocument>('state', after === undefined ? { prefix } : { prefix, after });
       for (const [key, current] of range) {
-        if (entries.length === limit || scanned === maxScanned || bytes >= maxPageBytes) {
-          return ok({
-            entries,
-            position,
-            ...(last === undefined ? {} : { cursor: cursorOf(position, last) }),
-          });
-        }
+        more = entries.length === limit || scanned === maxScanned || bytes >= maxPageBytes;
+        if (more) break;
         scanned++;
         last = key;
-        const document =
-          current.position <= position ? current : store.at<StateDocument>('state', key, position)?.document;
-        if (document === undefined || document.deleted) continue;
-        entries.push(stateEntryOf(key, document));
-        bytes += weigh(document.value);
+        const past: PastState =
+          current.position <= position
+            ? { type: 'found', document: current }
+            : stateAtPosition(store, key, position);
+        if (past.type === 'gone') lost = later(lost, past.oldest);
+        if (past.type !== 'found' || past.document.deleted) continue;
+        entries.push(stateEntryOf(key, past.document));
+        bytes += weigh(past.document.value);
       }
-      return ok({ entries, position });
+      if (lost !== undefined) return fault(lostProblem(position, lost));
+      return ok({
+        entries,
+        position,
+        ...(more && last !== undefined ? { cursor: cursorOf(position, last) } : {}),
+      });
     },
 
     stateHistory: async (
@@ -146,7 +154,15 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
       const { store } = at.value;
       const before = options.before;
       const limit = clampLimit(options.limit);
-      const start = before === undefined ? undefined : versionAt(store, key, before)?.position;
+      const oldestVersion = oldestVersionOf(store, key);
+      if (oldestVersion === undefined) {
+        return fault(problem('not_found', `the key ${key} never existed`, { key }));
+      }
+      if (before !== undefined && before <= oldestVersion) {
+        return ok({ key, history: [], more: false, oldestVersion });
+      }
+      const from = before === undefined ? undefined : stateOfVersion(store, key, before);
+      const start = from?.type === 'found' ? from.document.position : undefined;
       const history: StateVersion[] = [];
       let bytes = 0;
       let more = false;
@@ -157,10 +173,7 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
         history.push(stateVersionOf(document));
         bytes += weigh(document.value);
       }
-      if (history.length === 0 && store.read('state', key) === undefined) {
-        return fault(problem('not_found', `the key ${key} never existed`, { key }));
-      }
-      return ok({ key, history, more });
+      return ok({ key, history, more, oldestVersion });
     },
   };
 };

@@ -301,6 +301,13 @@ export const openLmdbReadStore = async ({
       }
       return undefined;
     },
+    oldest<Document>(model: string, key: string, after?: Position): Past<Document> | undefined {
+      const prefix = historyPrefix(model, key);
+      const start = after === undefined ? prefix : justBehind(`${prefix}${after}`);
+      for (const [found, document] of entries({ start, end: `${prefix}${pastAllPositions}`, limit: 1 }))
+        return { position: positionOfHistoryKey(found, prefix), document: document as Document };
+      return undefined;
+    },
     sampleAt(timeMs) {
       for (const [, value] of entries({
         start: timeKey(timeMs),

@@ -50,6 +50,8 @@ export type ReadStore = {
   history<Document>(model: string, key: string, before?: Position): Iterable<Past<Document>>;
   /** The document as it was at `position` (inclusive), or undefined when there was none yet. */
   at<Document>(model: string, key: string, position: Position): Past<Document> | undefined;
+  /** The oldest document that the key's history keeps, of those behind `after` (exclusive) when it is given. */
+  oldest<Document>(model: string, key: string, after?: Position): Past<Document> | undefined;
   /**
    * Greatest sampled position whose `recordedAt` is not later than `timeMs`, or undefined when all are later.
    * Samples are batch ends, so the exact answer may stand at most one batch behind it: read on in the log.

@@ -261,6 +261,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     range: (model, range) => serving.store.range(model, range),
     history: (model, key, before) => serving.store.history(model, key, before),
     at: (model, key, position) => serving.store.at(model, key, position),
+    oldest: (model, key, after) => serving.store.oldest(model, key, after),
     sampleAt: (timeMs) => serving.store.sampleAt(timeMs),
     write: () => Promise.reject(new Error('only the runner writes read models')),
     close: () => Promise.resolve(),

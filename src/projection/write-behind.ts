@@ -285,6 +285,18 @@ export const createWriteBehind = (
       const past = store.at<Document>(model, key, position);
       return past === undefined || floor === undefined || past.position > floor ? past : undefined;
     },
+    oldest<Document>(model: string, key: string, after?: Position) {
+      let floor = after;
+      for (const layer of layers()) floor = later(floor, layer.forgotten.get(model)?.get(key));
+      const below = store.oldest<Document>(model, key, floor);
+      if (below !== undefined) return below;
+      for (const layer of layers().reverse()) {
+        const list = layer.pasts.get(model)?.get(key);
+        const past = list?.find(({ position }) => floor === undefined || position > floor);
+        if (past !== undefined) return past as Past<Document>;
+      }
+      return undefined;
+    },
     sampleAt(timeMs) {
       for (const layer of layers()) {
         if (layer.recordedAtMs > 0 && layer.recordedAtMs <= timeMs) return layer.checkpoint;

@@ -3,9 +3,11 @@ import type { Position } from '../../domain/event.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { state } from '../../projections/state.ts';
 import { stateEntryOf } from '../../projections/views.ts';
+import { ProblemError } from '../errors.ts';
 import type { StateEntry } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { roughBytes } from '../rough-bytes.ts';
+import { goneProblem, type PastState, stateAtPosition } from './past.ts';
 
 /** Keys, and bytes of their values, that a page ends at. */
 const pageKeys = 500;
@@ -22,6 +24,8 @@ export type StateAt = {
 /**
  * The entries as they were at `position`, in the order of the keys' bytes, a page at a time, so that commands go on between
  * pages; what changes meanwhile is read from the history. Locks are left out.
+ *
+ * @throws {ProblemError} `gap` when a key has lost meanwhile what it was then: begin again at a newer position.
  */
 export async function* stateAt({
   store,
@@ -40,8 +44,12 @@ export async function* stateAt({
     );
     for (const [key, current] of range) {
       after = key;
-      const document =
-        current.position <= position ? current : store.at<StateDocument>(state.name, key, position)?.document;
+      const past: PastState =
+        current.position <= position
+          ? { type: 'found', document: current }
+          : stateAtPosition(store, key, position);
+      if (past.type === 'gone') throw new ProblemError(goneProblem(key, past.oldest));
+      const document = past.type === 'found' ? past.document : undefined;
       if (document !== undefined && !document.deleted && document.lock === undefined) {
         page.push(stateEntryOf(key, document));
         bytes += roughBytes(document.value, pageBytes);

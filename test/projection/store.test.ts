@@ -208,6 +208,9 @@ for (const [name, open] of Object.entries(stores)) {
               reference.history(key, positionAt(past + 1))[0],
             );
             t.deepEqual(store.read(model, key), history[0]?.document);
+            t.deepEqual(store.oldest(model, key), history.at(-1));
+            const newer = history.filter(({ position }) => position > positionAt(past));
+            t.deepEqual(store.oldest(model, key, positionAt(past)), newer.at(-1));
           }
         },
       ),

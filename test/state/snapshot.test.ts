@@ -35,6 +35,10 @@ const createStates = () => {
       }
     },
     history: () => [],
+    oldest<Document>(_model: string, key: string): Past<Document> | undefined {
+      const document = histories.get(key)?.[0];
+      return document && { position: document.position, document: document as Document };
+    },
     at<Document>(_model: string, key: string, position: Position): Past<Document> | undefined {
       const document = histories.get(key)?.findLast((past) => past.position <= position);
       return document === undefined
