@@ -5,6 +5,7 @@ import {
   isStatePrefix,
   isTopicPattern,
   patternContains,
+  pluginOfKey,
   prefixOf,
 } from './names.ts';
 
@@ -16,6 +17,9 @@ export type Subject = {
   readonly id: string;
   readonly scopes: readonly string[];
 };
+
+/** Begins the subject of each plugin, and of nobody else (src/gateway/auth/subject-name.ts). */
+export const pluginSubjectPrefix = 'plugin:';
 
 /** What an operation needs. `topic` may be a pattern: then the granted pattern must contain it. */
 export type Requirement =
@@ -75,12 +79,20 @@ const covers = (pattern: string, requirement: Requirement): boolean => {
 const isPlain = (requirement: Requirement): boolean =>
   !('service' in requirement || 'topic' in requirement || 'key' in requirement || 'prefix' in requirement);
 
+/** The keys under `plugin/NAME/` are the plugin's to write, whatever its scopes. */
+const isOwnPluginKey = ({ id }: Subject, key: string): boolean => {
+  if (!id.startsWith(pluginSubjectPrefix)) return false;
+  const plugin = pluginOfKey(key);
+  return plugin !== undefined && id === `${pluginSubjectPrefix}${plugin}`;
+};
+
 /**
  * True when one of the subject's scopes covers all that is required; several never add up. `admin` covers everything,
  * and a malformed scope nothing. Compares from the left, once per scope: no regular expression is made of a pattern.
  */
 export const allows = (subject: Subject, requirement: Requirement): boolean => {
   const { scope: name } = requirement;
+  if (name === 'state:write' && isOwnPluginKey(subject, requirement.key)) return true;
   return subject.scopes.some((scope) => {
     if (scope === 'admin') return true;
     if (!scope.startsWith(name)) return false;

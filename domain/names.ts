@@ -128,6 +128,13 @@ export const matchesKey = (pattern: string, key: string): boolean => {
   return prefix === undefined ? pattern === key : key.startsWith(prefix);
 };
 
+/** NAME of a key that begins with `plugin/NAME/`. */
+export const pluginOfKey = (key: string): string | undefined => {
+  if (!key.startsWith('plugin/')) return undefined;
+  const end = key.indexOf('/', 7);
+  return end > 7 ? key.slice(7, end) : undefined;
+};
+
 /** Keys that `state:write` never covers. */
 export const isReservedKey = (key: string): boolean => key.startsWith('nexus/') || key.startsWith('plugin/');
 

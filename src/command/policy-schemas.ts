@@ -19,13 +19,15 @@ const statePattern = z
   .string()
   .refine(isStatePattern, 'must be a key of 1 to 512 bytes, or a prefix of keys and * behind it');
 const name = z.string().min(1).max(256);
+/** One scope, as a token could carry it. */
+const scopeText = name.refine((text) => !text.includes(' '), 'must be one scope');
 
 const setStatePolicy = z
   .strictObject({
     pattern: statePattern,
     resolver: z.string().min(1).max(128).nullable().default(null),
     owner: z
-      .union([z.strictObject({ subject: name }), z.strictObject({ scope: name })])
+      .union([z.strictObject({ subject: name }), z.strictObject({ scope: scopeText })])
       .nullable()
       .default(null),
     maxKeys: count,

@@ -9,6 +9,7 @@ import { demand } from './demand.ts';
 import { retireFault } from './interfaces.ts';
 import type { Parts } from './parts.ts';
 import { explainService } from './refusals.ts';
+import { ownerFault } from './state-owners.ts';
 import { resolverFault } from './state-resolving.ts';
 import { findSubscription } from './subscriptions.ts';
 import { serviceFault } from './target-faults.ts';
@@ -36,10 +37,10 @@ export const replayTopicFault = (own: string, topic: string): Problem | undefine
     ? undefined
     : invalidAt('/topic', `must be within ${own}, which the subscription is for`);
 
-type Checked = Pick<Parts, 'log' | 'runner' | 'registry' | 'targets' | 'resolvers'>;
+type Checked = Pick<Parts, 'log' | 'runner' | 'registry' | 'targets' | 'resolvers' | 'statePolicies'>;
 
 /** Another subject's service is nobody else's to change. */
-const ownerFault = ({ runner }: Checked, id: string, { subject }: Context): Problem | undefined => {
+const serviceOwnerFault = ({ runner }: Checked, id: string, { subject }: Context): Problem | undefined => {
   const owner = runner.store.read<ServiceDocument>('services', id)?.owner;
   if (owner === undefined || owner === subject.id || allows(subject, { scope: 'admin' })) return undefined;
   return explainService(id)({ code: 'id_taken', owner });
@@ -61,12 +62,23 @@ export const refusalWithoutDecision = async (
     case 'DeregisterService': {
       const { id } = command.data;
       return (
-        serviceFault(targets, command) ?? (id === undefined ? undefined : ownerFault(parts, id, context))
+        serviceFault(targets, command) ??
+        (id === undefined ? undefined : serviceOwnerFault(parts, id, context))
       );
     }
     case 'SetState':
     case 'PatchState':
-      return resolverFault(parts, command.type, command.data);
+      await parts.statePolicies.unknown();
+      return (
+        ownerFault(parts, context, [command.data.key]) ?? resolverFault(parts, command.type, command.data)
+      );
+    case 'DeleteState':
+    case 'IncrementState':
+    case 'AcquireLock':
+    case 'RenewLock':
+    case 'ReleaseLock':
+      await parts.statePolicies.unknown();
+      return ownerFault(parts, context, [command.data.key]);
     case 'RetireInterface':
       return retireFault(parts, command.data, context);
     case 'CreateSubscription': {

@@ -21,6 +21,7 @@ import { explainService, mismatch, mismatchOf, receiptsOf, refusalOf, writtenBy 
 import { createRetentionCommands } from './retentions.ts';
 import { serviceView } from './services.ts';
 import { createStateCommands } from './state-commands.ts';
+import { ownerFault } from './state-owners.ts';
 import { createStatePolicyCommands } from './state-policies.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
@@ -194,8 +195,12 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       case 'DeleteState':
       case 'AcquireLock':
       case 'RenewLock':
-      case 'ReleaseLock':
-        return state(command, call);
+      case 'ReleaseLock': {
+        const unknown = parts.statePolicies.unknown();
+        if (unknown !== undefined) await unknown;
+        const owned = ownerFault(parts, call.context, [command.data.key]);
+        return owned === undefined ? state(command, call) : fault(owned);
+      }
       case 'SetRetention':
       case 'RemoveRetention':
         return retention(command, call);

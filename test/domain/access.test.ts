@@ -162,3 +162,21 @@ test('no text makes a scope that throws, or that reaches a reserved key', (t) =>
   });
   t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 1_000 }));
 });
+
+test('a plugin writes under its own name without a scope, and nobody else does', (t) => {
+  const plugin = { id: 'plugin:cart', scopes: [] };
+  t.true(allows(plugin, write('plugin/cart/total')));
+  for (const key of [
+    'plugin/cart',
+    'plugin/cart2/x',
+    'plugin//x',
+    'plugin/',
+    'x',
+    'nexus/x',
+    'Plugin/cart/x',
+  ])
+    t.false(allows(plugin, write(key)), key);
+  t.false(allows(plugin, read('plugin/cart/total')));
+  for (const id of ['cart', 'plugin:', 'plugin:cart/', 'Plugin:cart', 'plugin:carts'])
+    t.false(allows({ id, scopes: ['state:write:*'] }, write('plugin/cart/total')), id);
+});

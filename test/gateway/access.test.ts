@@ -105,6 +105,7 @@ const bad: Readonly<Record<string, string>> = {
   'an empty sub': token({ sub: '' }),
   'a sub of control characters': token({ sub: 'a\nb' }),
   'a reserved sub': token({ sub: 'system' }),
+  'the sub of a plugin': token({ sub: 'plugin:cart' }),
   'a sub that is too long': token({ sub: 'a'.repeat(257) }),
   'an exp that passed more than the leeway ago': token({ exp: nowSec - 31 }),
   'an exp that is no time': token({ exp: 1e300 }),

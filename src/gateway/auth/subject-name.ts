@@ -1,3 +1,5 @@
+import { pluginSubjectPrefix } from '../../../domain/access.ts';
+
 const maxSubjectLength = 256;
 /** What the hub calls itself, and what it calls its clients in protected mode. */
 const reservedSubjects: ReadonlySet<string> = new Set(['system', 'local']);
@@ -7,7 +9,8 @@ export const subjectNameFault = (name: string): string | undefined => {
   if (name === '' || name.length > maxSubjectLength || !name.isWellFormed() || /\p{Cc}/u.test(name)) {
     return `is not a text of 1 to ${maxSubjectLength} characters`;
   }
-  return reservedSubjects.has(name) ? `(${name}) is reserved` : undefined;
+  const isReserved = reservedSubjects.has(name) || name.startsWith(pluginSubjectPrefix);
+  return isReserved ? `(${name}) is reserved` : undefined;
 };
 
 /** The scopes of a text in which spaces stand between them, as in a token. */
