@@ -29,6 +29,7 @@ import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createServings } from './core/serving.ts';
 import { createSnapshots } from './core/snapshots.ts';
+import { createStateDifference } from './core/state-difference.ts';
 import { createStatePolicyQueries } from './core/state-policies.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
@@ -298,6 +299,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     request: requests.request,
     reply: requests.reply,
     ...createStateQueries(reads, parts),
+    ...createStateDifference(reads, parts),
     ...createServiceQueries(reads, registry),
     ...createInterfaceQueries(reads),
     ...queries,

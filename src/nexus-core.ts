@@ -11,14 +11,14 @@ import type { Durability, LogKind } from './log/event-log.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SnapshotApi } from './nexus-snapshots.ts';
+import type { StateApi } from './nexus-state.ts';
 import type { StatePolicyApi } from './nexus-state-policies.ts';
 import type { SubscriptionApi } from './nexus-subscriptions.ts';
 import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
-import type { ResolverApi } from './state/resolvers.ts';
 
-type PartApis = SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
+type PartApis = StateApi & SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -304,8 +304,6 @@ export type NexusCore = PartApis & {
    */
   reply(data: unknown, context: Context): Promise<Result<ReplyReceipt>>;
 
-  /** What settles conflicts of writers on one key. */
-  readonly stateResolvers: ResolverApi;
   state(
     key: string,
     options: { readonly version?: number; readonly asOf?: AsOf },

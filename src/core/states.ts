@@ -17,7 +17,7 @@ import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
 import { clampLimit, type Reads } from './reads.ts';
 
-const keyRule = 'must be 1 to 512 bytes of UTF-8 without control characters';
+export const keyRule = 'must be 1 to 512 bytes of UTF-8 without control characters';
 /** Keys that one page looks at, deleted ones included: a page is bounded however many of them there are. */
 const maxScanned = 20_000;
 

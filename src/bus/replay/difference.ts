@@ -1,6 +1,9 @@
 import { canonicalJson } from '../../../domain/canonical-json.ts';
+import { type PatchStep, patchOf } from '../../../domain/json-difference.ts';
 import type { Effect } from './effects.ts';
-import { type PatchStep, patchOf } from './json-patch.ts';
+
+/** A longer patch says less than the two effects do. */
+const maxSteps = 100;
 
 /** Two effects on the same thing; `patch` (RFC 6902) makes the second of the first. */
 export type Changed = {
@@ -94,7 +97,7 @@ export const differenceOf = (then: readonly Effect[], now: readonly Effect[]): D
       onlyThen.push(effect);
       continue;
     }
-    const patch = patchOf(effect, other);
+    const patch = patchOf(effect, other, maxSteps);
     // biome-ignore lint/suspicious/noThenProperty: an effect, and the name on the wire
     changed.push({ then: effect, now: other, ...(patch === undefined ? {} : { patch }) });
   }

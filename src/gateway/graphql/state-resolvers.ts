@@ -1,6 +1,7 @@
 import type { Json } from '../../../domain/event.ts';
 import { problem } from '../../errors.ts';
 import type { StateChange, StateEntry, StateVersion } from '../../nexus-core.ts';
+import type { StateDifference } from '../../nexus-state.ts';
 import { raise } from './faults.ts';
 import { command, given, got, gotOrNull, limitOf, type Resolve } from './resolving.ts';
 import { asField, itemsOf, type Subscribe } from './watch-source.ts';
@@ -30,7 +31,16 @@ const stateHistory: Resolve<{ key: string; last: number; before: number }, reado
   return gotOrNull(found)?.history ?? [];
 };
 
-export const stateQueries = { state, states, stateHistory } as const;
+const stateDifference: Resolve<{ key: string; from: string; to: string }, StateDifference | null> = async (
+  _,
+  args,
+  { core, context },
+) => {
+  const { key = '', from = '', ...options } = given(args);
+  return gotOrNull(await core.stateDifference(key, { from, ...options }, context));
+};
+
+export const stateQueries = { state, states, stateHistory, stateDifference } as const;
 
 /** `value: null` is a value, so only the other arguments are looked at for null. */
 const setState: Resolve<

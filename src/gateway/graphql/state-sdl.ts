@@ -23,6 +23,20 @@ type StateVersion {
   resolvedBy: String
 }
 
+type StateMoment {
+  "0 when the key did not exist."
+  version: Int!
+  position: String!
+}
+
+type StateDifference {
+  key: String!
+  from: StateMoment!
+  to: StateMoment!
+  "A JSON patch (RFC 6902): makes of the value at from the one at to."
+  patch: JSON!
+}
+
 type StateChange {
   key: String!
   value: JSON
@@ -74,6 +88,8 @@ export const stateQueryFields = /* GraphQL */ `  "Null when there is none."
   states(prefix: String, first: Int, after: String, asOf: String): [State!]!
   "Newest first. before: a version, exclusive. last: 100 unless given, at most 1,000."
   stateHistory(key: String!, last: Int, before: Int): [StateVersion!]!
+  "from, to: a version, a position or an RFC 3339 time each. to: now unless given. Null when there is no such version."
+  stateDifference(key: String!, from: String!, to: String): StateDifference
 `;
 
 export const stateMutationFields = /* GraphQL */ `  "expectedVersion 0: the key must not exist. ttlMs: the key is deleted that long after; without it stays."

@@ -19,7 +19,7 @@ import {
 } from './answer.ts';
 import { executeOnce } from './idempotency.ts';
 import { entityTag, isFresh, type Precondition, preconditionOf } from './precondition.ts';
-import { readQuery } from './query.ts';
+import { invalidQuery, readQuery } from './query.ts';
 import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 import { eventStreamType, tailStart } from './tail.ts';
 
@@ -30,7 +30,7 @@ const readTypes = ['application/json', eventStreamType];
 
 /**
  * /state. A key is percent-encoded, its slashes too (`a%2Fb`); raw slashes are taken as part of the key, but a raw
- * `/history` at the end always means the history: a key that ends so is written `%2Fhistory`.
+ * `/history` or `/diff` at the end always means the history, or a difference: a key that ends so is written `%2Fhistory`.
  */
 export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
   const router = createRouter();
@@ -83,16 +83,27 @@ export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
     sendJson(ctx, 200, unwrap(await core.stateHistory(pathText(ctx, 'key'), options, contextOf(ctx))));
   });
 
-  // Before the routes of a key, which match too: a write to a history must not become a write to another key.
-  router.all('/state/*key/history', (ctx) => {
-    ctx.res.setHeader('Allow', 'HEAD, GET');
-    throw new ProblemError(
-      problem(
-        'method_not_allowed',
-        'A history can only be read; a key that ends in /history is written %2Fhistory',
-      ),
-    );
+  router.get('/state/*key/diff', async (ctx) => {
+    negotiate(ctx);
+    const query = readQuery(ctx.url, ['from', 'to']);
+    const from = query.text('from');
+    if (from === undefined) throw invalidQuery([{ pointer: '/from', detail: 'is required' }]);
+    const options = { from, ...given({ to: query.text('to') }) };
+    sendJson(ctx, 200, unwrap(await core.stateDifference(pathText(ctx, 'key'), options, contextOf(ctx))));
   });
+
+  // Before the routes of a key, which match too: a write to a history must not become a write to another key.
+  for (const suffix of ['history', 'diff']) {
+    router.all(`/state/*key/${suffix}`, (ctx) => {
+      ctx.res.setHeader('Allow', 'HEAD, GET');
+      throw new ProblemError(
+        problem(
+          'method_not_allowed',
+          `/${suffix} can only be read; a key that ends in /${suffix} is written %2F${suffix}`,
+        ),
+      );
+    });
+  }
 
   router.get('/state/*key', async (ctx) => {
     if (negotiate(ctx, readTypes) === eventStreamType) {
