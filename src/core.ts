@@ -20,6 +20,7 @@ import { createExpire } from './core/expirations.ts';
 import { healthOf } from './core/health.ts';
 import { createInterfaceQueries } from './core/interfaces.ts';
 import { createInvocations } from './core/invocations.ts';
+import { createLockQuery } from './core/locks.ts';
 import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import type { Parts } from './core/parts.ts';
@@ -279,6 +280,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     unfollow();
     stopLoads();
     requests.close();
+    commands.close();
     await subscriptions.close();
     peers.close();
     await registry.close();
@@ -300,6 +302,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     reply: requests.reply,
     ...createStateQueries(reads, parts),
     ...createStateDifference(reads, parts),
+    ...createLockQuery(reads),
     ...createServiceQueries(reads, registry),
     ...createInterfaceQueries(reads),
     ...queries,

@@ -8,6 +8,7 @@ import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
+import type { LockApi } from './nexus-locks.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SnapshotApi } from './nexus-snapshots.ts';
@@ -18,7 +19,7 @@ import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
 
-type PartApis = StateApi & SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
+type PartApis = LockApi & StateApi & SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {
@@ -30,6 +31,8 @@ export type Context = {
   readonly minPosition?: Position;
   /** `strong`: reads show at least what the log has when they are asked, on a log of several nodes too. */
   readonly consistency?: 'strong';
+  /** Aborts when the asker is gone, or with the `ProblemError` that what waits is to answer. */
+  readonly signal?: AbortSignal;
 };
 
 export type CommandInput = {

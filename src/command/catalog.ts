@@ -61,8 +61,11 @@ export const requirementOf = (command: Command): Requirement | undefined => {
     case 'DeleteState':
     case 'AcquireLock':
     case 'RenewLock':
-    case 'ReleaseLock':
       return { scope: 'state:write', key: command.data.key };
+    case 'ReleaseLock':
+      return command.data.token === null
+        ? { scope: 'admin' }
+        : { scope: 'state:write', key: command.data.key };
     case 'PublishMessage':
       return { scope: 'events:publish', topic: command.data.topic };
     case 'CreateSubscription':

@@ -13,6 +13,10 @@ export const stateKeySchema = z
 const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const maxTtlMs = 31_536_000_000;
 const ttlMs = z.number().int().min(1).max(maxTtlMs);
+const maxLockTtlMs = 86_400_000;
+const lockTtlMs = z.number().int().min(1).max(maxLockTtlMs);
+const maxLockWaitMs = 60_000;
+const token = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const pointer = z.string().max(4_096);
 
 const patchOperation = z.discriminatedUnion('op', [
@@ -54,7 +58,14 @@ export const stateSchemas = {
     ttlMs: ttlMs.optional(),
   }),
   DeleteState: z.strictObject(at),
-  AcquireLock: z.strictObject({ key: stateKeySchema, holder: z.string().min(1).max(256).optional(), ttlMs }),
-  RenewLock: z.strictObject({ key: stateKeySchema, token: z.number().int().min(1), ttlMs }),
-  ReleaseLock: z.strictObject({ key: stateKeySchema, token: z.number().int().min(1) }),
+  /** Without `holder` the subject holds it. */
+  AcquireLock: z.strictObject({
+    key: stateKeySchema,
+    holder: z.string().min(1).max(256).optional(),
+    ttlMs: lockTtlMs,
+    waitMs: z.number().int().min(0).max(maxLockWaitMs).default(0),
+  }),
+  RenewLock: z.strictObject({ key: stateKeySchema, token, ttlMs: lockTtlMs }),
+  /** `token` null, for an operator: whoever holds it. */
+  ReleaseLock: z.strictObject({ key: stateKeySchema, token: token.nullable().default(null) }),
 } as const;

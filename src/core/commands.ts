@@ -15,6 +15,7 @@ import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './co
 import { refusalWithoutDecision, understand } from './command-checks.ts';
 import type { Deciders } from './deciders.ts';
 import { createInterfaceCommands } from './interfaces.ts';
+import { createLocks } from './locks.ts';
 import type { Parts } from './parts.ts';
 import { createPolicyWrites } from './policy-commands.ts';
 import { explainService, mismatch, mismatchOf, receiptsOf, refusalOf, writtenBy } from './refusals.ts';
@@ -45,6 +46,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const subscription = createSubscriptionCommands(parts, handler, deciders.subscription);
   const commandIds = createCommandIds();
   const state = createStateCommands(parts, handler, deciders);
+  const locks = createLocks(parts, state);
   const writePolicy = createPolicyWrites(parts, handler);
   const retention = createRetentionCommands(writePolicy, deciders);
   const statePolicy = createStatePolicyCommands(writePolicy, deciders);
@@ -199,7 +201,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const unknown = parts.statePolicies.unknown();
         if (unknown !== undefined) await unknown;
         const owned = ownerFault(parts, call.context, [command.data.key]);
-        return owned === undefined ? state(command, call) : fault(owned);
+        if (owned !== undefined) return fault(owned);
+        return command.type === 'AcquireLock' ? locks.acquire(command, call) : state(command, call);
       }
       case 'SetRetention':
       case 'RemoveRetention':
@@ -297,5 +300,5 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
     return refused === undefined ? command : fault(refused);
   };
 
-  return { execute, changeStatus, attach, deregister, changeCircuit, check };
+  return { execute, changeStatus, attach, deregister, changeCircuit, check, close: locks.close };
 };

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../src/clock.ts';
 import type { Config } from '../../src/config.ts';
 import { parseConfig } from '../../src/config.ts';
 import { type CoreOptions, openCore } from '../../src/core.ts';
@@ -26,13 +27,15 @@ export type Logged = { readonly level: string; readonly msg: string } & Readonly
 export type HubOptions = Partial<Config> & {
   readonly timeouts?: GatewayOptions['timeouts'];
   readonly resolve?: CoreOptions['resolve'];
+  /** What the core tells the time by; the system's clock unless given. */
+  readonly time?: Clock;
   /** In front of the core, for what no input brings about. */
   readonly wrap?: (core: NexusCore) => NexusCore;
 };
 
 /** A whole hub on a free port of 127.0.0.1, on an embedded log in a folder of its own that `close` removes. */
 export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
-  const { timeouts, resolve, wrap = (core) => core, ...overrides } = options;
+  const { timeouts, resolve, time, wrap = (core) => core, ...overrides } = options;
   const directory = await mkdtemp(join(tmpdir(), 'nexus-hub-'));
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
@@ -54,7 +57,11 @@ export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
       logged.push(JSON.parse(line) as Logged);
     },
   });
-  const core = await openCore(config, { logger, ...(resolve === undefined ? {} : { resolve }) });
+  const core = await openCore(config, {
+    logger,
+    ...(resolve === undefined ? {} : { resolve }),
+    ...(time === undefined ? {} : { clock: time.now, after: time.after }),
+  });
   let gateway: Gateway;
   try {
     gateway = await openGateway({

@@ -9,7 +9,7 @@ import { problemOf } from '../../gateway/problem.ts';
 import { ask, answer as reply } from '../../gateway/ws/exchange.ts';
 import { parseFrame } from '../../gateway/ws/frame.ts';
 import { createIntake, type Intake, type Sized, type Taken } from '../../gateway/ws/intake.ts';
-import { errorFrame, mutate } from '../../gateway/ws/mutate.ts';
+import { errorFrame, mayWait, mutate } from '../../gateway/ws/mutate.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Budget } from './budget.ts';
@@ -59,7 +59,7 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
   let inFlight = 0;
   let inFlightBytes = 0;
   let closing = false;
-  /** Requests that wait for their reply: they are bounded by the hub, and keep no other frame waiting. */
+  /** Requests that wait for their reply, and whoever waits for a lock: the hub bounds them, and they keep no other frame waiting. */
   const asking = new Set<Promise<void>>();
   const stopped = new AbortController();
   let wake: (() => void) | undefined;
@@ -82,12 +82,17 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
     sending ??= send();
   };
 
+  const whenAnswered = (frame: Received, text: Promise<string>): void => {
+    const told = text.then((known) => answer(frame, known)).finally(() => asking.delete(told));
+    asking.add(told);
+  };
+
   const answered = (peer: Peer, frame: Received, text: string): void => {
     answer(frame, text);
     release(peer, frame);
   };
 
-  /** A frame counts from its arrival to its answer, a request until it is published. */
+  /** A frame counts from its arrival to its answer, a request until it is published, a wait until it begins. */
   const release = (peer: Peer, frame: Received): void => {
     inFlight--;
     inFlightBytes -= frame.bytes;
@@ -113,13 +118,20 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
       case 'publish':
         return { settled: mutate(core, subject, understood, id, tell).then(tellPeer), next: 'at once' };
       case 'command':
-        return { work: () => mutate(core, subject, understood, id, tell).then(tellPeer), next: 'settled' };
+        return {
+          work: mayWait(understood)
+            ? async () => {
+                whenAnswered(frame, mutate(core, subject, understood, id, tell, stopped.signal));
+                release(peer, frame);
+              }
+            : () => mutate(core, subject, understood, id, tell).then(tellPeer),
+          next: 'settled',
+        };
       case 'reply':
         return { settled: reply(core, subject, understood, id, tell).then(tellPeer), next: 'at once' };
       case 'request': {
         const asked = ask(core, subject, understood, id, tell, stopped.signal);
-        const told = asked.answered.then((text) => answer(frame, text)).finally(() => asking.delete(told));
-        asking.add(told);
+        whenAnswered(frame, asked.answered);
         return { settled: asked.published.then(() => release(peer, frame)), next: 'at once' };
       }
       default: {

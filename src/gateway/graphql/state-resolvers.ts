@@ -1,6 +1,7 @@
 import type { Json } from '../../../domain/event.ts';
 import { problem } from '../../errors.ts';
 import type { StateChange, StateEntry, StateVersion } from '../../nexus-core.ts';
+import type { HeldLock } from '../../nexus-locks.ts';
 import type { StateDifference } from '../../nexus-state.ts';
 import { raise } from './faults.ts';
 import { command, given, got, gotOrNull, limitOf, type Resolve } from './resolving.ts';
@@ -31,6 +32,9 @@ const stateHistory: Resolve<{ key: string; last: number; before: number }, reado
   return gotOrNull(found)?.history ?? [];
 };
 
+const lock: Resolve<{ key: string }, HeldLock | null> = async (_, { key }, { core, context }) =>
+  gotOrNull(await core.lock(key ?? '', context));
+
 const stateDifference: Resolve<{ key: string; from: string; to: string }, StateDifference | null> = async (
   _,
   args,
@@ -40,7 +44,7 @@ const stateDifference: Resolve<{ key: string; from: string; to: string }, StateD
   return gotOrNull(await core.stateDifference(key, { from, ...options }, context));
 };
 
-export const stateQueries = { state, states, stateHistory, stateDifference } as const;
+export const stateQueries = { state, states, stateHistory, stateDifference, lock } as const;
 
 /** `value: null` is a value, so only the other arguments are looked at for null. */
 const setState: Resolve<
@@ -77,6 +81,15 @@ const asCommand =
   async (_, args, at) =>
     command(type, given(args), at);
 
+const acquireLock: Resolve<{ key: string; ttlMs: number; holder: string; waitMs: number }, object> = async (
+  _,
+  args,
+  at,
+) =>
+  at.whileAsked((signal) =>
+    command('AcquireLock', given(args), { ...at, context: { ...at.context, signal } }),
+  );
+
 export const stateMutations = {
   setState,
   patchState,
@@ -84,7 +97,7 @@ export const stateMutations = {
     'IncrementState',
   ),
   deleteState,
-  acquireLock: asCommand<{ key: string; ttlMs: number; holder: string }>('AcquireLock'),
+  acquireLock,
   renewLock: asCommand<{ key: string; token: number; ttlMs: number }>('RenewLock'),
   releaseLock: asCommand<{ key: string; token: number }>('ReleaseLock'),
 } as const;

@@ -68,6 +68,18 @@ type DeleteStateResult {
   position: String!
 }
 
+type Lock {
+  key: String!
+  holder: String!
+  token: Int!
+  "When it is lost unless it is renewed before."
+  expiresAt: String
+  version: Int!
+  "When it was taken or last renewed."
+  updatedAt: String!
+  position: String!
+}
+
 type LockResult {
   success: Boolean!
   key: String!
@@ -90,6 +102,8 @@ export const stateQueryFields = /* GraphQL */ `  "Null when there is none."
   stateHistory(key: String!, last: Int, before: Int): [StateVersion!]!
   "from, to: a version, a position or an RFC 3339 time each. to: now unless given. Null when there is no such version."
   stateDifference(key: String!, from: String!, to: String): StateDifference
+  "Who holds the key as a lock; null when nobody does."
+  lock(key: String!): Lock
 `;
 
 export const stateMutationFields = /* GraphQL */ `  "expectedVersion 0: the key must not exist. ttlMs: the key is deleted that long after; without it stays."
@@ -99,10 +113,11 @@ export const stateMutationFields = /* GraphQL */ `  "expectedVersion 0: the key 
   "Adds by, 1 unless given, to the number that is there, or to 0."
   incrementState(key: String!, by: Float, ttlMs: Float, expectedVersion: Int): SetStateResult!
   deleteState(key: String!, expectedVersion: Int): DeleteStateResult!
-  "holder: the token's subject unless given. ttlMs: the lock is lost that long after, unless it is renewed."
-  acquireLock(key: String!, ttlMs: Float!, holder: String): LockResult!
+  "holder: the token's subject unless given. ttlMs: the lock is lost that long after, unless it is renewed. waitMs: so long it may wait for its turn, 60,000 at most."
+  acquireLock(key: String!, ttlMs: Float!, holder: String, waitMs: Int): LockResult!
   renewLock(key: String!, token: Int!, ttlMs: Float!): LockResult!
-  releaseLock(key: String!, token: Int!): DeleteStateResult!
+  "Without token, for an admin: whoever holds it."
+  releaseLock(key: String!, token: Int): DeleteStateResult!
 `;
 
 export const stateSubscriptionFields = /* GraphQL */ `  "Either key or prefix."

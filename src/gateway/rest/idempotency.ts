@@ -2,6 +2,7 @@ import type { Json } from '../../../domain/event.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import { steadyNow } from '../../clock.ts';
 import { fault, invalidAt, ProblemError, problem, type Result } from '../../errors.ts';
+import { given } from '../../given.ts';
 import { digestOf } from '../../ids.ts';
 import type { CommandDone, CommandInput, NexusCore } from '../../nexus-core.ts';
 import { roughBytes } from '../../rough-bytes.ts';
@@ -31,15 +32,19 @@ export const commandIdOf = (ctx: RestContext, ...part: readonly number[]): strin
 /**
  * Runs a command, once for each Idempotency-Key of a subject, method and path: the key becomes the command's id, and the
  * log knows what that has done. A command with an id of its own keeps it.
+ *
+ * @param signal As in `Context`.
  */
 export const executeOnce = async (
   ctx: RestContext,
   core: NexusCore,
   input: CommandInput,
+  signal?: AbortSignal,
 ): Promise<Result<CommandDone>> => {
   const commandId = commandIdOf(ctx);
-  if (commandId === undefined || input.commandId !== undefined) return core.execute(input, contextOf(ctx));
-  const result = await core.execute({ ...input, commandId }, contextOf(ctx));
+  const context = { ...contextOf(ctx), ...given({ signal }) };
+  if (commandId === undefined || input.commandId !== undefined) return core.execute(input, context);
+  const result = await core.execute({ ...input, commandId }, context);
   if (!result.ok) return result;
   if (!result.value.duplicate) return result;
   ctx.res.setHeader('Idempotent-Replayed', 'true');

@@ -15,7 +15,7 @@ const envelope = new Set(['type', 'data', 'commandId', 'expectedRevision']);
 const maxCommandIdLength = 128;
 
 /** /log, /streams and /commands: the events as they stand, and what makes them. */
-export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
+export const logRoutes = ({ core, logger, askers }: RestOptions): RestRouter => {
   const router = createRouter();
 
   router.get('/log', async (ctx) => {
@@ -50,7 +50,11 @@ export const logRoutes = ({ core, logger }: RestOptions): RestRouter => {
   router.post('/commands', async (ctx) => {
     negotiate(ctx);
     const command = commandOf(await readJson(ctx.req));
-    const done = await executeOnce(ctx, core, command);
+    // The others wait for the hub alone.
+    const done =
+      command.type === 'AcquireLock'
+        ? await askers.whileOpen(ctx.res, (signal) => executeOnce(ctx, core, command, signal))
+        : await executeOnce(ctx, core, command);
     if (!done.ok) throw new ProblemError(commandFault(command.type, done.problem));
     markPosition(ctx, done.value);
     const { commandId, events, result } = done.value;

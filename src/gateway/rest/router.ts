@@ -10,6 +10,7 @@ import type { RestContext } from './answer.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { interfaceRoutes } from './interfaces.ts';
+import { lockRoutes } from './locks.ts';
 import { logRoutes } from './log.ts';
 import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
@@ -47,6 +48,7 @@ export const createRest = (options: RestOptions): RouterMiddleware<RequestState>
     ['interfaces', interfaceRoutes(options).routes()],
     ['state', stateRoutes(options).routes()],
     ['snapshot', snapshotRoutes(options).routes()],
+    ['locks', lockRoutes(options).routes()],
     ['events', events],
     ['topics', events],
     ['messages', events],

@@ -3,11 +3,11 @@ import { type Problem, problem } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import { drainReason } from '../askers.ts';
-import type { FrameId, ReplyFrame, RequestFrame } from './frame.ts';
-import { errorFrame } from './mutate.ts';
+import type { FrameId, MutationFrame, ReplyFrame, RequestFrame } from './frame.ts';
+import { errorFrame, mutate } from './mutate.ts';
 import type { Outbox } from './outbox.ts';
 
-type Core = Pick<NexusCore, 'request' | 'reply'>;
+type Core = Pick<NexusCore, 'request' | 'reply' | 'execute'>;
 type Tell = (error: unknown) => Problem;
 
 /**
@@ -17,7 +17,7 @@ type Tell = (error: unknown) => Problem;
  *   `answered` resolves with the text of its one answer.
  */
 export const ask = (
-  core: Core,
+  core: Pick<Core, 'request'>,
   subject: Subject,
   { topic, data, trace }: RequestFrame,
   id: FrameId | undefined,
@@ -39,7 +39,7 @@ export const ask = (
 
 /** Runs a `reply` frame and resolves with the text of its one answer, once durable. Never rejects. */
 export const answer = (
-  core: Core,
+  core: Pick<Core, 'reply'>,
   subject: Subject,
   { data }: ReplyFrame,
   id: FrameId | undefined,
@@ -58,6 +58,8 @@ export const answer = (
 export type Asking = {
   /** As `ask`; resolves with `published`. The answer is sent when it comes, and when the peer takes it. */
   request(frame: RequestFrame, id: FrameId | undefined, subject: Subject): Promise<void>;
+  /** Hands over a command that may wait; its answer is sent as that of a request. */
+  command(frame: MutationFrame, id: FrameId | undefined, subject: Subject): void;
   /** Ends every wait with `shutting_down`, and resolves when all were told. */
   drain(): Promise<void>;
   /** The peer is gone: nobody waits any more. */
@@ -92,13 +94,18 @@ export const createAsking = ({ core, outbox, tell, maxHeld }: AskingOptions): As
     outbox.send(text);
   };
 
+  const tellWhen = (answered: Promise<string>, id: FrameId | undefined): void => {
+    const told = answered.then((text) => send(text, id)).finally(() => open.delete(told));
+    open.add(told);
+  };
+
   return {
     request: (frame, id, subject) => {
       const { published, answered } = ask(core, subject, frame, id, tell, signal);
-      const told = answered.then((text) => send(text, id)).finally(() => open.delete(told));
-      open.add(told);
+      tellWhen(answered, id);
       return published;
     },
+    command: (frame, id, subject) => tellWhen(mutate(core, subject, frame, id, tell, signal), id),
     drain: async () => {
       controller.abort(drainReason());
       await Promise.all(open);

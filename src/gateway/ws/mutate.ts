@@ -1,6 +1,7 @@
 import type { Subject } from '../../../domain/access.ts';
 import type { Json } from '../../../domain/event.ts';
 import { type Problem, within } from '../../errors.ts';
+import { given } from '../../given.ts';
 import { newId } from '../../ids.ts';
 import type { CommandDone, NexusCore } from '../../nexus-core.ts';
 import { commandFault } from '../command-fault.ts';
@@ -34,6 +35,14 @@ const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandD
         position: done.position,
       });
 
+/** It may wait for somebody else: the frames behind it go on once it was handed to the hub. */
+export const mayWait = ({ command: { type, data } }: MutationFrame): boolean =>
+  type === 'AcquireLock' &&
+  typeof data === 'object' &&
+  data !== null &&
+  'waitMs' in data &&
+  data.waitMs !== 0;
+
 /** What a fault of the input is called in a frame: that of a command stands at `/command`. */
 export const mutationFault = (frame: { readonly type: string } | MutationFrame, found: Problem): Problem =>
   'command' in frame && frame.type === 'command'
@@ -45,6 +54,7 @@ export const mutationFault = (frame: { readonly type: string } | MutationFrame, 
  * handed to the hub before this returns, so frames run in a row take effect in that order.
  *
  * @param tell turns what was thrown into what the client is told.
+ * @param signal aborts when the client is gone, or with what it is told.
  */
 export const mutate = (
   core: Pick<NexusCore, 'execute'>,
@@ -52,8 +62,9 @@ export const mutate = (
   frame: MutationFrame,
   id: FrameId | undefined,
   tell: (error: unknown) => Problem,
+  signal?: AbortSignal,
 ): Promise<string> =>
-  core.execute(frame.command, { subject, correlationId: newId(), ...frame.trace }).then(
+  core.execute(frame.command, { subject, correlationId: newId(), ...frame.trace, ...given({ signal }) }).then(
     (result) =>
       result.ok ? doneFrame(frame, id, result.value) : errorFrame(mutationFault(frame, result.problem), id),
     (error: unknown) => errorFrame(tell(error), id),

@@ -12,7 +12,7 @@ import { problemOf } from '../problem.ts';
 import { answer, createAsking } from './exchange.ts';
 import { type FrameId, isWriting, parseFrame } from './frame.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
-import { errorFrame, mutate } from './mutate.ts';
+import { errorFrame, mayWait, mutate } from './mutate.ts';
 import { createOutbox } from './outbox.ts';
 import { createReplays } from './replays.ts';
 import { createServices } from './services.ts';
@@ -121,7 +121,11 @@ export const openSession = (options: SessionOptions): Session => {
       case 'reply':
         return { settled: answer(core, subject, understood, id, tell).then(outbox.send), next: 'at once' };
       case 'command':
-        return inTurn(() => mutate(core, subject, understood, id, tell).then(outbox.send));
+        return inTurn(
+          mayWait(understood)
+            ? async () => asking.command(understood, id, subject)
+            : () => mutate(core, subject, understood, id, tell).then(outbox.send),
+        );
       case 'follow':
         return inTurn(() => subscriptions.follow(understood, id, subject));
       case 'settle':
