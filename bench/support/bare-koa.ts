@@ -6,7 +6,8 @@ import { openEmbeddedLog } from '../../src/log/embedded.ts';
 
 /**
  * The reference of the gateway: Koa, @koa/router and a JSON body parser of a few lines, with the same durable append and
- * nothing else: no checks, no limits, no read models. Prints its port; argument: the folder of its log.
+ * nothing else: no checks, no limits, no read models but a map of the newest entries. Prints its port; argument: the
+ * folder of its log.
  */
 const log = await openEmbeddedLog({ directory: process.argv[2] ?? 'bench-log' });
 const app = new Koa();
@@ -25,15 +26,19 @@ const append = async (stream: string, type: string, data: unknown) => {
   return { id, place: result.ok ? result.events[0] : undefined };
 };
 
+const entries = new Map<string, object>();
+
 router.put('/state/:key', async (ctx) => {
-  const body = await readJson(ctx.req);
-  const { place } = await append(ctx.params.key ?? '', 'StateSet', { value: body.value });
-  ctx.body = {
-    key: ctx.params.key,
-    value: body.value,
-    version: (place?.revision ?? 0) + 1,
-    position: place?.position,
-  };
+  const { value } = await readJson(ctx.req);
+  const { key = '' } = ctx.params;
+  const { place } = await append(key, 'StateSet', { value });
+  const version = (place?.revision ?? 0) + 1;
+  const position = place?.position;
+  entries.set(key, { key, value, version, updatedAt: new Date().toISOString(), updatedBy: 'bare', position });
+  ctx.body = { key, value, version, position };
+});
+router.get('/state/:key', (ctx) => {
+  ctx.body = entries.get(ctx.params.key ?? '');
 });
 router.post('/events/:topic', async (ctx) => {
   const body = await readJson(ctx.req);

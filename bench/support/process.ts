@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { endWithUs } from './cleanup.ts';
 
 /** A process that a benchmark started. */
 export type Running = {
@@ -12,7 +13,8 @@ export type Running = {
   cpu(): Cpu;
   /** Writes a line to its stdin and resolves with the next line of its stdout. */
   ask(line: string): Promise<string>;
-  close(): Promise<void>;
+  /** SIGTERM unless told otherwise. */
+  close(signal?: NodeJS.Signals): Promise<void>;
 };
 
 const nanosOf = (path: string): number => Number(readFileSync(path, 'utf8').split(' ', 1)[0]);
@@ -28,6 +30,16 @@ export const cpuOf = (pid: number): Cpu => {
   return { first: nanosOf(`${tasks}/${pid}/schedstat`) / 1_000, all: all / 1_000 };
 };
 
+/** Bytes of memory that are a process's own (`RssAnon`), without mapped files, and with them (`VmRSS`). */
+export type Memory = { readonly ownBytes: number; readonly residentBytes: number };
+
+export const memoryOf = (pid: number): Memory => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? Number.NaN) * 1_024;
+  return { ownBytes: bytesOf('RssAnon'), residentBytes: bytesOf('VmRSS') };
+};
+
 export type Starting = {
   readonly argv: readonly string[];
   readonly cwd: string;
@@ -41,16 +53,16 @@ export const startProcess = async ({ argv, cwd, env = {} }: Starting): Promise<R
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
   });
+  endWithUs(child);
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the process has no input or output');
   const lines = createInterface({ input: stdout });
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`${argv[0]} has ended`);
+  });
+  ended.catch(() => undefined);
   const nextLine = async (): Promise<string> => {
-    const [line]: unknown[] = await Promise.race([
-      once(lines, 'line'),
-      once(child, 'exit').then(() => {
-        throw new Error(`${argv[0]} has ended`);
-      }),
-    ]);
+    const [line]: unknown[] = await Promise.race([once(lines, 'line'), ended]);
     return String(line);
   };
   const line = await nextLine();
@@ -63,10 +75,10 @@ export const startProcess = async ({ argv, cwd, env = {} }: Starting): Promise<R
       stdin.write(`${text}\n`);
       return nextLine();
     },
-    close: async () => {
-      if (child.exitCode !== null) return;
+    close: async (signal = 'SIGTERM') => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(signal);
       await exit;
     },
   };

@@ -1,16 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { endWithUs, removeFolder, temporaryFolder } from './cleanup.ts';
 import { type Cpu, cpuOf, freePort } from './process.ts';
 
 /** A `redis-server` of its own in a temporary folder, or undefined where there is none. */
-export type BenchRedis = { readonly url: string; cpu(): Cpu; close(): Promise<void> };
+export type BenchRedis = {
+  readonly url: string;
+  readonly pid: number;
+  cpu(): Cpu;
+  close(): Promise<void>;
+};
 
 export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<BenchRedis | undefined> => {
-  const directory = mkdtempSync(join(tmpdir(), 'nexus-bench-redis-'));
+  const directory = temporaryFolder('bench-redis');
   const port = await freePort();
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
   const child: ChildProcess = spawn(
@@ -23,9 +26,10 @@ export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<Be
     once(child, 'spawn').then(() => false),
   ]);
   if (failed) {
-    rmSync(directory, { recursive: true, force: true });
+    removeFolder(directory);
     return undefined;
   }
+  endWithUs(child);
   const url = `redis://127.0.0.1:${port}`;
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: 100 });
   client.on('error', () => {});
@@ -33,12 +37,13 @@ export const startRedis = async (appendfsync: 'always' | 'everysec'): Promise<Be
   client.disconnect();
   return {
     url,
+    pid: child.pid ?? 0,
     cpu: () => cpuOf(child.pid ?? 0),
     close: async () => {
       const exit = once(child, 'exit');
       child.kill('SIGKILL');
       await exit;
-      rmSync(directory, { recursive: true, force: true });
+      removeFolder(directory);
     },
   };
 };
