@@ -10,6 +10,15 @@ export type StreamId = string & Brand<'StreamId'>;
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
+/** Of a transaction over several streams: its events stand one behind the other, and this is the `index`-th of `count`. */
+export type InTransaction = {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+  /** Whether its conditions held. */
+  readonly succeeded: boolean;
+};
+
 /** What the writer knows of an event; the log adds `recordedAt`. */
 export type NewMetadata = {
   /** Subject of the token, or `local`, `system`. */
@@ -21,6 +30,7 @@ export type NewMetadata = {
   /** SHA-256 of the command's input, when it had an id: another input under the same id is refused. */
   readonly commandHash?: string;
   readonly traceparent?: string;
+  readonly transaction?: InTransaction;
   /** Id of the node that wrote the event. */
   readonly node: string;
   /** Version of the shape of `data`, from 1. */

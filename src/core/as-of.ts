@@ -99,3 +99,27 @@ export const resolveAsOf = async (
   if (parsePosition(text)?.length === log.start.length) return positionOf(log, 'asOf', text);
   return invalid('/asOf', `must be a position (${log.start.length} hex digits) or an RFC 3339 time`);
 };
+
+/**
+ * `position`, or the one before the transaction that it stands within: as of it, nobody sees half of a transaction. With a
+ * log that cannot be reached it is taken as it is.
+ */
+export const outsideTransaction = async (
+  log: Pick<EventLog, 'appendAll' | 'readAll' | 'reachable' | 'start'>,
+  position: Position,
+): Promise<Position> => {
+  if (log.appendAll === undefined || !log.reachable) return position;
+  const [next] = (await log.readAll({ after: position, limit: 1 })).events;
+  let index = next?.metadata.transaction?.index ?? 0;
+  if (next === undefined || index === 0) return position;
+  for (let after = next.position; ; ) {
+    const page = await log.readAll({ after, direction: 'backwards', limit: index + 1 });
+    for (const event of page.events) {
+      const at = event.metadata.transaction?.index ?? index;
+      if (at >= index) return event.position;
+      index = at;
+    }
+    if (!page.more) return log.start;
+    after = page.position;
+  }
+};

@@ -3,7 +3,7 @@ import type { Position } from '../../domain/event.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import type { Context } from '../nexus-core.ts';
 import type { ReadStore } from '../projection/read-store.ts';
-import { positionOf, resolveAsOf } from './as-of.ts';
+import { outsideTransaction, positionOf, resolveAsOf } from './as-of.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 
@@ -74,7 +74,7 @@ export const createReads = ({ log, hub, runner }: Pick<Parts, 'log' | 'hub' | 'r
         if (!resolved.ok) return resolved;
         const shown = await wait(resolved.value);
         if (!shown.ok) return shown;
-        asOf = resolved.value;
+        asOf = await outsideTransaction(log, resolved.value);
       }
       return ok({ store: runner.store, position: runner.position, asOf });
     },

@@ -6,6 +6,7 @@ import type { Logger } from '../logger.ts';
 import type { Hub } from '../watch/hub.ts';
 import { createFolder } from './fold.ts';
 import type { ReadChange, ReadStore } from './read-store.ts';
+import { wholeTransactions } from './whole-transactions.ts';
 import type { WriteBehind } from './write-behind.ts';
 
 /** What a read store says of itself: of which log it is, by which projections, and whether it was ever caught up. */
@@ -162,10 +163,14 @@ export const createGeneration = (options: GenerationOptions): Generation => {
       maxBatchEvents: foldEvents,
       maxBufferedEvents: bufferedEvents,
     });
+    let held: readonly LogEvent[] = [];
     for await (const part of watch) {
       if (closing.signal.aborted) return;
-      if (part.type === 'items') await take(part.items);
-      else if (part.type === 'caughtUp') await finish();
+      if (part.type === 'items') {
+        const { whole, rest } = wholeTransactions(held.length === 0 ? part.items : [...held, ...part.items]);
+        held = rest;
+        await take(whole);
+      } else if (part.type === 'caughtUp') await finish();
     }
   };
 
