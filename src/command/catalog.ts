@@ -6,6 +6,7 @@ import { policySchemas } from './policy-schemas.ts';
 import { serviceSchemas } from './service-schemas.ts';
 import { anyJson, stateSchemas } from './state-schemas.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
+import { transactionRequirements, transactionSchemas } from './transaction-schema.ts';
 
 /**
  * Every command: one schema of its input, used by REST, GraphQL, WebSocket, ZeroMQ and /commands, and the scope that it
@@ -22,6 +23,7 @@ export const topicSchema = z
 const schemas = {
   ...serviceSchemas,
   ...stateSchemas,
+  ...transactionSchemas,
   PublishMessage: z.strictObject({
     topic: topicSchema,
     payload: anyJson,
@@ -47,8 +49,16 @@ export const commandSchemas = schemas;
 export const commandTypes = Object.keys(schemas) as readonly CommandType[];
 export const isCommandType = (text: string): text is CommandType => Object.hasOwn(schemas, text);
 
-/** The scope that a command needs, told from its checked data; undefined where what it names tells (its subscription). */
-export const requirementOf = (command: Command): Requirement | undefined => {
+/** The scopes that a command needs, told from its checked data; none where what it names tells (its subscription). */
+export const requirementsOf = (command: Command): readonly Requirement[] => {
+  if (command.type === 'TransactState') return transactionRequirements(command.data);
+  const requirement = requirementOf(command);
+  return requirement === undefined ? [] : [requirement];
+};
+
+const requirementOf = (
+  command: Exclude<Command, { readonly type: 'TransactState' }>,
+): Requirement | undefined => {
   switch (command.type) {
     case 'RegisterService':
     case 'UpdateService':

@@ -3,6 +3,7 @@ import { asRevision, type LogEvent, type NewMetadata, type StreamId } from '../.
 import { newId } from '../ids.ts';
 import type { Appended, EventLog, Expected } from '../log/event-log.ts';
 import { createStreamStates, evolved, type Handled, type Known, newEvent } from './stream-states.ts';
+import { createTransact } from './transact.ts';
 
 export type Outcome<State, Event, Rejection> =
   | {
@@ -160,7 +161,14 @@ export const createHandler = (log: EventLog) => {
     return { outcome: 'busy', attempts: maxAttempts };
   };
 
+  const { appendAll } = log;
   return {
+    /** Undefined where the log cannot append to several streams in one commit. */
+    transact:
+      appendAll === undefined
+        ? undefined
+        : createTransact({ log, appendAll: (parts) => appendAll(parts), states, isShared, alone }),
+
     /**
      * Decides `command` on the newest state of `stream` and appends what was decided.
      *

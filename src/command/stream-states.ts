@@ -120,6 +120,27 @@ export const createStreamStates = (log: EventLog) => {
     };
   };
 
+  /**
+   * Keeps a stream for one who has to wait for others too, until what it returns is called: whoever waits for `commit`
+   * waits so long. `known` is settled.
+   */
+  const reserve = <State>(stream: StreamId, known: Known<State>): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const wasCached = cache.get(stream) === known;
+    const reserved: Known<State> = { ...known, commit: promise };
+    remember(stream, reserved);
+    return () => {
+      forget(stream, reserved);
+      if (wasCached && !cache.has(stream)) remember(stream, known);
+      resolve(false);
+    };
+  };
+
+  /** What is thought of a stream has turned out wrong. */
+  const drop = (stream: StreamId): void => {
+    cache.delete(stream);
+  };
+
   /** The events that a command of these ids has written before, or undefined. */
   const earlier = async (
     stream: StreamId,
@@ -151,7 +172,7 @@ export const createStreamStates = (log: EventLog) => {
     return (head?.revision ?? -1) === known.revision;
   };
 
-  return { load, newest, refresh, expect, earlier, confirmed };
+  return { load, newest, refresh, expect, reserve, drop, earlier, confirmed };
 };
 
 export type StreamStates = ReturnType<typeof createStreamStates>;

@@ -1,7 +1,8 @@
 import { allows } from '../../domain/access.ts';
 import { patternContains } from '../../domain/names.ts';
 import type { ServiceDocument } from '../../projections/documents.ts';
-import { type Command, commandSchemas, isCommandType, requirementOf } from '../command/catalog.ts';
+import { type Command, commandSchemas, isCommandType, requirementsOf } from '../command/catalog.ts';
+import { writtenKeys } from '../command/transaction-schema.ts';
 import { invalid, invalidAt, ok, type Problem, type Result } from '../errors.ts';
 import type { CommandInput, Context } from '../nexus-core.ts';
 import { resolvePlace, resolveStretch } from './as-of.ts';
@@ -24,8 +25,11 @@ export const understand = ({ type, data }: CommandInput, context: Context): Resu
   if (!checked.ok) return checked;
   // The schema that `type` names has made the data; the pair is the union's member.
   const command = { type, data: checked.value } as Command;
-  const requirement = requirementOf(command);
-  return (requirement === undefined ? undefined : demand(context, requirement)) ?? ok(command);
+  for (const requirement of requirementsOf(command)) {
+    const denied = demand(context, requirement);
+    if (denied !== undefined) return denied;
+  }
+  return ok(command);
 };
 
 const problemIn = (result: Result<unknown>): Problem | undefined => (result.ok ? undefined : result.problem);
@@ -79,6 +83,9 @@ export const refusalWithoutDecision = async (
     case 'ReleaseLock':
       await parts.statePolicies.unknown();
       return ownerFault(parts, context, [command.data.key]);
+    case 'TransactState':
+      await parts.statePolicies.unknown();
+      return ownerFault(parts, context, writtenKeys(command.data));
     case 'RetireInterface':
       return retireFault(parts, command.data, context);
     case 'CreateSubscription': {

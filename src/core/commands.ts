@@ -5,6 +5,7 @@ import type { ServiceDocument } from '../../projections/documents.ts';
 import type { Command, CommandData } from '../command/catalog.ts';
 import { createCommandIds } from '../command/command-ids.ts';
 import type { Handler } from '../command/handle.ts';
+import { writtenKeys } from '../command/transaction-schema.ts';
 import { fault, ok, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import { digestOf, idOf, newId } from '../ids.ts';
@@ -24,6 +25,7 @@ import { serviceView } from './services.ts';
 import { createStateCommands } from './state-commands.ts';
 import { ownerFault } from './state-owners.ts';
 import { createStatePolicyCommands } from './state-policies.ts';
+import { createStateTransactions } from './state-transactions.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
 
@@ -50,6 +52,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const writePolicy = createPolicyWrites(parts, handler);
   const retention = createRetentionCommands(writePolicy, deciders);
   const statePolicy = createStatePolicyCommands(writePolicy, deciders);
+  const transact = createStateTransactions(parts, handler, deciders);
   const interfaces = createInterfaceCommands(parts, handler, deciders);
 
   const metadataOf = (
@@ -203,6 +206,12 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         const owned = ownerFault(parts, call.context, [command.data.key]);
         if (owned !== undefined) return fault(owned);
         return command.type === 'AcquireLock' ? locks.acquire(command, call) : state(command, call);
+      }
+      case 'TransactState': {
+        const unknown = parts.statePolicies.unknown();
+        if (unknown !== undefined) await unknown;
+        const owned = ownerFault(parts, call.context, writtenKeys(command.data));
+        return owned === undefined ? transact(command.data, call) : fault(owned);
       }
       case 'SetRetention':
       case 'RemoveRetention':

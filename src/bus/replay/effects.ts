@@ -66,6 +66,16 @@ export const effectOfCommand = (command: Command): Effect => {
       const { key, ...fields } = command.data;
       return { type: 'other', name: command.type, fields: { key, ...given(fields) } };
     }
+    case 'TransactState': {
+      const { compare, then: success, else: failure } = command.data;
+      const fields = {
+        compare: compare.map(given),
+        // biome-ignore lint/suspicious/noThenProperty: a list, and the name on the wire
+        then: success.map(given),
+        else: failure.map(given),
+      };
+      return { type: 'other', name: command.type, fields };
+    }
     case 'RegisterService':
       return service(command.data.id ?? null, 'registered', recordedFields(fieldsOf(command.data)));
     case 'UpdateService': {

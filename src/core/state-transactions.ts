@@ -1,0 +1,161 @@
+import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
+import { currentVersion } from '../../domain/state/decider.ts';
+import type { StateCommand, StateState } from '../../domain/state/state.ts';
+import {
+  decideStateTransaction,
+  type StateOperation,
+  type StateTransactionRejection,
+} from '../../domain/state/transaction.ts';
+import type { StateDocument } from '../../projections/documents.ts';
+import { restoreState } from '../../projections/state.ts';
+import type { Handler } from '../command/handle.ts';
+import type { TransactionData, TransactionOperation } from '../command/transaction-schema.ts';
+import { fault, invalid, ok, type Problem, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
+import type { EventReceipt } from '../nexus-core.ts';
+import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
+import type { Deciders } from './deciders.ts';
+import type { Parts } from './parts.ts';
+import { explainState, mismatchOf, receiptsOfRecorded } from './refusals.ts';
+import { stateCommandOf } from './state-commands.ts';
+
+const streamOf = (key: string): StreamId => streamId('state', key);
+
+const commandOf = (
+  operation: TransactionOperation,
+  subject: string,
+  nowMs: number,
+): StateCommand | undefined => {
+  switch (operation.op) {
+    case 'set': {
+      const { op: _op, ...data } = operation;
+      return stateCommandOf({ type: 'SetState', data }, subject, nowMs);
+    }
+    case 'patch': {
+      const { op: _op, ...data } = operation;
+      return stateCommandOf({ type: 'PatchState', data }, subject, nowMs);
+    }
+    case 'increment': {
+      const { op: _op, ...data } = operation;
+      return stateCommandOf({ type: 'IncrementState', data }, subject, nowMs);
+    }
+    case 'delete': {
+      const { op: _op, ...data } = operation;
+      return stateCommandOf({ type: 'DeleteState', data }, subject, nowMs);
+    }
+    case 'get':
+      return undefined;
+  }
+};
+
+/** Keys one of which has an event when the branch was done and wrote any. */
+const tellingKeys = (operations: readonly TransactionOperation[]): readonly string[] => {
+  const certain = operations.find(({ op }) => op !== 'get' && op !== 'delete');
+  return certain === undefined
+    ? operations.filter(({ op }) => op === 'delete').map(({ key }) => key)
+    : [certain.key];
+};
+
+/** What an operation tells of its key as the transaction has left it. */
+const resultOf = ({ op, key }: TransactionOperation, state: StateState, wrote: boolean): Json => {
+  const { exists, value, expiresAt } = state;
+  if (op === 'delete') return { op, key, deleted: wrote, version: wrote ? state.version : 0 };
+  const at = { value, version: currentVersion(state), ...given({ expiresAt }) };
+  return op === 'get' ? { op, key, exists, ...at } : { op, key, ...at };
+};
+
+const explain = ({ succeeded, index, key, rejection }: StateTransactionRejection): Problem => {
+  const { code, detail, facts } = explainState(key)(rejection);
+  const pointer = `/${succeeded ? 'then' : 'else'}/${index}`;
+  return problem(code, `nothing was done, because of ${pointer}: ${detail}`, { ...facts, pointer });
+};
+
+/** Several state keys in one transaction (docs/adr/0029-transactions.md). */
+export const createStateTransactions = (
+  { runner, clock, log }: Pick<Parts, 'runner' | 'clock' | 'log'>,
+  { transact }: Pick<Handler, 'transact'>,
+  deciders: Pick<Deciders, 'state'>,
+) => {
+  const stateAt = (key: string, position: Position): StateState => {
+    const document = runner.store.at<StateDocument>('state', key, position)?.document;
+    return document === undefined ? deciders.state.decider.initial : restoreState(document);
+  };
+
+  const doneOf = (
+    data: TransactionData,
+    succeeded: boolean,
+    events: readonly EventReceipt[],
+    position: Position,
+    stateOf: (key: string) => StateState,
+  ): Omit<Done, 'duplicate'> => {
+    const written = new Set<string>(events.map(({ stream }) => stream));
+    const results = (succeeded ? data.then : data.else).map((operation) =>
+      resultOf(operation, stateOf(operation.key), written.has(streamOf(operation.key))),
+    );
+    return { events, position, result: { succeeded, results, position }, created: false };
+  };
+
+  return async (data: TransactionData, call: Call): Promise<Result<Done>> => {
+    const { context, metadata, commandId, expectedRevision } = call;
+    if (transact === undefined) {
+      const detail = `the event log is ${log.kind}, which cannot change several keys in one transaction`;
+      return fault(problem('not_supported', detail, { log: log.kind }));
+    }
+    if (expectedRevision !== undefined) {
+      return invalid('/expectedRevision', 'is for a command on one stream; a transaction has compare');
+    }
+    const nowMs = clock();
+    const operationsOf = (branch: readonly TransactionOperation[]): readonly StateOperation[] =>
+      branch.map((operation) => ({
+        key: operation.key,
+        ...given({ command: commandOf(operation, context.subject.id, nowMs) }),
+      }));
+    const transaction = {
+      compare: data.compare.map(({ key, ...what }) => ({ key, ...given(what) })),
+      success: operationsOf(data.then),
+      failure: operationsOf(data.else),
+    };
+    const telling = [...new Set([...tellingKeys(data.then), ...tellingKeys(data.else)])].map(streamOf);
+    const eventId = (stream: StreamId): string => optionsOf(call, stream).eventId?.(0) ?? '';
+    const keys = new Set([...data.compare, ...data.then, ...data.else].map(({ key }) => key));
+    const outcome = await transact(deciders.state, {
+      streams: [...keys].map(streamOf),
+      decide: (stateOf) => {
+        const decided = decideStateTransaction(transaction, (key) => stateOf(streamOf(key)));
+        if (!decided.ok) return decided;
+        const events = decided.events.map(({ key, event }) => ({ stream: streamOf(key), event }));
+        return { ok: true, succeeded: decided.succeeded, events };
+      },
+      metadata,
+      ...(commandId === undefined ? {} : { repeats: { eventId, streams: telling } }),
+    });
+    switch (outcome.outcome) {
+      case 'rejected':
+        await runner.reached(outcome.position, ownReadModelsMs);
+        return fault(explain(outcome.rejection));
+      case 'busy': {
+        const detail = `the keys changed during each of ${outcome.attempts} tries`;
+        return fault(problem('busy', detail));
+      }
+      case 'repeated': {
+        const [first] = outcome.recorded;
+        const refused = mismatchOf(first, metadata);
+        if (refused !== undefined) return refused;
+        const events = receiptsOfRecorded(outcome.recorded);
+        const position = events.at(-1)?.position ?? log.start;
+        if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
+        const succeeded = first?.metadata.transaction?.succeeded ?? true;
+        const done = doneOf(data, succeeded, events, position, (key) => stateAt(key, position));
+        return ok({ ...done, duplicate: true });
+      }
+      case 'done': {
+        const { succeeded, events, position, stateOf } = outcome;
+        // Whoever is told of a version is not shown an older one next, also by what wrote nothing.
+        const isShown = await runner.reached(position, ownReadModelsMs);
+        if (!isShown && events.length > 0) return notShown(position);
+        const done = doneOf(data, succeeded, events, position, (key) => stateOf(streamOf(key)));
+        return ok({ ...done, duplicate: false });
+      }
+    }
+  };
+};
