@@ -8,6 +8,7 @@ import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve } from 
 import { serviceMutations, serviceQueries } from './service-resolvers.ts';
 import { statePolicyMutations, statePolicyQueries } from './state-policy-resolvers.ts';
 import { stateMutations, stateQueries, stateSubscriptions } from './state-resolvers.ts';
+import { transactionMutations } from './state-transaction.ts';
 import { subscriptionMutations, subscriptionQueries } from './subscription-resolvers.ts';
 import { asField, itemsOf, type Subscribe } from './watch-source.ts';
 
@@ -153,6 +154,7 @@ export const resolvers = {
   Mutation: {
     ...serviceMutations,
     ...stateMutations,
+    ...transactionMutations,
     publishEvent,
     request,
     reply,

@@ -2,6 +2,7 @@ import { replayTypes } from './replay-sdl.ts';
 import { serviceMutationFields, serviceQueryFields, serviceTypes } from './service-sdl.ts';
 import { statePolicyMutationFields, statePolicyQueryFields, statePolicyTypes } from './state-policy-sdl.ts';
 import { stateMutationFields, stateQueryFields, stateSubscriptionFields, stateTypes } from './state-sdl.ts';
+import { transactionMutationFields, transactionTypes } from './state-transaction.ts';
 import { subscriptionTypes } from './subscription-sdl.ts';
 
 /** The schema as clients see it. Lists are in the order of REST; each item tells its `position`, to go on behind it. */
@@ -82,6 +83,7 @@ type ProjectionHealth {
 ${serviceTypes}
 ${stateTypes}
 ${statePolicyTypes}
+${transactionTypes}
 ${subscriptionTypes}
 ${replayTypes}
 type Query {
@@ -144,7 +146,7 @@ type ReplyResult {
 }
 
 type Mutation {
-${serviceMutationFields}${stateMutationFields}  "payload: JSON text."
+${serviceMutationFields}${stateMutationFields}${transactionMutationFields}  "payload: JSON text."
   publishEvent(topic: String!, payload: String!, priority: Priority, key: String): PublishEventResult!
   "Publishes and waits for the reply. payload: JSON text. timeoutMs: 30,000 unless given, at most 300,000."
   request(topic: String!, payload: String!, timeoutMs: Int, priority: Priority, key: String): RequestResult!

@@ -120,6 +120,15 @@ export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
     else sendJson(ctx, 200, entry);
   });
 
+  // Several keys in one transaction.
+  router.post('/state', async (ctx) => {
+    negotiate(ctx);
+    const data = await commandData(ctx, {});
+    const done = unwrap(await executeOnce(ctx, core, { type: 'TransactState', data }));
+    markPosition(ctx, done);
+    sendJson(ctx, 200, done.result);
+  });
+
   router.put('/state/*key', async (ctx) => {
     negotiate(ctx);
     const key = pathText(ctx, 'key');
