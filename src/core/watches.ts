@@ -1,5 +1,4 @@
 import type { Requirement } from '../../domain/access.ts';
-import { decodeEvent } from '../../domain/catalog.ts';
 import {
   asStreamId,
   categories,
@@ -9,7 +8,7 @@ import {
   streamKey,
 } from '../../domain/event.ts';
 import { isServiceName, isStateKey, isStatePrefix, isTopicPattern } from '../../domain/names.ts';
-import type { ServiceDocument, StateDocument } from '../../projections/documents.ts';
+import type { ServiceDocument } from '../../projections/documents.ts';
 import { invalid, ok, type Result } from '../errors.ts';
 import { isStreamName } from '../log/encode.ts';
 import type {
@@ -27,9 +26,7 @@ import { demand } from './demand.ts';
 import { messagesFrom, streamRequirement, streamRule } from './logs.ts';
 import type { Parts } from './parts.ts';
 import { serviceView } from './services.ts';
-
-/** How long a watcher of documents waits for the read models to pass an event before it is told from the log. */
-const readModelsMs = 5_000;
+import { createStateChanges, readModelsMs } from './state-changes.ts';
 
 const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
   ServiceRegistered: 'registered',
@@ -102,39 +99,7 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
     return ok({ position: start.value, items });
   };
 
-  const stateChange = async (event: LogEvent): Promise<StateChange | undefined> => {
-    const decoded = decodeEvent(event);
-    if (!decoded.ok || !decoded.known) return undefined;
-    const { type, data } = decoded.event;
-    if (type !== 'StateSet' && type !== 'StateDeleted') return undefined;
-    const key = streamKey(event.stream);
-    let old: StateDocument | undefined;
-    for (const past of runner.store.history<StateDocument>('state', key, event.position)) {
-      old = past.document;
-      break;
-    }
-    return {
-      key,
-      value: type === 'StateSet' ? data.value : null,
-      oldValue: old === undefined || old.deleted ? null : old.value,
-      version: event.revision + 1,
-      deleted: type === 'StateDeleted',
-      position: event.position,
-    };
-  };
-
-  const stateChanges = async (
-    events: readonly LogEvent[],
-    position: Position,
-  ): Promise<readonly StateChange[]> => {
-    await runner.reached(position, readModelsMs);
-    const changes: StateChange[] = [];
-    for (const event of events) {
-      const change = await stateChange(event);
-      if (change !== undefined) changes.push(change);
-    }
-    return changes;
-  };
+  const stateChanges = createStateChanges({ log, runner });
 
   /** Whoever watches a name is told of an instance that takes another one. */
   const hadName = (name: string, { type, stream, position }: LogEvent): boolean => {
