@@ -196,7 +196,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     log,
     logger,
     clock,
-    openEnforcer: (onPolicies) => createEnforcer({ log, runner, handler, node, onPolicies }),
+    openEnforcer: (onPolicies) => createEnforcer({ log, runner, handler, node, statePolicies, onPolicies }),
   });
   held.defer(() => maintenance.close());
   const expiry = openExpiry({

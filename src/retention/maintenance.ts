@@ -10,8 +10,9 @@ export type MaintenanceFacts = {
   readonly lastRun: {
     readonly at: string;
     readonly durationMs: number;
-    /** Topics that were looked at. */
+    /** Topics and state keys that were looked at. */
     readonly topics: number;
+    readonly keys: number;
     readonly truncatedEvents: number;
   } | null;
   readonly lastScavenge: { readonly at: string; readonly events: number; readonly bytes: number } | null;
@@ -91,11 +92,12 @@ export const openMaintenance = (options: MaintenanceOptions): Maintenance => {
       truncatedEvents += run.truncatedEvents;
       waitingEvents += run.truncatedEvents;
       const durationMs = Math.round(performance.now() - startedMs);
-      const { topics } = run;
+      const { topics, keys } = run;
       lastRun = {
         at: new Date(nowMs).toISOString(),
         durationMs,
         topics,
+        keys,
         truncatedEvents: run.truncatedEvents,
       };
       if (!run.done) delayMs = soonMs;
