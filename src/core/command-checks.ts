@@ -11,7 +11,7 @@ import { retireFault } from './interfaces.ts';
 import type { Parts } from './parts.ts';
 import { explainService } from './refusals.ts';
 import { ownerFault } from './state-owners.ts';
-import { resolverFault } from './state-resolving.ts';
+import { policyResolverFault, resolverFault } from './state-resolving.ts';
 import { findSubscription } from './subscriptions.ts';
 import { serviceFault } from './target-faults.ts';
 import { validate } from './validate.ts';
@@ -86,6 +86,8 @@ export const refusalWithoutDecision = async (
     case 'TransactState':
       await parts.statePolicies.unknown();
       return ownerFault(parts, context, writtenKeys(command.data));
+    case 'SetStatePolicy':
+      return policyResolverFault(parts, command.data);
     case 'RetireInterface':
       return retireFault(parts, command.data, context);
     case 'CreateSubscription': {

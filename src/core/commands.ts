@@ -25,6 +25,7 @@ import { serviceView } from './services.ts';
 import { createStateCommands } from './state-commands.ts';
 import { ownerFault } from './state-owners.ts';
 import { createStatePolicyCommands } from './state-policies.ts';
+import { policyResolverFault } from './state-resolving.ts';
 import { createStateTransactions } from './state-transactions.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
@@ -216,7 +217,10 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       case 'SetRetention':
       case 'RemoveRetention':
         return retention(command, call);
-      case 'SetStatePolicy':
+      case 'SetStatePolicy': {
+        const unknown = policyResolverFault(parts, command.data);
+        return unknown === undefined ? statePolicy(command, call) : fault(unknown);
+      }
       case 'RemoveStatePolicy':
         return statePolicy(command, call);
       default:

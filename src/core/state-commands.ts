@@ -63,7 +63,7 @@ export const stateCommandOf = (input: StateInput, subject: string, nowMs: number
 
 /** The commands on one state key. */
 export const createStateCommands = (
-  parts: Pick<Parts, 'runner' | 'clock' | 'log' | 'resolvers'>,
+  parts: Pick<Parts, 'runner' | 'clock' | 'log' | 'resolvers' | 'statePolicies'>,
   handler: Handler,
   deciders: Pick<Deciders, 'state'>,
 ) => {

@@ -14,6 +14,9 @@ import { explainState } from './refusals.ts';
 type Written = Pick<CommandData<'SetState'>, 'key' | 'expectedVersion' | 'resolver'>;
 type Writing = Extract<StateCommand, { readonly type: 'SetState' | 'PatchState' }>;
 
+const unknownResolver = (resolvers: Parts['resolvers']): Problem =>
+  invalidAt('/resolver', `must be one of ${resolvers.names().join(', ')}`);
+
 /** The name of the resolver that a write asks for cannot be taken. */
 export const resolverFault = (
   { resolvers }: Pick<Parts, 'resolvers'>,
@@ -21,9 +24,7 @@ export const resolverFault = (
   { resolver, expectedVersion }: Written,
 ): Problem | undefined => {
   if (resolver === undefined) return undefined;
-  if (!resolvers.isKnown(resolver)) {
-    return invalidAt('/resolver', `must be one of ${resolvers.names().join(', ')}`);
-  }
+  if (!resolvers.isKnown(resolver)) return unknownResolver(resolvers);
   if (expectedVersion !== undefined) return undefined;
   if (type === 'PatchState') {
     return invalidAt(
@@ -36,6 +37,13 @@ export const resolverFault = (
     : undefined;
 };
 
+/** A policy names a resolver that there is not: each conflict of its keys would be refused. */
+export const policyResolverFault = (
+  { resolvers }: Pick<Parts, 'resolvers'>,
+  { resolver }: Pick<CommandData<'SetStatePolicy'>, 'resolver'>,
+): Problem | undefined =>
+  resolver === null || resolvers.isKnown(resolver) ? undefined : unknownResolver(resolvers);
+
 /** How a write is tried: `first` as it comes; `again`, when that met a version conflict that may be resolved. */
 export type Tries = {
   readonly first: StateCommand;
@@ -44,7 +52,7 @@ export type Tries = {
 
 /** Puts the resolver that a write asks for, or that is attached to its key, to work (docs/adr/0030-conflicts.md). */
 export const createStateResolving = (
-  { log, resolvers }: Pick<Parts, 'log' | 'resolvers'>,
+  { log, resolvers, statePolicies }: Pick<Parts, 'log' | 'resolvers' | 'statePolicies'>,
   { decode }: Pick<Deciders['state'], 'decode'>,
 ) => {
   /** The value of one version; undefined where there was none, or it is not kept any more. */
@@ -59,7 +67,7 @@ export const createStateResolving = (
 
   return (stream: StreamId, data: Written, command: Writing, context: Context): Tries => {
     const { key, expectedVersion } = data;
-    const name = data.resolver ?? resolvers.attachedTo(key) ?? rejectName;
+    const name = data.resolver ?? statePolicies.resolverOf(key) ?? resolvers.attachedTo(key) ?? rejectName;
     if (name === rejectName) return { first: command };
     const resolving = { type: 'ResolveState', resolver: name, resolve: resolvers.resolverOf(name) } as const;
     if (expectedVersion === undefined) {

@@ -8,7 +8,7 @@ import {
   type Resolved,
   type Resolver,
 } from '../../domain/state/resolvers.ts';
-import { createAttachments, parseAttached } from './attachments.ts';
+import { attachedBy } from './attachments.ts';
 
 /** Custom resolvers of one hub. */
 export const maxCustomResolvers = 1_000;
@@ -37,7 +37,7 @@ export type Resolvers = ResolverApi & {
   isKnown(name: string): boolean;
   /** Never throws. One that this node does not know refuses every conflict. */
   resolverOf(name: string): Resolver;
-  /** Name of the resolver that is attached to the longest pattern of `key`. */
+  /** Name of the resolver that the configuration attaches to the longest pattern of `key`. */
   attachedTo(key: string): string | undefined;
 };
 
@@ -102,7 +102,7 @@ const guarded =
 /** @param attached what the configuration attaches, `PATTERN=NAME` each. */
 export const createResolvers = (attached: readonly string[]): Resolvers => {
   const custom = new Map<string, Resolver>();
-  const attachedTo = createAttachments(attached.map(parseAttached).filter((one) => one !== undefined));
+  const attachedTo = attachedBy(attached);
   const isKnown = (name: string): boolean => builtInNames.includes(name) || custom.has(name);
 
   return {

@@ -148,6 +148,22 @@ test('PUT › the configuration attaches resolvers, the longest pattern first, a
   t.like((await put('odd/a', { value: 2 })).body, { code: 'version_conflict', resolver: 'nobody' });
 });
 
+test('a state policy › attaches a resolver by command, before the configuration’s', async (t) => {
+  const policy = (pattern: string, resolver: string) =>
+    request(hub.url, 'PUT', `/state-policies/${encodeURIComponent(pattern)}`, { body: { resolver } });
+  t.is((await policy('counters/policy/*', 'set-union')).status, 201);
+  await written('counters/policy/a', [1]);
+  t.like((await put('counters/policy/a', { value: [2] })).body, {
+    value: [1, 2],
+    resolution: { resolver: 'set-union' },
+  });
+  await policy('counters/policy/*', 'reject');
+  t.deepEqual((await put('counters/policy/a', { value: [3] })).body.value, [3]);
+  const unknown = await policy('counters/policy/*', 'mxa');
+  t.is(unknown.status, 422);
+  t.like((unknown.body.errors as object[])[0], { pointer: '/resolver' });
+});
+
 test('PATCH › in conflict is applied to the version that the writer saw', async (t) => {
   await written('patched', { n: 1, list: { x: 1 } }, { n: 1, list: { x: 1, y: 2 } });
   const merged = await patch('patched', { n: 2 }, '?resolver=three-way-merge', { 'if-match': '"1"' });
