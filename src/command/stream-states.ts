@@ -121,17 +121,24 @@ export const createStreamStates = (log: EventLog) => {
   };
 
   /**
-   * Keeps a stream for one who has to wait for others too, until what it returns is called: whoever waits for `commit`
-   * waits so long. `known` is settled.
+   * Keeps a stream for one who has to wait for others too: whoever waits for `commit` waits until what is returned is
+   * called, with what is certain of the stream then; null when nothing is, undefined when it is as it was.
    */
-  const reserve = <State>(stream: StreamId, known: Known<State>): (() => void) => {
+  const reserve = <State>(
+    stream: StreamId,
+    known: Known<State>,
+  ): ((now: Pick<Known<State>, 'state' | 'revision'> | null | undefined) => void) => {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const wasCached = cache.get(stream) === known;
+    const before = cache.get(stream);
     const reserved: Known<State> = { ...known, commit: promise };
     remember(stream, reserved);
-    return () => {
-      forget(stream, reserved);
-      if (wasCached && !cache.has(stream)) remember(stream, known);
+    return (now) => {
+      if (cache.get(stream) === reserved) {
+        cache.delete(stream);
+        const kept = now === undefined ? before : now;
+        if (kept && roughBytes(kept.state, maxCachedBytes) < maxCachedBytes)
+          remember(stream, { ...kept, commit: undefined });
+      }
       resolve(false);
     };
   };

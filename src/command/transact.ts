@@ -65,6 +65,14 @@ type Folded<State, Event> = Handled<State, never, Event, unknown>;
 
 type States<State> = ReadonlyMap<StreamId, Known<State>>;
 
+type Now<State> = Pick<Known<State>, 'state' | 'revision'>;
+
+type Reserved<State> = {
+  readonly known: States<State>;
+  /** With what is certain of each stream (`reserve` of the states). */
+  release(now: (stream: StreamId) => Now<State> | null | undefined): void;
+};
+
 const maxAttempts = 32;
 
 /**
@@ -79,11 +87,11 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
   const reserve = async <State, Event>(
     handled: Folded<State, Event>,
     streams: readonly StreamId[],
-  ): Promise<{ readonly known: States<State>; release(): void }> => {
+  ): Promise<Reserved<State>> => {
     const known = new Map<StreamId, Known<State>>();
-    const releases: (() => void)[] = [];
-    const release = (): void => {
-      for (const one of releases) one();
+    const releases = new Map<StreamId, ReturnType<typeof states.reserve<State>>>();
+    const release: Reserved<State>['release'] = (now) => {
+      for (const [stream, one] of releases) one(now(stream));
     };
     try {
       for (const stream of streams.toSorted()) {
@@ -93,11 +101,11 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
           one = states.load(handled, stream);
         }
         known.set(stream, one);
-        releases.push(states.reserve(stream, one));
+        releases.set(stream, states.reserve(stream, one));
       }
       return { known, release };
     } catch (error) {
-      release();
+      release(() => undefined);
       throw error;
     }
   };
@@ -151,7 +159,8 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
     readonly decided: DecidedTransaction<Event, Rejection>;
     readonly result: AppendedAll;
     readonly ids: readonly string[];
-    readonly after: ReadonlyMap<StreamId, Pick<Known<State>, 'state'>>;
+    /** Of the streams that were read or written, as they are behind it. */
+    readonly after: ReadonlyMap<StreamId, Now<State>>;
   };
 
   /** Decides and appends without waiting in between. Undefined when a stream was not what it was thought to be. */
@@ -170,7 +179,7 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
     const made = decided.ok ? decided.events : [];
     const count = made.length;
     const ids = made.map(({ stream }) => idOf(stream));
-    const after = new Map<StreamId, Pick<Known<State>, 'state' | 'revision'>>(known);
+    const after = new Map<StreamId, Now<State>>([...read].map((stream) => [stream, knownOf(stream)]));
     const expectedOf = (stream: StreamId): StreamAppend['expected'] => {
       const { revision } = knownOf(stream);
       return revision < 0 ? 'none' : asRevision(revision);
@@ -191,9 +200,10 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
       (result) => result.ok && !result.duplicate,
       () => false,
     );
-    const settles = made.map(({ stream }) =>
-      states.expect(stream, after.get(stream) ?? knownOf(stream), commit),
-    );
+    // On a shared log the streams are reserved, and nobody decides on what is not certain.
+    const settles = isShared
+      ? []
+      : made.map(({ stream }) => states.expect(stream, after.get(stream) ?? knownOf(stream), commit));
     const settle = (outcome: 'written' | 'duplicate' | 'void'): void => {
       for (const one of settles) one(outcome);
     };
@@ -201,7 +211,7 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
       const result = await appended;
       settle(result.ok ? (result.duplicate ? 'duplicate' : 'written') : 'void');
       if (result.ok) return { decided, result, ids, after };
-      states.drop(result.stream);
+      if (!isShared) states.drop(result.stream);
       return undefined;
     } catch (error) {
       settle('void');
@@ -220,35 +230,40 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
         )
       : [];
 
+  /** Undefined when a stream was not what it was thought to be. */
   const attempt = async <State, Event extends { readonly type: string; readonly data: unknown }, Rejection>(
     handled: Folded<State, Event>,
     transaction: Transaction<State, Event, Rejection>,
     idOf: (stream: StreamId) => string,
-  ): Promise<TransactionOutcome<State, Rejection> | undefined> => {
+    reserved: States<State> | undefined,
+  ): Promise<
+    | {
+        readonly outcome: TransactionOutcome<State, Rejection>;
+        readonly after?: ReadonlyMap<StreamId, Now<State>>;
+      }
+    | undefined
+  > => {
     const { streams, repeats } = transaction;
-    const reserved = isShared ? await reserve(handled, streams) : undefined;
-    try {
-      // Looked for behind the load: what another node writes in between makes the append conflict.
-      const recorded = repeats === undefined ? undefined : await recordedBefore(repeats);
-      if (recorded !== undefined) return { outcome: 'repeated', recorded };
-      const known = reserved?.known ?? loadAll(handled, streams);
-      const written = await write(handled, transaction, known, idOf);
-      if (written === undefined) return undefined;
-      const { decided, result, after } = written;
-      if (!decided.ok)
-        return { outcome: 'rejected', rejection: decided.rejection, position: result.position };
-      // Another node has run the same command: what it decided on is told by its events.
-      if (result.duplicate && repeats !== undefined) return undefined;
-      return {
-        outcome: 'done',
-        succeeded: decided.succeeded,
-        events: receiptsOf(written),
-        position: result.position,
-        stateOf: (stream) => (after.get(stream) ?? states.load(handled, stream)).state,
-      };
-    } finally {
-      reserved?.release();
-    }
+    // Looked for behind the load: what another node writes in between makes the append conflict.
+    const recorded = repeats === undefined ? undefined : await recordedBefore(repeats);
+    if (recorded !== undefined) return { outcome: { outcome: 'repeated', recorded } };
+    const known = reserved ?? loadAll(handled, streams);
+    const written = await write(handled, transaction, known, idOf);
+    if (written === undefined) return undefined;
+    const { decided, result, after } = written;
+    const { position, duplicate } = result;
+    if (!decided.ok)
+      return { outcome: { outcome: 'rejected', rejection: decided.rejection, position }, after };
+    // Another node has run the same command: what it decided on is told by its events.
+    if (duplicate && repeats !== undefined) return undefined;
+    const outcome = {
+      outcome: 'done',
+      succeeded: decided.succeeded,
+      events: receiptsOf(written),
+      position,
+      stateOf: (stream: StreamId) => (after.get(stream) ?? states.load(handled, stream)).state,
+    } as const;
+    return duplicate ? { outcome } : { outcome, after };
   };
 
   const decideAndAppend = async <
@@ -266,12 +281,31 @@ export const createTransact = ({ log, appendAll, states, isShared, alone }: Tran
       ids.set(stream, id);
       return id;
     };
-    for (let count = 1; count <= maxAttempts; count++) {
-      const outcome = await attempt(handled, transaction, idOf);
-      if (outcome !== undefined) return outcome;
-      await Promise.all(streams.map((stream) => states.refresh(handled, stream)));
+    const reserved = isShared ? await reserve(handled, streams) : undefined;
+    let known = reserved?.known;
+    let now: (stream: StreamId) => Now<State> | null | undefined = () => null;
+    try {
+      for (let count = 1; count <= maxAttempts; count++) {
+        const done = await attempt(handled, transaction, idOf, known);
+        if (done !== undefined) {
+          const { after } = done;
+          if (after !== undefined) now = (stream) => after.get(stream) ?? (count === 1 ? undefined : null);
+          return done.outcome;
+        }
+        if (reserved === undefined) {
+          await Promise.all(streams.map((stream) => states.refresh(handled, stream)));
+          continue;
+        }
+        // Still reserved: from here to the next append only other nodes can come between.
+        const fresh = streams.map(async (stream): Promise<[StreamId, Known<State>]> => {
+          return [stream, { ...(await states.newest(handled, stream)), commit: undefined }];
+        });
+        known = new Map(await Promise.all(fresh));
+      }
+      return { outcome: 'busy', attempts: maxAttempts };
+    } finally {
+      reserved?.release(now);
     }
-    return { outcome: 'busy', attempts: maxAttempts };
   };
 
   /** @throws {LogError} when the log cannot tell or take it. */
