@@ -134,3 +134,26 @@ test('examples/worker.ts › acknowledges what it has done, says why it has not,
     await hub.close();
   }
 });
+
+test('examples/lock.ts › one at a time works, the next one when it gives the lock back, and an old token writes nothing', async (t) => {
+  const hub = await openHub();
+  const ann = run('lock.ts', 'ann', hub.url);
+  try {
+    t.is(await ann.line(), 'ann holds the lock with token 1');
+    t.is(await ann.line(), 'ann: written');
+    t.is(await ann.line(), 'token 0: refused');
+    const bob = run('lock.ts', 'bob', hub.url);
+    try {
+      await ann.stop();
+      t.is(await bob.line(), 'bob holds the lock with token 3');
+      t.is(await bob.line(), 'bob: written');
+      t.is(await bob.line(), 'token 2: refused');
+    } finally {
+      await bob.stop();
+    }
+    t.is((await fetch(`${hub.url}/locks/jobs%2Fnightly`)).status, 404);
+  } finally {
+    await ann.stop();
+    await hub.close();
+  }
+});
