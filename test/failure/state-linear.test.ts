@@ -125,6 +125,42 @@ test.serial(
   },
 );
 
+/** Two nodes of one log, one of which is told of everything a little later. */
+const onTwoNodes = async (
+  t: ExecutionContext,
+  headers: Readonly<Record<string, string>>,
+): Promise<History | undefined> => {
+  const redis = await redisForTest(t);
+  if (redis === undefined) return undefined;
+  const proxy = await openFaultProxy({ target: redis, seed });
+  t.teardown(() => proxy.close());
+  const near = await openHub({ log: [redis.url] });
+  t.teardown(() => near.close());
+  const far = await openHub({ log: [`redis://127.0.0.1:${proxy.port}`] });
+  t.teardown(() => far.close());
+  proxy.delayReplies(20);
+  return recordHistory({
+    clients,
+    keys,
+    random: random(seed),
+    hubOf: (client) => (client % 2 === 0 ? near.url : far.url),
+    goesOn: (begun) => begun < 600,
+    headers,
+  });
+};
+
+test.serial('strong reads of two nodes of one Redis › are linearisable', async (t) => {
+  t.timeout(5 * 60_000);
+  const history = await onTwoNodes(t, { 'x-nexus-consistency': 'strong' });
+  if (history !== undefined) judge(t, history, 'two nodes');
+});
+
+test.serial('control › other reads of two nodes are found to be not linearisable', async (t) => {
+  t.timeout(5 * 60_000);
+  const history = await onTwoNodes(t, {});
+  if (history !== undefined) t.true(stateFaults(history.calls).length > 0);
+});
+
 test.serial(
   'control › a hub that makes a blind put of a conflict is found to be not linearisable',
   async (t) => {
