@@ -12,7 +12,7 @@ import type { LoadCounts } from '../nexus-snapshots.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { roughBytes } from '../rough-bytes.ts';
 import type { Import, ImportEntry } from './import.ts';
-import { stateAt } from './state-at.ts';
+import { unchangedSince } from './state-at.ts';
 
 export type LoadWork = {
   readonly source: Import;
@@ -185,7 +185,7 @@ export const load = async (work: LoadWork): Promise<LoadDone> => {
   const deleteRest = async (prefix: string): Promise<void> => {
     const keys = keysOf(source);
     let next = await keys.next();
-    for await (const page of stateAt({ store, position: work.position, prefix, check })) {
+    for await (const page of unchangedSince({ store, position: work.position, prefix, check })) {
       for (const { key, version } of page) {
         while (next.done !== true && byBytes(next.value, key) < 0) next = await keys.next();
         if (next.done !== true && next.value === key) continue;

@@ -21,18 +21,11 @@ export type StateAt = {
   readonly check: () => void;
 };
 
-/**
- * The entries as they were at `position`, in the order of the keys' bytes, a page at a time, so that commands go on between
- * pages; what changes meanwhile is read from the history. Locks are left out.
- *
- * @throws {ProblemError} `gap` when a key has lost meanwhile what it was then: begin again at a newer position.
- */
-export async function* stateAt({
-  store,
-  position,
-  prefix = '',
-  check,
-}: StateAt): AsyncIterable<readonly StateEntry[]> {
+/** Entries of the keys of which `documentOf` tells one, in the order of the keys' bytes; others run between pages. */
+async function* pagesOf(
+  { store, prefix = '', check }: StateAt,
+  documentOf: (key: string, current: StateDocument) => StateDocument | undefined,
+): AsyncIterable<readonly StateEntry[]> {
   for (let after: string | undefined; ; ) {
     check();
     const page: StateEntry[] = [];
@@ -44,12 +37,7 @@ export async function* stateAt({
     );
     for (const [key, current] of range) {
       after = key;
-      const past: PastState =
-        current.position <= position
-          ? { type: 'found', document: current }
-          : stateAtPosition(store, key, position);
-      if (past.type === 'gone') throw new ProblemError(goneProblem(key, past.oldest));
-      const document = past.type === 'found' ? past.document : undefined;
+      const document = documentOf(key, current);
       if (document !== undefined && !document.deleted && document.lock === undefined) {
         page.push(stateEntryOf(key, document));
         bytes += roughBytes(document.value, pageBytes);
@@ -62,3 +50,24 @@ export async function* stateAt({
     await turn();
   }
 }
+
+/**
+ * The entries as they were at `position`, a page at a time, so that commands go on between pages; what changes meanwhile is
+ * read from the history. Locks are left out.
+ *
+ * @throws {ProblemError} `gap` when a key has lost meanwhile what it was then: begin again at a newer position.
+ */
+export const stateAt = (at: StateAt): AsyncIterable<readonly StateEntry[]> =>
+  pagesOf(at, (key, current) => {
+    const { store, position } = at;
+    const past: PastState =
+      current.position <= position
+        ? { type: 'found', document: current }
+        : stateAtPosition(store, key, position);
+    if (past.type === 'gone') throw new ProblemError(goneProblem(key, past.oldest));
+    return past.type === 'found' ? past.document : undefined;
+  });
+
+/** The entries that have not changed since `position`. Locks are left out. */
+export const unchangedSince = (at: StateAt): AsyncIterable<readonly StateEntry[]> =>
+  pagesOf(at, (_key, current) => (current.position <= at.position ? current : undefined));

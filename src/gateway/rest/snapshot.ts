@@ -23,19 +23,27 @@ export const snapshotRoutes = ({ core, logger }: RestOptions): RestRouter => {
     const query = readQuery(ctx.url, ['prefix', 'asOf']);
     const options = given({ prefix: query.text('prefix'), asOf: query.text('asOf') });
     const snapshot = unwrap(await core.snapshot(options, contextOf(ctx)));
+    const blocks = snapshot.text[Symbol.asyncIterator]();
+    // A fault of the first block is still an answer of its own.
+    let block = await blocks.next();
     markPosition(ctx, snapshot);
     ctx.res.setHeader('Content-Type', 'application/json');
     ctx.status = 200;
-    if (ctx.method === 'HEAD') return;
+    if (ctx.method === 'HEAD') {
+      await blocks.return?.();
+      return;
+    }
     ctx.respond = false;
     const sink = createSink(ctx.res);
     try {
-      for await (const block of snapshot.text) if (!(await sink.write(block))) return;
+      for (; block.done !== true; block = await blocks.next()) if (!(await sink.write(block.value))) return;
       if (await sink.flush()) ctx.res.end();
     } catch (error) {
       // Without its last line it is no snapshot.
       logger.warn({ err: error }, 'a snapshot broke off');
       ctx.res.destroy();
+    } finally {
+      await blocks.return?.();
     }
   });
 
