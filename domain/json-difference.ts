@@ -79,6 +79,7 @@ export const patchOf = (then: Json, now: Json, maxSteps: number): readonly Patch
     for (const [name, value] of entries) {
       if (isTooMuch) return;
       const before = Object.hasOwn(left, name) ? left[name] : undefined;
+      if (before === value) continue;
       if (before === undefined) push('add', within(path, name, members), value);
       else walk(before, value, within(path, name, members));
     }
@@ -95,6 +96,7 @@ export const patchOf = (then: Json, now: Json, maxSteps: number): readonly Patch
     }
     for (let index = start; index < shorter - end && !isTooMuch; index++) {
       const [before, value] = [left[index], right[index]];
+      if (before === value) continue;
       if (before !== undefined && value !== undefined) walk(before, value, within(path, index, members));
     }
     for (let index = left.length - end - 1; index >= shorter - end && !isTooMuch; index--)

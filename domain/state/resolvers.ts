@@ -55,7 +55,7 @@ const setUnion = (current: Json, incoming: Json): Resolved => {
   const items = new Map<string, Json>();
   for (const list of [current, incoming]) {
     for (const item of list) {
-      const text = canonicalJson(item);
+      const text = isJsonObject(item) || isJsonArray(item) ? canonicalJson(item) : JSON.stringify(item);
       if (!items.has(text)) items.set(text, item);
     }
   }

@@ -22,6 +22,12 @@ export const settle = (
   >,
   { exists, value: current }: Pick<StateState, 'exists' | 'value'>,
 ): Settlement => {
+  const tooLarge = {
+    ok: false,
+    unsettled: { resolver, reason: 'the values are too large to record the conflict' },
+  } as const;
+  // Before the work, which grows with them, and once more with what comes of it.
+  if (unitsOf([base ?? null, current, incoming], maxRecordUnits) >= maxRecordUnits) return tooLarge;
   const resolved = resolve({
     ...(base === undefined ? {} : { base }),
     ...(exists ? { current } : {}),
@@ -38,5 +44,5 @@ export const settle = (
   const resolution = { resolver, base: base ?? null, current, incoming };
   return unitsOf([value, resolution.base, current, incoming], maxRecordUnits) < maxRecordUnits
     ? { ok: true, value, resolution }
-    : { ok: false, unsettled: { resolver, reason: 'the values are too large to record the conflict' } };
+    : tooLarge;
 };

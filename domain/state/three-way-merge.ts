@@ -9,6 +9,22 @@ const maxConflicts = 100;
 /** A member, or that there is none. */
 type Part = Json | undefined;
 
+/** What comes of one place, and which of base, current and incoming are the same there. */
+type Merged = {
+  readonly part: Part;
+  readonly changesAgree: boolean;
+  readonly currentIsBase: boolean;
+  readonly incomingIsBase: boolean;
+};
+
+type Path = { readonly parent: Path; readonly name: string } | undefined;
+
+const pointerTo = (path: Path): string => {
+  const names: string[] = [];
+  for (let at = path; at !== undefined; at = at.parent) names.push(at.name);
+  return jsonPointer(names.reverse());
+};
+
 const none: JsonObject = {};
 const memberOf = (object: JsonObject, name: string): Part =>
   Object.hasOwn(object, name) ? object[name] : undefined;
@@ -18,6 +34,9 @@ const isSame = (left: Part, right: Part): boolean =>
 /**
  * What both writers changed of the base, by the members of objects. A list is one value. A place that both changed, each
  * in another way, is a conflict; one that both changed in the same way is none. A member that was removed was changed.
+ *
+ * Takes time in proportion to the size of the three: what is the same is told from within outwards, not looked for anew at
+ * each level.
  */
 export const threeWayMerge = ({ base, current, incoming }: Conflict): Resolved => {
   if (current === undefined) {
@@ -25,34 +44,48 @@ export const threeWayMerge = ({ base, current, incoming }: Conflict): Resolved =
   }
   const conflicts: string[] = [];
 
-  const merge = (from: Part, left: Part, right: Part, path: readonly string[]): Part => {
-    if (isSame(left, right) || isSame(from, right)) return left;
-    if (isSame(from, left)) return right;
-    if (isJsonObject(left) && isJsonObject(right) && (from === undefined || isJsonObject(from))) {
-      return mergeMembers(from ?? none, left, right, path);
-    }
-    if (conflicts.length < maxConflicts) conflicts.push(jsonPointer(path));
-    return left;
+  const merge = (from: Part, left: Part, right: Part, path: Path): Merged => {
+    if (isJsonObject(left) && isJsonObject(right) && (from === undefined || isJsonObject(from)))
+      return mergeMembers(from, left, right, path);
+    const changesAgree = isSame(left, right);
+    const currentIsBase = isSame(from, left);
+    const incomingIsBase = isSame(from, right);
+    const isConflict = !changesAgree && !currentIsBase && !incomingIsBase;
+    if (isConflict && conflicts.length < maxConflicts) conflicts.push(pointerTo(path));
+    const part = currentIsBase ? right : left;
+    return { part, changesAgree, currentIsBase, incomingIsBase };
   };
 
   const mergeMembers = (
-    from: JsonObject,
+    from: JsonObject | undefined,
     left: JsonObject,
     right: JsonObject,
-    path: readonly string[],
-  ): Json => {
+    path: Path,
+  ): Merged => {
     const merged: [string, Json][] = [];
-    for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
-      const member = merge(memberOf(from, name), memberOf(left, name), memberOf(right, name), [
-        ...path,
-        name,
-      ]);
-      if (member !== undefined) merged.push([name, member]);
-    }
-    return Object.fromEntries(merged);
+    let changesAgree = true;
+    let currentIsBase = from !== undefined;
+    let incomingIsBase = from !== undefined;
+    const before = from ?? none;
+    const add = (name: string, was: Part, mine: Part, yours: Part): void => {
+      const member = merge(was, mine, yours, { parent: path, name });
+      changesAgree &&= member.changesAgree;
+      currentIsBase &&= member.currentIsBase;
+      incomingIsBase &&= member.incomingIsBase;
+      if (member.part !== undefined) merged.push([name, member.part]);
+    };
+    for (const [name, mine] of Object.entries(left))
+      add(name, memberOf(before, name), mine, memberOf(right, name));
+    for (const [name, yours] of Object.entries(right))
+      if (!Object.hasOwn(left, name)) add(name, memberOf(before, name), undefined, yours);
+    for (const [name, was] of Object.entries(before))
+      if (!Object.hasOwn(left, name) && !Object.hasOwn(right, name)) add(name, was, undefined, undefined);
+    const isOne = changesAgree || currentIsBase || incomingIsBase;
+    const part = isOne ? (currentIsBase ? right : left) : Object.fromEntries(merged);
+    return { part, changesAgree, currentIsBase, incomingIsBase };
   };
 
-  const value = merge(base, current, incoming, []) ?? current;
+  const { part: value = current } = merge(base, current, incoming, undefined);
   return conflicts.length === 0
     ? { ok: true, value }
     : { ok: false, reason: 'both writers changed the same places', conflicts };

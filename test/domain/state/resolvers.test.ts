@@ -237,6 +237,18 @@ test('set-union › of 100,000 items on each side is done in one pass', (t) => {
   t.is(union !== undefined && isJsonArray(union) ? union.length : 0, 150_000);
 });
 
+test('three-way-merge › of values that nest deep and differ at their very end takes one pass', (t) => {
+  const members = Array.from({ length: 50_000 }, (_, index): [string, Json] => [`k${index}`, index]);
+  const nested = (last: Json): Json => {
+    let value: Json = Object.fromEntries([...members, ['last', last]]);
+    for (let level = 0; level < 60; level++) value = { first: level, a: value };
+    return value;
+  };
+  const [base, current, incoming] = [nested({}), nested({ mine: 1 }), nested({ yours: 2 })];
+  // Comparing anew at each level takes minutes, and AVA's own time limit ends it.
+  t.true(same(made('three-way-merge', base)(current, incoming), nested({ mine: 1, yours: 2 })));
+});
+
 test('set-union › takes items for the same whatever the order of their members', (t) => {
   t.deepEqual(made('set-union')([{ a: 1, b: 2 }], [{ b: 2, a: 1 }, { a: 1 }, { a: 1 }]), [
     { a: 1, b: 2 },
