@@ -11,7 +11,7 @@ import { stateFaults } from '../support/state-model.ts';
 import { openFaultProxy } from '../support/tcp-proxy.ts';
 import { random } from './hub-rounds.ts';
 
-/** 1,200 calls in the suite, of each back end; NEXUS_LONG=1 makes it as many as there are in 60 s. */
+/** 1,200 calls in the suite, of each back end; NEXUS_LONG=1 makes it as many as there are in 60 s of a hub that runs. */
 const count = 1_200;
 const longMs = 60_000;
 const restarts = 3;
@@ -29,9 +29,14 @@ const folderFor = async (t: ExecutionContext): Promise<string> => {
 const createProgress = () => {
   const startedMs = performance.now();
   let begun = 0;
-  const share = (): number => (isLong ? (performance.now() - startedMs) / longMs : begun / count);
+  let downMs = 0;
+  const share = (): number => (isLong ? (performance.now() - startedMs - downMs) / longMs : begun / count);
   return {
     share,
+    /** Time that does not count. */
+    down: (ms: number): void => {
+      downMs += ms;
+    },
     goesOn: (number: number): boolean => {
       begun = number;
       return share() < 1;
@@ -58,11 +63,13 @@ const underKills = async (t: ExecutionContext, args: readonly string[]): Promise
   t.teardown(() => hub.kill('SIGKILL'));
   let url: Promise<string> | string = hub.url;
   let killed = 0;
-  const { share, goesOn } = createProgress();
+  const { share, down, goesOn } = createProgress();
 
   const restart = async (): Promise<string> => {
+    const killedMs = performance.now();
     await hub.kill('SIGKILL');
     hub = await startHubProcess(folder, args);
+    down(performance.now() - killedMs);
     return hub.url;
   };
   const history = await recordHistory({
