@@ -1,6 +1,6 @@
 import { type Position, parsePosition } from '../../domain/event.ts';
 import { invalid, ok, type Result } from '../errors.ts';
-import type { EventLog } from '../log/event-log.ts';
+import { type EventLog, LogError } from '../log/event-log.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import { createReadSizes, maxReadEvents } from './pages.ts';
 
@@ -100,15 +100,23 @@ export const resolveAsOf = async (
   return invalid('/asOf', `must be a position (${log.start.length} hex digits) or an RFC 3339 time`);
 };
 
+type Read = Pick<EventLog, 'appendAll' | 'readAll' | 'reachable' | 'start'>;
+
 /**
  * `position`, or the one before the transaction that it stands within: as of it, nobody sees half of a transaction. With a
  * log that cannot be reached it is taken as it is.
  */
-export const outsideTransaction = async (
-  log: Pick<EventLog, 'appendAll' | 'readAll' | 'reachable' | 'start'>,
-  position: Position,
-): Promise<Position> => {
+export const outsideTransaction = async (log: Read, position: Position): Promise<Position> => {
   if (log.appendAll === undefined || !log.reachable) return position;
+  try {
+    return await beforeTransaction(log, position);
+  } catch (error) {
+    if (error instanceof LogError && error.code === 'log_unavailable') return position;
+    throw error;
+  }
+};
+
+const beforeTransaction = async (log: Read, position: Position): Promise<Position> => {
   const [next] = (await log.readAll({ after: position, limit: 1 })).events;
   let index = next?.metadata.transaction?.index ?? 0;
   if (next === undefined || index === 0) return position;
