@@ -5,6 +5,7 @@ import { openCore } from './core.ts';
 import { endProcess } from './end-process.ts';
 import { advertisedUrl } from './gateway/advertise.ts';
 import { openGateway } from './gateway/gateway.ts';
+import { limitHeapGrowth } from './heap.ts';
 import { createLogger, type Logger } from './logger.ts';
 
 /** After this a drain that does not end is cut off. */
@@ -32,6 +33,7 @@ const reasonOf = (error: unknown): string => {
 
 /** `nexus start`: runs the hub until a signal asks it to end. A fault on the way ends the process. */
 export const start = (argv: readonly string[]): void => {
+  limitHeapGrowth();
   run(argv).catch((error: unknown) => endProcess(`nexus: ${reasonOf(error)}`, 1));
 };
 

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { parseConfig } from '../../src/config.ts';
 import { openCore } from '../../src/core.ts';
+import { limitHeapGrowth } from '../../src/heap.ts';
 import { newId } from '../../src/ids.ts';
 import { createLogger } from '../../src/logger.ts';
 import { text } from '../support/events.ts';
@@ -11,6 +12,8 @@ import { type ClientJob, type ClientLoad, keyOf } from './store.ts';
  * A hub without its gateway, to be filled with commands without a client: one by one over a socket a million takes long.
  * Argument: its folder. Prints a line when it is open, then for each line with a `ClientJob` a `ClientLoad`.
  */
+// As src/main.ts does.
+limitHeapGrowth();
 const folder = process.argv[2] ?? 'bench-hub';
 const flags = ['--log', `file:${folder}`, '--data-dir', folder, '--state-file', 'none'];
 const parsed = parseConfig(flags, {}, () => undefined);
