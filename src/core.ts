@@ -52,6 +52,7 @@ import { createEnforcer } from './retention/enforcer.ts';
 import { openMaintenance } from './retention/maintenance.ts';
 import { openExpiry } from './state/expiry.ts';
 import { openStatePolicies } from './state/policies.ts';
+import { openQuotas } from './state/quotas.ts';
 import { createResolvers } from './state/resolvers.ts';
 import { openSnapshots } from './state/snapshot.ts';
 import { version } from './version.ts';
@@ -178,6 +179,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const deciders = createDeciders(runner);
   const statePolicies = openStatePolicies(runner, (stream) => handler.newest(deciders.statePolicy, stream));
   held.defer(() => statePolicies.close());
+  const quotas = openQuotas({ runner, statePolicies, decides: deciders.state, logger });
+  held.defer(() => quotas.close());
   const subscriptions = openSubscriptions({
     log,
     hub,
@@ -221,6 +224,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     maintenance,
     resolvers,
     statePolicies,
+    quotas,
     logger,
     clock,
   };
@@ -308,7 +312,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...queries,
     ...createMessageQuery(parts),
     ...createRetentionQueries(reads, parts),
-    ...createStatePolicyQueries(reads),
+    ...createStatePolicyQueries(reads, parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     ...snapshotApi,

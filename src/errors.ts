@@ -50,6 +50,7 @@ export const errorTable = {
   not_caught_up: { status: 504, title: 'The read model has not reached the position' },
   no_reply: { status: 504, title: 'Nobody replied to the request in time' },
   upstream_timeout: { status: 504, title: 'The service did not answer in time' },
+  quota_exceeded: { status: 507, title: 'The quota of the keys is used up' },
   log_full: { status: 507, title: 'The event log or its disk is full' },
 } as const;
 

@@ -7,6 +7,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/target/targets.ts';
 import type { Maintenance } from '../retention/maintenance.ts';
 import type { StatePolicies } from '../state/policies.ts';
+import type { Quotas } from '../state/quotas.ts';
 import type { Resolvers } from '../state/resolvers.ts';
 import type { Hub } from '../watch/hub.ts';
 
@@ -24,6 +25,7 @@ export type Parts = {
   readonly maintenance: Maintenance;
   readonly resolvers: Resolvers;
   readonly statePolicies: StatePolicies;
+  readonly quotas: Quotas;
   readonly logger: Logger;
   readonly clock: () => number;
 };

@@ -5,10 +5,12 @@ import type { Command } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
+import type { Reservation, WithinQuotas } from '../state/quotas.ts';
 import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
-import { explainState, mismatchOf, refusalOf, writtenBy } from './refusals.ts';
+import { mismatchOf, refusalOf, writtenBy } from './refusals.ts';
+import { explainWrite, onceCounted, reserving, unknownUsage } from './state-quotas.ts';
 import { createStateResolving, resolverFault, type Tries } from './state-resolving.ts';
 
 export type StateInput = Extract<
@@ -63,11 +65,11 @@ export const stateCommandOf = (input: StateInput, subject: string, nowMs: number
 
 /** The commands on one state key. */
 export const createStateCommands = (
-  parts: Pick<Parts, 'runner' | 'clock' | 'log' | 'resolvers' | 'statePolicies'>,
+  parts: Pick<Parts, 'runner' | 'clock' | 'log' | 'resolvers' | 'statePolicies' | 'quotas'>,
   handler: Handler,
   deciders: Pick<Deciders, 'state'>,
 ) => {
-  const { log, runner, clock } = parts;
+  const { log, runner, clock, quotas } = parts;
   const resolving = createStateResolving(parts, deciders.state);
 
   const documentAt = (key: string, position: Position): StateDocument | undefined =>
@@ -117,14 +119,20 @@ export const createStateCommands = (
     return refused === undefined ? ok(resolving(stream, input.data, command, context)) : fault(refused);
   };
 
-  return async (input: StateInput, call: Call): Promise<Result<Done>> => {
+  const write = async (
+    input: StateInput,
+    call: Call,
+    reservation: Reservation | undefined,
+  ): Promise<Result<Done>> => {
     const { key } = input.data;
     const stream = streamId('state', key);
     const tries = triesOf(stream, input, call);
     if (!tries.ok) return tries;
     const { first, again } = tries.value;
+    const decider: WithinQuotas = reservation?.within(key) ?? deciders.state;
+    const once = (command: StateCommand) => handler.handle(decider, stream, command, optionsOf(call, stream));
     const handle = (command: StateCommand) =>
-      handler.handle(deciders.state, stream, command, optionsOf(call, stream));
+      reservation === undefined ? once(command) : onceCounted(quotas, () => once(command), unknownUsage);
     let outcome = await handle(first);
     if (
       again !== undefined &&
@@ -145,13 +153,15 @@ export const createStateCommands = (
       if (outcome.outcome === 'unchanged')
         return fault(problem('internal', `${input.type} decided on nothing`));
       await toldIsShown();
-      return refusalOf(outcome, stream, explainState(key));
+      return refusalOf(outcome, stream, explainWrite(key));
     }
     const { events, duplicate } = writtenBy(stream, outcome);
     const last = events.at(-1);
     if (last === undefined) return fault(problem('internal', 'an append without events'));
     const { position } = last;
-    if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
+    const isShown = await runner.reached(position, ownReadModelsMs);
+    reservation?.settle(position);
+    if (!isShown) return notShown(position);
     const version = last.revision + 1;
     // What this command has made, whatever came behind it since.
     const document = documentAt(key, position);
@@ -166,4 +176,7 @@ export const createStateCommands = (
       duplicate,
     });
   };
+
+  return (input: StateInput, call: Call): Promise<Result<Done>> =>
+    reserving(quotas, (reservation) => write(input, call, reservation));
 };

@@ -3,7 +3,7 @@ import { asStreamId } from '../../domain/event.ts';
 import { isStatePattern, prefixOf } from '../../domain/names.ts';
 import type { PolicyRejection } from '../../domain/policies.ts';
 import { statePolicies as list } from '../../domain/state-policy/decider.ts';
-import type { StatePolicyCommand } from '../../domain/state-policy/policy.ts';
+import type { StatePolicy, StatePolicyCommand } from '../../domain/state-policy/policy.ts';
 import type { StatePoliciesDocument } from '../../projections/documents.ts';
 import { statePolicies, statePoliciesKey, statePoliciesStream } from '../../projections/state-policies.ts';
 import type { Command } from '../command/catalog.ts';
@@ -12,6 +12,7 @@ import type { Context, Page } from '../nexus-core.ts';
 import type { StatePolicyView } from '../nexus-state-policies.ts';
 import type { Call, Done } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
+import type { Parts } from './parts.ts';
 import type { PolicyWrites } from './policy-commands.ts';
 import type { Reads } from './reads.ts';
 
@@ -50,7 +51,11 @@ const requirementOf = (pattern: string): Requirement => {
 };
 
 /** The policies as clients read them: by whoever may read the keys, or the log. */
-export const createStatePolicyQueries = (reads: Reads) => {
+export const createStatePolicyQueries = (reads: Reads, { quotas }: Pick<Parts, 'quotas'>) => {
+  const shown = (policy: StatePolicy): StatePolicyView => ({
+    ...policy,
+    usage: quotas.usageOf(policy.pattern),
+  });
   const begin = (context: Context, pattern: string) =>
     reads.begin(
       context,
@@ -65,14 +70,14 @@ export const createStatePolicyQueries = (reads: Reads) => {
       if (!at.ok) return at;
       const document = at.value.store.read<StatePoliciesDocument>(statePolicies.name, statePoliciesKey);
       const policy = list.find(document?.policies ?? [], pattern);
-      return policy === undefined ? fault(explain(pattern)({ code: 'not_found' })) : ok(policy);
+      return policy === undefined ? fault(explain(pattern)({ code: 'not_found' })) : ok(shown(policy));
     },
 
     statePolicies: async (context: Context): Promise<Result<Page<'policies', StatePolicyView>>> => {
       const at = await begin(context, '*');
       if (!at.ok) return at;
       const document = at.value.store.read<StatePoliciesDocument>(statePolicies.name, statePoliciesKey);
-      return ok({ policies: document?.policies ?? [], position: at.value.position });
+      return ok({ policies: (document?.policies ?? []).map(shown), position: at.value.position });
     },
   };
 };

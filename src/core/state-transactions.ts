@@ -1,23 +1,28 @@
 import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
+import { matchesKey } from '../../domain/names.ts';
 import { currentVersion } from '../../domain/state/decider.ts';
-import type { StateCommand, StateState } from '../../domain/state/state.ts';
+import type { StateCommand, StateEvent, StateState } from '../../domain/state/state.ts';
 import {
   decideStateTransaction,
   type StateOperation,
   type StateTransactionRejection,
 } from '../../domain/state/transaction.ts';
+import type { QuotaRejection } from '../../domain/state-policy/quota.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { restoreState } from '../../projections/state.ts';
 import type { Handler } from '../command/handle.ts';
+import type { Transaction, TransactionOutcome } from '../command/transact.ts';
 import type { TransactionData, TransactionOperation } from '../command/transaction-schema.ts';
 import { fault, invalid, ok, type Problem, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import type { EventReceipt } from '../nexus-core.ts';
+import type { Reservation } from '../state/quotas.ts';
 import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
-import { explainState, mismatchOf, receiptsOfRecorded } from './refusals.ts';
+import { mismatchOf, receiptsOfRecorded } from './refusals.ts';
 import { stateCommandOf } from './state-commands.ts';
+import { explainWrite, onceCounted, reserving, type WriteRejection } from './state-quotas.ts';
 
 const streamOf = (key: string): StreamId => streamId('state', key);
 
@@ -64,15 +69,35 @@ const resultOf = ({ op, key }: TransactionOperation, state: StateState, wrote: b
   return op === 'get' ? { op, key, exists, ...at } : { op, key, ...at };
 };
 
-const explain = ({ succeeded, index, key, rejection }: StateTransactionRejection): Problem => {
-  const { code, detail, facts } = explainState(key)(rejection);
+/** The pattern whose usage must be known before it can be decided, if that is why a transaction was refused. */
+const unknownUsage = (outcome: TransactionOutcome<StateState, Rejection>): string | undefined =>
+  outcome.outcome === 'rejected' && outcome.rejection.rejection.code === 'usage_unknown'
+    ? outcome.rejection.rejection.pattern
+    : undefined;
+
+type Rejection = Omit<StateTransactionRejection, 'rejection'> & { readonly rejection: WriteRejection };
+
+/** A quota refuses what all operations of a branch need together: told of the last one on its keys. */
+const overQuota = (
+  succeeded: boolean,
+  branch: readonly StateOperation[],
+  rejection: QuotaRejection,
+): Rejection => {
+  const index = branch.findLastIndex(
+    ({ key, command }) => command !== undefined && matchesKey(rejection.pattern, key),
+  );
+  return { succeeded, index, key: branch[index]?.key ?? '', rejection };
+};
+
+const explain = ({ succeeded, index, key, rejection }: Rejection): Problem => {
+  const { code, detail, facts } = explainWrite(key)(rejection);
   const pointer = `/${succeeded ? 'then' : 'else'}/${index}`;
   return problem(code, `nothing was done, because of ${pointer}: ${detail}`, { ...facts, pointer });
 };
 
 /** Several state keys in one transaction (docs/adr/0029-transactions.md). */
 export const createStateTransactions = (
-  { runner, clock, log }: Pick<Parts, 'runner' | 'clock' | 'log'>,
+  { runner, clock, log, quotas }: Pick<Parts, 'runner' | 'clock' | 'log' | 'quotas'>,
   { transact }: Pick<Handler, 'transact'>,
   deciders: Pick<Deciders, 'state'>,
 ) => {
@@ -95,7 +120,11 @@ export const createStateTransactions = (
     return { events, position, result: { succeeded, results, position }, created: false };
   };
 
-  return async (data: TransactionData, call: Call): Promise<Result<Done>> => {
+  const run = async (
+    data: TransactionData,
+    call: Call,
+    reservation: Reservation | undefined,
+  ): Promise<Result<Done>> => {
     const { context, metadata, commandId, expectedRevision } = call;
     if (transact === undefined) {
       const detail = `the event log is ${log.kind}, which cannot change several keys in one transaction`;
@@ -118,17 +147,30 @@ export const createStateTransactions = (
     const telling = [...new Set([...tellingKeys(data.then), ...tellingKeys(data.else)])].map(streamOf);
     const eventId = (stream: StreamId): string => optionsOf(call, stream).eventId?.(0) ?? '';
     const keys = new Set([...data.compare, ...data.then, ...data.else].map(({ key }) => key));
-    const outcome = await transact(deciders.state, {
+    const work: Transaction<StateState, StateEvent, Rejection> = {
       streams: [...keys].map(streamOf),
       decide: (stateOf) => {
         const decided = decideStateTransaction(transaction, (key) => stateOf(streamOf(key)));
-        if (!decided.ok) return decided;
+        if (!decided.ok) {
+          reservation?.take([]);
+          return decided;
+        }
+        const { succeeded } = decided;
+        const refused = reservation?.take(
+          decided.events.map(({ key, event }) => ({ key, before: stateOf(streamOf(key)), events: [event] })),
+        );
+        if (refused !== undefined) {
+          const branch = succeeded ? transaction.success : transaction.failure;
+          return { ok: false, rejection: overQuota(succeeded, branch, refused) };
+        }
         const events = decided.events.map(({ key, event }) => ({ stream: streamOf(key), event }));
-        return { ok: true, succeeded: decided.succeeded, events };
+        return { ok: true, succeeded, events };
       },
       metadata,
       ...(commandId === undefined ? {} : { repeats: { eventId, streams: telling } }),
-    });
+    };
+    const once = () => transact(deciders.state, work);
+    const outcome = await (reservation === undefined ? once() : onceCounted(quotas, once, unknownUsage));
     switch (outcome.outcome) {
       case 'rejected':
         await runner.reached(outcome.position, ownReadModelsMs);
@@ -152,10 +194,14 @@ export const createStateTransactions = (
         const { succeeded, events, position, stateOf } = outcome;
         // Whoever is told of a version is not shown an older one next, also by what wrote nothing.
         const isShown = await runner.reached(position, ownReadModelsMs);
+        reservation?.settle(position);
         if (!isShown && events.length > 0) return notShown(position);
         const done = doneOf(data, succeeded, events, position, (key) => stateOf(streamOf(key)));
         return ok({ ...done, duplicate: false });
       }
     }
   };
+
+  return (data: TransactionData, call: Call): Promise<Result<Done>> =>
+    reserving(quotas, (reservation) => run(data, call, reservation));
 };

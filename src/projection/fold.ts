@@ -126,7 +126,7 @@ export const createFolder = (
       if (document === undefined) return undefined;
       documents?.set(key, document);
       const change = { model: name, key, document };
-      changes.push(keepsHistory ? { ...change, historyAt: event.position } : change);
+      changes.push(keepsHistory ? { ...change, historyAt: event.position, before: current } : change);
       return undefined;
     };
 

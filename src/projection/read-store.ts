@@ -9,6 +9,8 @@ export type ReadChange = {
   readonly document: unknown;
   /** Position of the event that made it; the history entry stands under it. Absent: no history is kept. */
   readonly historyAt?: Position;
+  /** The document that stood there before the change, of models that keep history; undefined for none. Not stored. */
+  readonly before?: unknown;
 };
 
 export type ReadBatch = {

@@ -52,6 +52,24 @@ for (const [type, data, allowed] of commands) {
   });
 }
 
+test('a transaction › that writes one key of another owner is refused whole; reading it is allowed', async (t) => {
+  await setPolicy('tx/*', { owner: { subject: 'ann' } });
+  const transact = (subject: string, op: object) =>
+    run(bearer(subject, everything), 'TransactState', {
+      // biome-ignore lint/suspicious/noThenProperty: a list, by the name that it has on the wire
+      then: [
+        { op: 'set', key: 'mine', value: subject },
+        { key: 'tx/x', ...op },
+      ],
+    });
+  const refused = await transact('bob', { op: 'set', value: 1 });
+  t.is(refused.status, 403);
+  t.is(refused.body.pattern, 'tx/*');
+  t.is((await request(hub.url, 'GET', '/state/mine', { headers: admin })).status, 404);
+  t.is((await transact('bob', { op: 'get' })).status, 200);
+  t.is((await transact('ann', { op: 'set', value: 1 })).status, 200);
+});
+
 test('an owner by scope › is whoever has that scope, and one that covers it is not it', async (t) => {
   await setPolicy('shop/*', { owner: { scope: 'state:write:shop/*' } });
   const set = (scope: string) => run(bearer('bob', scope), 'SetState', { key: 'shop/x', value: 1 });

@@ -130,3 +130,30 @@ test('WebSocket and /commands › set and remove policies', async (t) => {
   t.is(removed.status, 200);
   t.is((await request(hub.url, 'GET', pathOf('ws/*'))).status, 404);
 });
+
+test('a quota that is used up › is 507 with its facts on every protocol, and usage is shown', async (t) => {
+  await put('full/*', { maxKeys: 1 });
+  const set = (key: string) =>
+    request(hub.url, 'PUT', `/state/${encodeURIComponent(key)}`, { body: { value: 1 } });
+  t.is((await set('full/a')).status, 201);
+  const refused = await set('full/b');
+  t.is(refused.status, 507);
+  const facts = { code: 'quota_exceeded', pattern: 'full/*', of: 'keys', limit: 1, used: 1, needed: 1 };
+  t.like(refused.body, facts);
+  const graphql = await askGraphql(hub, 'mutation { setState(key: "full/b", value: 1) { version } }');
+  t.like(graphql.errors[0]?.extensions, facts);
+  const ws = await openWs(hub.url);
+  const command = { type: 'SetState', data: { key: 'full/b', value: 1 } };
+  t.like(await ws.ask({ type: 'command', command }), { type: 'error', ...facts });
+  await ws.close();
+  t.like((await request(hub.url, 'POST', '/commands', { body: command })).body, facts);
+  const usage = { keys: 1, bytes: 7 };
+  t.deepEqual((await request(hub.url, 'GET', pathOf('full/*'))).body.usage, usage);
+  const { body } = await request(hub.url, 'GET', '/state-policies');
+  const policies = body.policies as readonly { readonly pattern: string; readonly usage: unknown }[];
+  t.deepEqual(policies.find(({ pattern }) => pattern === 'full/*')?.usage, usage);
+  const shown = await askGraphql(hub, '{ statePolicies(pattern: "full/*") { usage { keys bytes } } }');
+  t.deepEqual(shown.data, { statePolicies: [{ usage }] });
+  await put('none/*', { resolver: 'max' });
+  t.is((await request(hub.url, 'GET', pathOf('none/*'))).body.usage, null);
+});

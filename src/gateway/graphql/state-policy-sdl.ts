@@ -19,9 +19,17 @@ input StateOwnerInput {
   scope: String
 }
 
+"What the living keys of a pattern take up."
+type StateUsage {
+  keys: Float!
+  bytes: Float!
+}
+
 "What holds for the keys of the pattern; null says nothing of that kind."
 type StatePolicy {
   ${rules}
+  "Of a pattern with a quota; null while it is being counted."
+  usage: StateUsage
 }
 
 type SetStatePolicyResult {
