@@ -3,9 +3,13 @@ import type { StateEvent, StateState } from '../domain/state/state.ts';
 import type { StateDocument } from './documents.ts';
 import type { Projection } from './projection.ts';
 
-type Known = Pick<StateDocument, 'value' | 'deleted' | 'expiresAt' | 'lock' | 'resolvedBy'>;
+/** Of a document, what the event that made it says. */
+export type WhatItSets = Pick<StateDocument, 'value' | 'deleted' | 'expiresAt' | 'lock' | 'resolvedBy'>;
 
-const documentOf = (event: RecordedEvent<StateEvent>, { value, deleted, ...rest }: Known): StateDocument => ({
+const documentOf = (
+  event: RecordedEvent<StateEvent>,
+  { value, deleted, ...rest }: WhatItSets,
+): StateDocument => ({
   value,
   version: event.revision + 1,
   deleted,
@@ -16,12 +20,12 @@ const documentOf = (event: RecordedEvent<StateEvent>, { value, deleted, ...rest 
   ...rest,
 });
 
-const whatItSets = ({
+export const whatItSets = ({
   value,
   expiresAt,
   lock,
   resolution,
-}: Extract<StateEvent, { type: 'StateSet' }>['data']): Known => ({
+}: Extract<StateEvent, { type: 'StateSet' }>['data']): WhatItSets => ({
   value,
   deleted: false,
   ...(expiresAt === undefined ? {} : { expiresAt }),

@@ -1,6 +1,7 @@
 import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
 import type { StateCommand } from '../../domain/state/state.ts';
 import type { StateDocument } from '../../projections/documents.ts';
+import { type WhatItSets, whatItSets } from '../../projections/state.ts';
 import type { Command } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
@@ -72,9 +73,6 @@ export const createStateCommands = (
   const { log, runner, clock, quotas } = parts;
   const resolving = createStateResolving(parts, deciders.state);
 
-  const documentAt = (key: string, position: Position): StateDocument | undefined =>
-    runner.store.at<StateDocument>('state', key, position)?.document;
-
   /** Whoever is told of a version by a refusal is not shown an older one next (docs/adr/0033-linearisable-state.md). */
   const toldIsShown = async (): Promise<void> => {
     await runner.reached(await log.position(), ownReadModelsMs);
@@ -90,7 +88,7 @@ export const createStateCommands = (
     { type, data: { key } }: StateInput,
     version: number,
     position: Position,
-    document: StateDocument | undefined,
+    document: WhatItSets | undefined,
   ): Json => {
     switch (type) {
       case 'DeleteState':
@@ -163,12 +161,15 @@ export const createStateCommands = (
     reservation?.settle(position);
     if (!isShown) return notShown(position);
     const version = last.revision + 1;
-    // What this command has made, whatever came behind it since.
-    const document = documentAt(key, position);
+    // What this command has made, whatever came behind it since: the read models may keep it no longer.
+    const recorded = outcome.outcome === 'repeated' ? outcome.recorded.at(-1) : undefined;
+    const event =
+      outcome.outcome === 'done' ? outcome.events.at(-1) : recorded && deciders.state.decode(recorded);
+    const made = event?.type === 'StateSet' ? whatItSets(event.data) : undefined;
     return ok({
       events,
       position,
-      result: resultOf(input, version, position, document),
+      result: resultOf(input, version, position, made),
       // A key exists anew when the command did not replace a value: version 1, or the first after a deletion.
       created:
         last.type === 'StateSet' &&
