@@ -54,9 +54,10 @@ const restartHub = async (
   if (answer.status !== 200) throw new Error(await answer.text());
   await answer.json();
   const answered = (performance.now() - began) / 1_000;
+  const processor = (hub.cpu().all / 1_000_000).toFixed(2);
   return {
     hub,
-    times: `ready line after ${ready.toFixed(2)} s, a GET answered after ${answered.toFixed(2)} s`,
+    times: `ready line after ${ready.toFixed(2)} s, a GET answered after ${answered.toFixed(2)} s (${processor} s of processor)`,
   };
 };
 

@@ -48,10 +48,12 @@ export type Starting = {
 
 /** Starts a script with this Node and waits for its first line. */
 export const startProcess = async ({ argv, cwd, env = {} }: Starting): Promise<Running> => {
+  // The hub refuses variables of its prefix that it does not know.
+  const { NEXUS_BENCH_DIR: _benchmarks, ...inherited } = process.env;
   const child: ChildProcess = spawn(process.execPath, argv, {
     cwd,
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
+    env: { ...inherited, ...env },
   });
   endWithUs(child);
   const { stdin, stdout } = child;
