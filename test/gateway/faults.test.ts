@@ -154,7 +154,7 @@ const parseAnswer = (text: string): Answer => {
 test('a method that a path does not take › is told which it does', async (t) => {
   const answer = await call(hub.url, 'POST', '/state/a', { json: {} });
   t.is(answer.status, 405);
-  t.is(answer.headers.allow, 'HEAD, GET, PUT, DELETE, OPTIONS');
+  t.is(answer.headers.allow, 'HEAD, GET, PUT, PATCH, DELETE, OPTIONS');
 });
 
 test('a JSON body › may say its charset, and may come in pieces', async (t) => {

@@ -96,10 +96,14 @@ test('a stream that is parked in a batch stays parked for the rest of it and for
   const [first, second, third, fourth] = history('state-a', 1, undefined, 3, 4);
   if (!first || !second || !third || !fourth) throw new Error('no events');
   const folded = fold([first, second, third]);
-  t.is(folded.parked.length, 1);
-  t.is(folded.changes.length, 2);
+  // Each of the projections that are fed by it, and the document of the first event.
+  t.deepEqual(
+    folded.parked.map(({ projection }) => projection),
+    ['state', 'expiring'],
+  );
+  t.is(folded.changes.length, 3);
   await store.write({ changes: folded.changes, checkpoint: positionAt(3), recordedAtMs: 1 });
-  t.deepEqual(listParked(store), [...folded.parked]);
+  t.deepEqual(listParked(store), folded.parked.toReversed(), 'in the order of their names');
   t.deepEqual(fold([fourth]).changes, []);
   t.is(fold(history('state-b', 1)).changes.length, 1);
 });
