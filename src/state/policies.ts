@@ -43,7 +43,10 @@ export type StatePolicies = {
 };
 
 /** Follows the policies: from the read models, and from the log itself where those are not complete. */
-export const openStatePolicies = (runner: Runner, readNewest: ReadNewest): StatePolicies => {
+export const openStatePolicies = (
+  runner: Pick<Runner, 'onFolded' | 'onSwapped'>,
+  readNewest: ReadNewest,
+): StatePolicies => {
   const listeners = new Set<() => void>();
   let policies: readonly StatePolicy[] = [];
   let revision = -1;
@@ -86,7 +89,8 @@ export const openStatePolicies = (runner: Runner, readNewest: ReadNewest): State
   // What serves now may be of another log.
   runner.onSwapped(() => {
     known = false;
-    revision = -1;
+    // Less than that of a log without any policy.
+    revision = -2;
     loadSoon();
   });
   loadSoon();
