@@ -1,4 +1,4 @@
-import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
+import { type Json, type LogEvent, type Position, type StreamId, streamId } from '../../domain/event.ts';
 import { matchesKey } from '../../domain/names.ts';
 import { currentVersion } from '../../domain/state/decider.ts';
 import type { StateCommand, StateEvent, StateState } from '../../domain/state/state.ts';
@@ -101,9 +101,15 @@ export const createStateTransactions = (
   { transact }: Pick<Handler, 'transact'>,
   deciders: Pick<Deciders, 'state'>,
 ) => {
-  const stateAt = (key: string, position: Position): StateState => {
+  /** What the events say of the keys that they stand for; of the others, which were only read, the read models. */
+  const stateAt = (key: string, position: Position, recorded: readonly LogEvent[]): StateState => {
+    const { initial, evolve } = deciders.state.decider;
+    const own = recorded.find(({ stream }) => stream === streamOf(key));
+    const event = own === undefined ? undefined : deciders.state.decode(own);
+    if (own !== undefined && event !== undefined)
+      return evolve(initial, event, { revision: own.revision, actor: own.metadata.actor });
     const document = runner.store.at<StateDocument>('state', key, position)?.document;
-    return document === undefined ? deciders.state.decider.initial : restoreState(document);
+    return document === undefined ? initial : restoreState(document);
   };
 
   const doneOf = (
@@ -187,7 +193,8 @@ export const createStateTransactions = (
         const position = events.at(-1)?.position ?? log.start;
         if (!(await runner.reached(position, ownReadModelsMs))) return notShown(position);
         const succeeded = first?.metadata.transaction?.succeeded ?? true;
-        const done = doneOf(data, succeeded, events, position, (key) => stateAt(key, position));
+        const { recorded } = outcome;
+        const done = doneOf(data, succeeded, events, position, (key) => stateAt(key, position, recorded));
         return ok({ ...done, duplicate: true });
       }
       case 'done': {
