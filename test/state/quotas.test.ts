@@ -12,15 +12,16 @@ import { type Core, openCore } from '../../src/core.ts';
 import type { Context } from '../../src/nexus-core.ts';
 import { openQuotas } from '../../src/state/quotas.ts';
 import { createTestClock, quiet } from '../registry/support.ts';
+import { redisForTest } from '../support/redis-server.ts';
 import { until } from '../support/rest.ts';
 
 const context: Context = { subject: { id: 'ann', scopes: ['admin'] }, correlationId: 'c' };
 
-const openWorld = async (t: ExecutionContext) => {
+const openWorld = async (t: ExecutionContext, log?: string) => {
   const folder = await mkdtemp(join(tmpdir(), 'nexus-quotas-'));
   const parsed = parseConfig(['--data-dir', folder], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
-  const config = { ...parsed.config, log: [`file:${folder}`], stateFile: 'none' };
+  const config = { ...parsed.config, log: [log ?? `file:${folder}`], stateFile: 'none' };
   let core: Core = await openCore(config, { logger: quiet });
   t.teardown(async () => {
     await core.close();
@@ -81,6 +82,21 @@ test('64 writers at once › of new keys as many are taken as there is room for,
   t.is(await world.set('q/another'), 'ok');
   t.is(await world.set('q/one-more'), 'quota_exceeded');
   t.is(await world.set('other'), 'ok', 'keys of other patterns are no part of it');
+});
+
+test('64 writers at once › on a log that other nodes may share, keys that conflict among them', async (t) => {
+  const server = await redisForTest(t);
+  if (server === undefined) return;
+  const world = await openWorld(t, server.url);
+  await world.limit('q/*', { maxKeys: 20 });
+  const codes = await Promise.all(
+    Array.from({ length: 64 }, (_, n) =>
+      n % 2 === 0 ? world.set(`q/${n}`) : world.run('IncrementState', { key: `q/same${n % 3}` }),
+    ),
+  );
+  t.deepEqual(new Set(codes), new Set(['ok', 'quota_exceeded']));
+  t.is((await world.usage('q/*'))?.keys, 20);
+  t.deepEqual(await world.usage('q/*'), world.recount('q/'));
 });
 
 test('64 writers at once › bytes never pass the quota, and what fits is taken at the end', async (t) => {
