@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { heapFlag } from '../../src/heap.ts';
 import type { PartOptions } from '../bus/part.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { startHub } from '../support/hub.ts';
@@ -30,6 +31,7 @@ export const openClient = (target: ClientTarget): Promise<Running> =>
 export const openFiller = (folder: string, profile?: string): Promise<Running> =>
   startProcess({
     argv: [
+      heapFlag,
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
       join(import.meta.dirname, 'fill-hub.ts'),
       folder,

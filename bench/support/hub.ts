@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
+import { heapFlag } from '../../src/heap.ts';
 import { type Running, startProcess } from './process.ts';
 
 /** The real hub in a process of its own. */
@@ -38,7 +39,7 @@ export const startHub = async (options: HubOptions): Promise<BenchHub> => {
   const address = ['--api-host', '127.0.0.1', '--api-port', '0'];
   const files = ['--log', `file:${folder}`, '--data-dir', folder, '--state-file', 'none'];
   const running = await startProcess({
-    argv: [...profiling, main, 'start', ...address, ...files, '--log-level', 'warn'],
+    argv: [heapFlag, ...profiling, main, 'start', ...address, ...files, '--log-level', 'warn'],
     cwd: join(folder, '..'),
     env: { ...wide, ...(authenticated ? { NEXUS_JWT_SECRET: secret } : {}), ...env },
   });
