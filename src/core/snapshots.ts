@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isStatePrefix } from '../../domain/names.ts';
 import { fault, invalid, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
-import { digestOf, newId } from '../ids.ts';
+import { newId } from '../ids.ts';
 import { encodedBytes } from '../log/encode.ts';
 import { maxAppendBytes } from '../log/event-log.ts';
 import type { CommandDone, CommandInput, Context } from '../nexus-core.ts';
@@ -61,8 +61,6 @@ export const createSnapshots = (options: SnapshotsOptions): Snapshots => {
       actor: context.subject.id,
       correlationId: context.correlationId,
       causationId: context.causationId ?? null,
-      commandId: newId(),
-      commandHash: digestOf(''),
       ...given({ traceparent: context.traceparent }),
       node: parts.node,
       schema: 1,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Json } from '../../domain/event.ts';
 import { isJsonObject } from '../../domain/json.ts';
@@ -15,8 +14,6 @@ export type Import = {
   /** All keys of the state that begin with it are the file's matter; '' unless the file says otherwise. */
   readonly prefix: string;
   readonly count: number;
-  /** SHA-256 in hex, the same for the same content. */
-  readonly sha256: string;
   /** In the order of the keys' bytes, each key once; only until `close`. */
   entries(): AsyncIterable<readonly ImportEntry[]>;
   close(): Promise<void>;
@@ -71,7 +68,6 @@ const readPlain = async (handle: FileHandle, size: number): Promise<ImportRead> 
     source: {
       prefix: '',
       count: entries.length,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
       async *entries() {
         yield entries;
       },
@@ -98,6 +94,6 @@ export const readImport = async (file: string): Promise<ImportRead> => {
   }
   const read = await readSnapshot(file);
   if (!read.ok) return read;
-  const { prefix = '', count, sha256, entries, close } = read.snapshot;
-  return { ok: true, source: { prefix, count, sha256, entries, close } };
+  const { prefix = '', count, entries, close } = read.snapshot;
+  return { ok: true, source: { prefix, count, entries, close } };
 };

@@ -6,7 +6,6 @@ import { state } from '../../projections/state.ts';
 import { byBytes } from '../by-bytes.ts';
 import { type ErrorCode, type Problem, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
-import { idOf } from '../ids.ts';
 import type { CommandDone, CommandInput } from '../nexus-core.ts';
 import type { LoadCounts } from '../nexus-snapshots.ts';
 import type { ReadStore } from '../projection/read-store.ts';
@@ -66,9 +65,8 @@ export const isExpired = ({ expiresAt }: ImportEntry, nowMs: number): boolean =>
 const leftAlone: ReadonlySet<ErrorCode> = new Set(['version_conflict', 'not_found', 'lock_held']);
 
 /**
- * Sets each key that differs from the source, then deletes what it lacks. The id of a command is told from the source, the
- * key and the version that it replaces: the same load again finds what was written, and writes anew what has changed since
- * (docs/adr/0034-snapshots.md).
+ * Sets each key that differs from the source, then deletes what it lacks. The same load again finds the keys that were set
+ * as they are to be, and writes what has changed since (docs/adr/0034-snapshots.md).
  */
 export const load = async (work: LoadWork): Promise<LoadDone> => {
   const { source, store, execute, nowMs, dryRun, onProgress, stopped, check } = work;
@@ -137,21 +135,12 @@ export const load = async (work: LoadWork): Promise<LoadDone> => {
       counts.written++;
       return true;
     }
-    const commandId = idOf('load', source.sha256, entry.key, String(document?.version ?? 0));
-    return run(
-      { ...setCommandOf(entry, now), commandId },
-      roughBytes(entry.value, maxUnderWayBytes),
-      (result) => {
-        if (result.ok) {
-          if (result.value.duplicate) counts.unchanged++;
-          else counts.written++;
-        } else if (result.problem.code === 'lock_held') counts.locked++;
-        // An earlier load of this file has set it, with the life that was left then.
-        else if (result.problem.code === 'idempotency_mismatch') counts.unchanged++;
-        else return result.problem;
-        return undefined;
-      },
-    );
+    return run(setCommandOf(entry, now), roughBytes(entry.value, maxUnderWayBytes), (result) => {
+      if (result.ok) counts.written++;
+      else if (result.problem.code === 'lock_held') counts.locked++;
+      else return result.problem;
+      return undefined;
+    });
   };
 
   const drop = async (key: string, version: number): Promise<boolean> => {
@@ -159,8 +148,7 @@ export const load = async (work: LoadWork): Promise<LoadDone> => {
       counts.deleted++;
       return true;
     }
-    const commandId = idOf('load', source.sha256, key, String(version), 'delete');
-    return run({ type: 'DeleteState', data: { key, expectedVersion: version }, commandId }, 0, (result) => {
+    return run({ type: 'DeleteState', data: { key, expectedVersion: version } }, 0, (result) => {
       if (result.ok) counts.deleted++;
       else if (!leftAlone.has(result.problem.code)) return result.problem;
       return undefined;

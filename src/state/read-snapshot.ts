@@ -14,8 +14,6 @@ import {
 
 export type Snapshot = SnapshotHead & {
   readonly count: number;
-  /** SHA-256 in hex, as the file's tail says it. */
-  readonly sha256: string;
   /** In the order of the keys' bytes, each key once; reads the file, so only until `close`. */
   entries(): AsyncIterable<readonly StateEntry[]>;
   close(): Promise<void>;
@@ -84,7 +82,7 @@ const verify = async (handle: FileHandle): Promise<SnapshotRead> => {
       return { ok: false, reason: `the key ${outside.key} does not begin with ${prefix}` };
   }
   const entries = () => entriesOf(handle, count);
-  return { ok: true, snapshot: { ...head, count, sha256, entries, close: () => handle.close() } };
+  return { ok: true, snapshot: { ...head, count, entries, close: () => handle.close() } };
 };
 
 /**
