@@ -6,9 +6,10 @@ export type LockQueues = {
   /**
    * Takes the last place of the key's queue. It must be left.
    *
+   * @param subject who waits: one of them must not take all places.
    * @returns `overloaded` at a bound, `shutting_down` once closed.
    */
-  enter(key: string, waitMs: number, signal: AbortSignal | undefined): Result<Place>;
+  enter(key: string, subject: string, waitMs: number, signal: AbortSignal | undefined): Result<Place>;
   /** Nobody holds the key, or something else happened to it: whoever is first tries. */
   freed(key: string): void;
   /** Why those who wait do so, in the words that they are told when their time is over. */
@@ -30,9 +31,17 @@ export type Place = {
   leave(): void;
 };
 
-export type LockQueueLimits = { readonly maxWaiting: number; readonly maxWaitingPerKey: number };
+export type LockQueueLimits = {
+  readonly maxWaiting: number;
+  readonly maxWaitingPerKey: number;
+  readonly maxWaitingPerSubject: number;
+};
 
-export const lockQueueLimits: LockQueueLimits = { maxWaiting: 10_000, maxWaitingPerKey: 1_000 };
+export const lockQueueLimits: LockQueueLimits = {
+  maxWaiting: 10_000,
+  maxWaitingPerKey: 1_000,
+  maxWaitingPerSubject: 2_000,
+};
 
 /** In the order of arrival; the first one alone tries. */
 type Queue = {
@@ -51,6 +60,7 @@ export const createLockQueues = (
   limits: LockQueueLimits = lockQueueLimits,
 ): LockQueues => {
   const queues = new Map<string, Queue>();
+  const ofSubjects = new Map<string, number>();
   let size = 0;
   let closed = false;
 
@@ -79,9 +89,18 @@ export const createLockQueues = (
     waiter.wake();
   };
 
-  const full = (key: string): Problem | undefined => {
+  const count = (subject: string, more: 1 | -1): void => {
+    const now = (ofSubjects.get(subject) ?? 0) + more;
+    size += more;
+    if (now === 0) ofSubjects.delete(subject);
+    else ofSubjects.set(subject, now);
+  };
+
+  const full = (key: string, subject: string): Problem | undefined => {
     if (closed) return shuttingDown;
     if (size >= limits.maxWaiting) return problem('overloaded', `${size} wait for locks already`);
+    if ((ofSubjects.get(subject) ?? 0) >= limits.maxWaitingPerSubject)
+      return problem('overloaded', `${limits.maxWaitingPerSubject} of this subject wait for locks already`);
     const ofKey = queues.get(key)?.waiting.size ?? 0;
     return ofKey >= limits.maxWaitingPerKey
       ? problem('overloaded', `${ofKey} wait for the lock ${key} already`, { key })
@@ -89,13 +108,13 @@ export const createLockQueues = (
   };
 
   return {
-    enter(key, waitMs, signal) {
-      const refused = full(key);
+    enter(key, subject, waitMs, signal) {
+      const refused = full(key, subject);
       if (refused !== undefined) return fault(refused);
       const queue = queueOf(key);
       const waiter: Waiter = { over: undefined, wake: asleep };
       queue.waiting.add(waiter);
-      size++;
+      count(subject, 1);
       const cancel = after(waitMs, () => end(waiter, queue.why));
       const onAbort = (): void => {
         const reason: unknown = signal?.reason;
@@ -126,7 +145,7 @@ export const createLockQueues = (
         },
         leave() {
           if (!queue.waiting.delete(waiter)) return;
-          size--;
+          count(subject, -1);
           cancel();
           signal?.removeEventListener('abort', onAbort);
           if (queue.waiting.size === 0) queues.delete(key);

@@ -78,7 +78,7 @@ export const createLocks = (
     acquire: async (command: Acquire, call: Call): Promise<Result<Done>> => {
       const { key, waitMs } = command.data;
       if (waitMs === 0) return attempt(command, call);
-      const entered = queues.enter(key, waitMs, call.context.signal);
+      const entered = queues.enter(key, call.context.subject.id, waitMs, call.context.signal);
       if (!entered.ok) return entered;
       const place = entered.value;
       try {

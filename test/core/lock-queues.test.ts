@@ -3,12 +3,12 @@ import { createLockQueues, type Place } from '../../src/core/lock-queues.ts';
 import { ProblemError, problem } from '../../src/errors.ts';
 import { createTestClock } from '../registry/support.ts';
 
-const open = (limits = { maxWaiting: 100, maxWaitingPerKey: 100 }) => {
+const open = (limits = { maxWaiting: 100, maxWaitingPerKey: 100, maxWaitingPerSubject: 100 }) => {
   const clock = createTestClock();
   const queues = createLockQueues(clock, limits);
   const told: string[] = [];
   const enter = (key: string, waitMs = 1_000, signal?: AbortSignal): Place => {
-    const entered = queues.enter(key, waitMs, signal);
+    const entered = queues.enter(key, 'ann', waitMs, signal);
     if (!entered.ok) throw new Error(entered.problem.code);
     return entered.value;
   };
@@ -97,13 +97,13 @@ test('a wait ends when its asker is gone, or with what it is to be told', async 
 });
 
 test('so many wait for one key, and so many in all; those who left count no more', (t) => {
-  const { queues, enter } = open({ maxWaiting: 3, maxWaitingPerKey: 2 });
+  const { queues, enter } = open({ maxWaiting: 3, maxWaitingPerKey: 2, maxWaitingPerSubject: 100 });
   const place = enter('a');
   enter('a');
-  const refused = queues.enter('a', 1, undefined);
+  const refused = queues.enter('a', 'ann', 1, undefined);
   t.like(refused, { ok: false, problem: { code: 'overloaded', facts: { key: 'a' } } });
   enter('b');
-  t.like(queues.enter('c', 1, undefined), { ok: false, problem: { code: 'overloaded' } });
+  t.like(queues.enter('c', 'ann', 1, undefined), { ok: false, problem: { code: 'overloaded' } });
   place.leave();
   place.leave();
   t.is(queues.size, 2);
@@ -117,5 +117,18 @@ test('closing ends every wait, and nobody waits from then on', async (t) => {
   ask('bob', enter('a'));
   queues.close();
   t.deepEqual(await said(), ['bob shutting_down']);
-  t.like(queues.enter('b', 1, undefined), { ok: false, problem: { code: 'shutting_down' } });
+  t.like(queues.enter('b', 'ann', 1, undefined), { ok: false, problem: { code: 'shutting_down' } });
+});
+
+test('one subject takes no more than its share of the places, and what it leaves it may take again', (t) => {
+  const { queues, enter } = open({ maxWaiting: 10, maxWaitingPerKey: 10, maxWaitingPerSubject: 2 });
+  const place = enter('a');
+  enter('b');
+  const refused = queues.enter('c', 'ann', 1, undefined);
+  t.like(refused, { ok: false, problem: { code: 'overloaded' } });
+  t.true(queues.enter('c', 'bob', 1, undefined).ok);
+  place.leave();
+  place.leave();
+  t.true(queues.enter('c', 'ann', 1, undefined).ok);
+  t.false(queues.enter('d', 'ann', 1, undefined).ok);
 });
