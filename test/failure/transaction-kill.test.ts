@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { startHubProcess } from '../support/hub-process.ts';
+import { redisForTest } from '../support/redis-server.ts';
 import { readWholeLog, request, whenReady } from '../support/rest.ts';
 import { isLong } from '../support/skip.ts';
 import { random } from './hub-rounds.ts';
@@ -17,7 +18,8 @@ const seed = Number(process.env.NEXUS_TEST_SEED ?? 11);
 
 type Entries = readonly { readonly key: string; readonly value: number }[];
 
-test('kill -9 in the midst of transactions › each is there whole or not at all, and nobody has read half of one', async (t) => {
+/** @param log the flags that name it; the embedded one of the folder without any. */
+const wholeOrNotAtAll = async (t: ExecutionContext, log: readonly string[]): Promise<void> => {
   t.timeout(10 * 60_000);
   const folder = await mkdtemp(join(tmpdir(), 'nexus-transactions-'));
   t.teardown(() => rm(folder, { recursive: true }));
@@ -25,7 +27,7 @@ test('kill -9 in the midst of transactions › each is there whole or not at all
   const acknowledged: string[] = [];
   let lists = 0;
   for (let round = 0; round < rounds; round++) {
-    const hub = await startHubProcess(folder);
+    const hub = await startHubProcess(folder, log);
     try {
       await whenReady(hub.url);
       const before = acknowledged.length;
@@ -83,7 +85,7 @@ test('kill -9 in the midst of transactions › each is there whole or not at all
   }
   t.true(lists > 0);
 
-  const hub = await startHubProcess(folder);
+  const hub = await startHubProcess(folder, log);
   try {
     await whenReady(hub.url);
     const entries = (await request(hub.url, 'GET', '/state?prefix=pot/')).body.entries as Entries;
@@ -117,5 +119,14 @@ test('kill -9 in the midst of transactions › each is there whole or not at all
   } finally {
     await hub.kill('SIGKILL');
   }
+};
+
+const claim = 'each is there whole or not at all, and nobody has read half of one';
+
+test(`kill -9 in the midst of transactions on the embedded log › ${claim}`, (t) => wholeOrNotAtAll(t, []));
+
+test(`kill -9 in the midst of transactions on Redis › ${claim}`, async (t) => {
+  const redis = await redisForTest(t);
+  if (redis !== undefined) await wholeOrNotAtAll(t, ['--log', redis.url]);
 });
 // biome-ignore-end lint/suspicious/noThenProperty: a list, by the name that it has on the wire
