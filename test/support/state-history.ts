@@ -13,6 +13,8 @@ export type HistoryOptions = {
   /** Called as each call begins with how many have; false ends it before it is made. */
   readonly goesOn: (begun: number) => boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Clients that never write; none unless given. */
+  readonly readsOnly?: (client: number) => boolean;
 };
 
 export type History = {
@@ -83,7 +85,7 @@ const outcomeOf = (asked: Asked, { status, body }: Answer): StateOperation | 'no
 
 /** Lets clients put, compare and set, remove and read at random, each one call after the other, and records it all. */
 export const recordHistory = async (options: HistoryOptions): Promise<History> => {
-  const { clients, keys, random, hubOf, goesOn, headers = {} } = options;
+  const { clients, keys, random, hubOf, goesOn, headers = {}, readsOnly = () => false } = options;
   const calls: StateCall[] = [];
   const unclear = new Map<string, number>();
   let [begun, time, refused] = [0, 0, 0];
@@ -93,7 +95,7 @@ export const recordHistory = async (options: HistoryOptions): Promise<History> =
     const value = `${client}-${begun}`;
     const kind = random();
     const expected = known.get(key) ?? 0;
-    if (kind < 0.35) return { type: 'get', client, key };
+    if (kind < 0.35 || readsOnly(client)) return { type: 'get', client, key };
     if (kind < 0.5) return { type: 'put', client, key, value };
     if (kind < 0.88) return { type: 'cas', client, key, value, expected };
     return kind < 0.94 ? { type: 'delete', client, key } : { type: 'delete', client, key, expected };
