@@ -36,32 +36,38 @@ export type RestOptions = {
 export const createRouter = (): RestRouter => new Router<RequestState>({ strict: true, sensitive: true });
 
 /**
- * All of REST as one middleware. Each first segment of a path has a router of its own, so that a request is matched
- * against the few routes that it can be for.
+ * The routers by the first segment of the paths that they are for, so that a request is matched against the few routes
+ * that it can be for.
  */
-export const createRest = (options: RestOptions): RouterMiddleware<RequestState> => {
-  const log = logRoutes(options).routes();
-  const events = eventRoutes(options).routes();
-  const requests = requestRoutes(options).routes();
-  const sections = new Map<string, ReturnType<RestRouter['routes']>>([
-    ['services', serviceRoutes(options).routes()],
-    ['interfaces', interfaceRoutes(options).routes()],
-    ['state', stateRoutes(options).routes()],
-    ['snapshot', snapshotRoutes(options).routes()],
-    ['locks', lockRoutes(options).routes()],
+export const createSections = (options: RestOptions): ReadonlyMap<string, RestRouter> => {
+  const log = logRoutes(options);
+  const events = eventRoutes(options);
+  const requests = requestRoutes(options);
+  return new Map<string, RestRouter>([
+    ['services', serviceRoutes(options)],
+    ['interfaces', interfaceRoutes(options)],
+    ['state', stateRoutes(options)],
+    ['snapshot', snapshotRoutes(options)],
+    ['locks', lockRoutes(options)],
     ['events', events],
     ['topics', events],
     ['messages', events],
     ['requests', requests],
     ['replies', requests],
-    ['subscriptions', subscriptionRoutes(options).routes()],
-    ['retention', retentionRoutes(options).routes()],
-    ['state-policies', statePolicyRoutes(options).routes()],
+    ['subscriptions', subscriptionRoutes(options)],
+    ['retention', retentionRoutes(options)],
+    ['state-policies', statePolicyRoutes(options)],
     ['streams', log],
     ['log', log],
     ['commands', log],
-    ['health', healthRoutes(options).routes()],
+    ['health', healthRoutes(options)],
   ]);
+};
+
+/** All of REST as one middleware. */
+export const createRest = (options: RestOptions): RouterMiddleware<RequestState> => {
+  const sections = new Map<string, ReturnType<RestRouter['routes']>>();
+  for (const [segment, router] of createSections(options)) sections.set(segment, router.routes());
 
   return async (ctx) => {
     const { path } = ctx;
