@@ -2,7 +2,7 @@ import type { Middleware } from 'koa';
 import { type Problem, ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Access } from './auth/access.ts';
-import { createAuthenticate, isPublic } from './auth/authenticate.ts';
+import { createAuthenticate, isProbe, isPublic } from './auth/authenticate.ts';
 import { correlationIdOf, type RequestContext, type RequestState, requestIdOf } from './context.ts';
 import type { Cors } from './cors.ts';
 import type { RateLimit } from './limits/rate-limit.ts';
@@ -67,9 +67,12 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     cors.mark(req, res);
     // Whoever has no token yet is held to protected mode's rules only where there are none at all.
     const preflight = cors.isPreflight(req);
-    if (preflight || isPublic(req.method, ctx.path)) {
+    if (preflight || isPublic(req, ctx.path)) {
       if (access.mode === 'off') demand(access.admit(req));
-      if (!preflight) return next();
+      if (!preflight) {
+        if (!isProbe(ctx.path)) state.budget = `a ${clientAddress(req)}`;
+        return next();
+      }
       cors.answerPreflight(req, res);
       ctx.status = 204;
       return;

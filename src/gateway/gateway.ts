@@ -11,6 +11,7 @@ import { createGraphql } from './graphql/graphql.ts';
 import { createClientAddress, createClientIp } from './limits/client-address.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
+import { createPageFiles } from './pages/page-files.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRest } from './rest/router.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
@@ -61,8 +62,10 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     isDraining,
   });
   for (const middleware of gate) app.use(middleware);
-  const graphql = createGraphql({ core, config, access, logger, askers });
+  const pages = createPageFiles();
+  const graphql = createGraphql({ core, config, access, logger, askers, pages });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
+  app.use((ctx, next) => (pages.has(ctx.path) ? pages.serve(ctx, ctx.path) : next()));
   const forwarding: Forwarding = {
     scheme: config.tlsCert === null ? 'http' : 'https',
     clientIp: createClientIp(config.trustedProxies),

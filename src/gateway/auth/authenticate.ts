@@ -1,15 +1,27 @@
+import type { IncomingMessage } from 'node:http';
 import type { Context as KoaContext } from 'koa';
 import koaJwt from 'koa-jwt';
 import { fault, type Problem, problem, type Result } from '../../errors.ts';
 import type { RequestContext } from '../context.ts';
+import { asksForGraphiql } from '../pages/graphiql.ts';
+import { pageFiles, shellPaths } from '../pages/table.ts';
 import { type Access, type Admitted, bearerToken } from './access.ts';
 import { type Tokens, tokenFault } from './tokens.ts';
 
-/** Paths that ask for no token, for GET and HEAD. Exact: a pattern would let in what nobody thought of. */
-const publicPaths: ReadonlySet<string> = new Set(['/health/live', '/health/ready']);
+const probes: ReadonlySet<string> = new Set(['/health/live', '/health/ready']);
 
-export const isPublic = (method: string | undefined, path: string): boolean =>
-  publicPaths.has(path) && (method === 'GET' || method === 'HEAD');
+/**
+ * Paths that ask for no token, for GET and HEAD: the probes, and pages that hold no data, with their files. Exact: a
+ * pattern would let in what nobody thought of.
+ */
+const publicPaths: ReadonlySet<string> = new Set([...probes, ...shellPaths, ...Object.keys(pageFiles)]);
+
+/** What whoever watches over the hub asks for; never counted against a budget. */
+export const isProbe = (path: string): boolean => probes.has(path);
+
+export const isPublic = (request: IncomingMessage, path: string): boolean =>
+  (publicPaths.has(path) && (request.method === 'GET' || request.method === 'HEAD')) ||
+  asksForGraphiql(request);
 
 /** Lets a request in, or says why not. Waits only for a token that was not verified before. */
 export type Authenticate = (ctx: RequestContext) => Result<Admitted> | Promise<Result<Admitted>>;

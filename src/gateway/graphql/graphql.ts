@@ -5,6 +5,7 @@ import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import type { Access } from '../auth/access.ts';
+import type { PageFiles } from '../pages/page-files.ts';
 import type { SocketHost } from '../ws/attach.ts';
 import { createDocuments } from './document.ts';
 import { createGraphqlHttp } from './http.ts';
@@ -17,6 +18,7 @@ export type GraphqlOptions = {
   readonly access: Access;
   readonly logger: Logger;
   readonly askers: Askers;
+  readonly pages: PageFiles;
   /** True unless given. */
   readonly introspection?: boolean;
 };
@@ -42,11 +44,12 @@ export const createGraphql = ({
   access,
   logger,
   askers,
+  pages,
   introspection = true,
 }: GraphqlOptions): Graphql => {
   const schema = createSchema();
   const documents = createDocuments(schema, introspection);
-  const http = createGraphqlHttp({ schema, documents, core, logger, askers });
+  const http = createGraphqlHttp({ schema, documents, core, logger, askers, pages });
   const sockets = createGraphqlSockets({
     schema,
     documents,

@@ -6,6 +6,8 @@ import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';
+import { asksForGraphiql, graphiqlPage } from '../pages/graphiql.ts';
+import type { PageFiles } from '../pages/page-files.ts';
 import { respondProblem } from '../problem.ts';
 import type { Documents, OperationRequest } from './document.ts';
 import { createEventStreams } from './event-stream.ts';
@@ -23,13 +25,15 @@ export type GraphqlHttpOptions = {
   readonly core: NexusCore;
   readonly logger: Logger;
   readonly askers: Askers;
+  readonly pages: PageFiles;
 };
 
 /**
  * GraphQL over HTTP, and subscriptions by server-sent events. `handle` answers a request whose subject the gateway has
  * put into the context's state.
  */
-export const createGraphqlHttp = ({ schema, documents, core, logger, askers }: GraphqlHttpOptions) => {
+export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
+  const { schema, documents, core, logger, askers, pages } = options;
   const streams = createEventStreams();
 
   const respond = (
@@ -111,6 +115,7 @@ export const createGraphqlHttp = ({ schema, documents, core, logger, askers }: G
   return {
     handle: async (ctx: KoaContext): Promise<void> => {
       ctx.vary('Accept');
+      if (asksForGraphiql(ctx.req)) return pages.respond(ctx, graphiqlPage);
       if (ctx.method !== 'GET' && ctx.method !== 'POST') {
         ctx.set('allow', 'GET, POST');
         return respondProblem(ctx, problem('method_not_allowed', `The path does not take ${ctx.method}`));
