@@ -2,6 +2,7 @@ import { unreachable } from './decider.ts';
 import {
   isReservedKey,
   isServiceName,
+  isStatePattern,
   isStatePrefix,
   isTopicPattern,
   patternContains,
@@ -18,8 +19,10 @@ export type Subject = {
   readonly scopes: readonly string[];
 };
 
-/** Begins the subject of each plugin, and of nobody else (src/gateway/auth/subject-name.ts). */
+/** Begins the subject of each plugin, and of nobody else (domain/subject-name.ts). */
 export const pluginSubjectPrefix = 'plugin:';
+/** Begins the subject of an API key that was given none. */
+export const keySubjectPrefix = 'key:';
 
 /** What an operation needs. `topic` may be a pattern: then the granted pattern must contain it. */
 export type Requirement =
@@ -29,6 +32,40 @@ export type Requirement =
   | { readonly scope: 'state:read' | 'state:write'; readonly key: string }
   /** A whole prefix: the granted prefix must contain it. */
   | { readonly scope: 'state:read'; readonly prefix: string };
+
+const plainScopes: ReadonlySet<string> = new Set([
+  'services:read',
+  'services:write',
+  'log:read',
+  'plugins:admin',
+  'admin',
+]);
+
+const isServicePattern = (pattern: string): boolean => {
+  const prefix = prefixOf(pattern);
+  return prefix === '' || isServiceName(prefix ?? pattern);
+};
+
+/** True for what one scope may be: its name, and a well-formed pattern behind it where it takes one. */
+export const isScope = (text: string): boolean => {
+  if (plainScopes.has(text)) return true;
+  const [area = '', verb = '', ...rest] = text.split(':');
+  const pattern = rest.join(':');
+  // Spaces stand between scopes.
+  if (text.includes(' ')) return false;
+  switch (`${area}:${verb}`) {
+    case 'services:invoke':
+      return isServicePattern(pattern);
+    case 'events:publish':
+    case 'events:read':
+      return isTopicPattern(pattern);
+    case 'state:read':
+    case 'state:write':
+      return isStatePattern(pattern);
+    default:
+      return false;
+  }
+};
 
 /** Everything behind `name:` of a scope, or undefined for a scope of another name. */
 const patternOf = (scope: string, name: string): string | undefined =>

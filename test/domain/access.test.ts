@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { allows, describeRequirement, type Requirement, type Subject } from '../../domain/access.ts';
+import { allows, describeRequirement, isScope, type Requirement, type Subject } from '../../domain/access.ts';
 import { topicMatches } from '../../domain/names.ts';
 import { seeded } from '../support/arbitraries.ts';
 
@@ -161,6 +161,38 @@ test('no text makes a scope that throws, or that reaches a reserved key', (t) =>
     t.is(allows(holding(text), write('nexus/nodes')), text === 'admin');
   });
   t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 1_000 }));
+});
+
+test('a scope is what could cover something, and what covers something is a scope', (t) => {
+  for (const [scope] of granted) t.true(isScope(scope) || scope.includes(' '), scope);
+  for (const requirement of every) t.true(isScope(describeRequirement(requirement)));
+  for (const text of [
+    '',
+    'root',
+    'admin ',
+    'admin:x',
+    'services:read:x',
+    'services:invoke',
+    'services:invoke:',
+    'services:invoke:A*',
+    'events:read:a.>.b',
+    'events:hear:a',
+    'state:read:',
+    'state:read:a b',
+    'state:write:\u0000',
+    '__proto__',
+  ])
+    t.false(isScope(text), text);
+  const text = fc.string({ unit: fc.constantFrom('a', 'A', '/', '.', '*', '>', ':', ' '), maxLength: 4 });
+  const name = fc.constantFrom('services:invoke:', 'events:read:', 'events:publish:', 'state:read:', '');
+  const property = fc.property(name, text, text, (front, pattern, wanted) => {
+    const scope = `${front}${pattern}`;
+    const met = [hear(wanted), publish(wanted), invoke(wanted), read(wanted), prefix(wanted)].some((one) =>
+      allows(holding(scope), one),
+    );
+    t.true(!met || isScope(scope) || scope.includes(' '), JSON.stringify([scope, wanted]));
+  });
+  t.notThrows(() => fc.assert(property, { ...seeded, numRuns: 3_000 }));
 });
 
 test('a plugin writes under its own name without a scope, and nobody else does', (t) => {

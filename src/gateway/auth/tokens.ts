@@ -1,9 +1,9 @@
 import jwt from 'jsonwebtoken';
 import type { Subject } from '../../../domain/access.ts';
+import { scopesOf, subjectNameFault } from '../../../domain/subject-name.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
-import { scopesOf, subjectNameFault } from './subject-name.ts';
 
 /** A subject whose token was verified; `expiresAt` in ms since 1970, the leeway included. */
 export type TokenSubject = Subject & { readonly expiresAt: number };

@@ -1,7 +1,7 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Subject } from '../../../../domain/access.ts';
+import { scopesOf, subjectNameFault } from '../../../../domain/subject-name.ts';
 import { isZ85Key } from '../../../config/endpoint.ts';
-import { scopesOf, subjectNameFault } from '../../../gateway/auth/subject-name.ts';
 import type { Logger } from '../../../logger.ts';
 import { publicKeyOf } from './keys.ts';
 
