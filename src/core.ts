@@ -14,6 +14,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { createHandler } from './command/handle.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
+import { createCredentialQueries, createCredentials } from './core/credentials.ts';
 import { createDeciders } from './core/deciders.ts';
 import { createDryRuns } from './core/dry-runs.ts';
 import { createExpire } from './core/expirations.ts';
@@ -313,6 +314,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createMessageQuery(parts),
     ...createRetentionQueries(reads, parts),
     ...createStatePolicyQueries(reads, parts),
+    ...createCredentialQueries(reads),
+    credentials: createCredentials(parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     ...snapshotApi,

@@ -8,18 +8,10 @@ import type { CommandType } from './command/catalog.ts';
 import type { Config } from './config.ts';
 import type { Result } from './errors.ts';
 import type { Durability, LogKind } from './log/event-log.ts';
-import type { LockApi } from './nexus-locks.ts';
-import type { ProxyApi } from './nexus-proxy.ts';
-import type { ReplayApi } from './nexus-replays.ts';
-import type { SnapshotApi } from './nexus-snapshots.ts';
-import type { StateApi } from './nexus-state.ts';
-import type { StatePolicyApi } from './nexus-state-policies.ts';
-import type { SubscriptionApi } from './nexus-subscriptions.ts';
+import type { PartApis } from './nexus-parts.ts';
 import type { ToldAttempt, ToldCall } from './registry/nodes/remote-calls.ts';
 import type { CallAnswer, Channel } from './registry/socket/channel.ts';
 import type { MaintenanceFacts } from './retention/maintenance.ts';
-
-type PartApis = LockApi & StateApi & SnapshotApi & StatePolicyApi & SubscriptionApi & ReplayApi & ProxyApi;
 
 /** Who asks, and what the answer is traced by. Every protocol makes one per request or frame. */
 export type Context = {

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Requirement } from '../../domain/access.ts';
 import { priorities } from '../../domain/message/message.ts';
 import { isTopic } from '../../domain/names.ts';
+import { credentialSchemas } from './credential-schemas.ts';
 import { policySchemas } from './policy-schemas.ts';
 import { serviceSchemas } from './service-schemas.ts';
 import { anyJson, stateSchemas } from './state-schemas.ts';
@@ -36,6 +37,7 @@ const schemas = {
   }),
   ...subscriptionSchemas,
   ...policySchemas,
+  ...credentialSchemas,
 } as const;
 
 export type CommandType = keyof typeof schemas;
@@ -84,6 +86,9 @@ const requirementOf = (
     case 'RemoveRetention':
     case 'SetStatePolicy':
     case 'RemoveStatePolicy':
+    case 'CreateApiKey':
+    case 'RevokeApiKey':
+    case 'RevokeToken':
       return { scope: 'admin' };
     default:
       return undefined;

@@ -14,6 +14,7 @@ import type { CircuitChange } from '../registry/balance/circuit-writes.ts';
 import type { Verdict } from '../registry/health/verdict.ts';
 import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './command-call.ts';
 import { refusalWithoutDecision, understand } from './command-checks.ts';
+import { createCredentialCommands } from './credential-commands.ts';
 import type { Deciders } from './deciders.ts';
 import { createInterfaceCommands } from './interfaces.ts';
 import { createLocks } from './locks.ts';
@@ -54,6 +55,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const retention = createRetentionCommands(writePolicy, deciders);
   const statePolicy = createStatePolicyCommands(writePolicy, deciders);
   const transact = createStateTransactions(parts, handler, deciders);
+  const credential = createCredentialCommands(parts, handler, deciders);
   const interfaces = createInterfaceCommands(parts, handler, deciders);
 
   const metadataOf = (
@@ -223,6 +225,10 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       }
       case 'RemoveStatePolicy':
         return statePolicy(command, call);
+      case 'CreateApiKey':
+      case 'RevokeApiKey':
+      case 'RevokeToken':
+        return credential(command, call);
       default:
         return subscription(command, call);
     }

@@ -191,6 +191,9 @@ test.serial('no frame of a dry run writes › publish, every command, request an
     StopReplays: { name: 'dry-sub' },
     SetRetention: { topic: 'dry.>', maxMessages: 1 },
     RemoveRetention: { topic: 'dry.>' },
+    CreateApiKey: { name: 'dry', scopes: ['admin'] },
+    RevokeApiKey: { id: '0'.repeat(24) },
+    RevokeToken: { jti: 'dry' },
   };
   const { body } = await request(hub.url, 'POST', '/commands', { body: { type: 'None', data: {} } });
   const known = /one of (.*)$/.exec(String((body.errors as readonly Frame[])[0]?.detail))?.[1]?.split(', ');

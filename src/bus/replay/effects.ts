@@ -1,4 +1,5 @@
 import type { AnyEvent } from '../../../domain/catalog.ts';
+import { apiKeysPrefix } from '../../../domain/credentials.ts';
 import type { Json, RecordedEvent } from '../../../domain/event.ts';
 import { streamKey } from '../../../domain/event.ts';
 import { fieldsOf, recordedFields } from '../../../domain/service/fields.ts';
@@ -116,6 +117,15 @@ export const effectOfCommand = (command: Command): Effect => {
       return { type: 'other', name: 'statePolicy', fields: command.data };
     case 'RemoveStatePolicy':
       return { type: 'other', name: 'noStatePolicy', fields: command.data };
+    case 'CreateApiKey':
+      return { type: 'other', name: command.type, fields: given(command.data) };
+    case 'RevokeApiKey':
+      return { type: 'state', key: apiKeysPrefix + command.data.id, value: null, deleted: true };
+    case 'RevokeToken': {
+      // A token that is shown could be used.
+      const { jti } = command.data;
+      return { type: 'other', name: command.type, fields: given({ jti }) };
+    }
   }
 };
 

@@ -2,6 +2,7 @@ import type { LogEvent } from '../../../domain/event.ts';
 import type { RetentionPolicy } from '../../../domain/retention/retention.ts';
 import { problem } from '../../errors.ts';
 import type { Health, LogQuery, Message, ServiceChange } from '../../nexus-core.ts';
+import { credentialMutations, credentialQueries } from './credential-resolvers.ts';
 import { raise } from './faults.ts';
 import { replayMutations, replayQueries } from './replay-resolvers.ts';
 import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve } from './resolving.ts';
@@ -149,6 +150,7 @@ export const resolvers = {
     retention,
     ...statePolicyQueries,
     ...replayQueries,
+    ...credentialQueries,
     health,
   },
   Mutation: {
@@ -163,6 +165,7 @@ export const resolvers = {
     removeRetention,
     ...statePolicyMutations,
     ...replayMutations,
+    ...credentialMutations,
   },
   Subscription: { messages, ...stateSubscriptions, serviceChanged, events: watchedEvents },
 } as const;

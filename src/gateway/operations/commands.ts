@@ -59,4 +59,7 @@ export const commandOperations: { readonly [Type in CommandType]: Operation } = 
   RemoveRetention: writing('admin'),
   SetStatePolicy: writing('admin'),
   RemoveStatePolicy: writing('admin'),
+  CreateApiKey: writing('admin'),
+  RevokeApiKey: writing('admin'),
+  RevokeToken: writing('admin'),
 };

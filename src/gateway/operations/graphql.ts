@@ -43,6 +43,9 @@ const queries: Fields = {
     ],
   },
   replays: pattern,
+  apiKeys: reading('admin'),
+  apiKey: reading('admin'),
+  revokedTokens: reading('admin'),
   health: reading('any'),
 };
 
@@ -77,6 +80,9 @@ const mutations: Fields = {
   removeStatePolicy: command('RemoveStatePolicy'),
   replay: command('ReplayMessages'),
   stopReplays: command('StopReplays'),
+  createApiKey: command('CreateApiKey'),
+  revokeApiKey: command('RevokeApiKey'),
+  revokeToken: command('RevokeToken'),
 };
 
 const subscriptions: Fields = {

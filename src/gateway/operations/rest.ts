@@ -141,6 +141,15 @@ const log: readonly RestOperation[] = [
   post('/commands', { ...writing(commandNeed), besides: 'what the command needs' }),
 ];
 
+const credentials: readonly RestOperation[] = [
+  get('/api-keys', 'admin'),
+  command('POST', '/api-keys', 'CreateApiKey'),
+  get('/api-keys/{id}', 'admin'),
+  command('DELETE', '/api-keys/{id}', 'RevokeApiKey'),
+  get('/revoked-tokens', 'admin'),
+  command('POST', '/revoked-tokens', 'RevokeToken'),
+];
+
 const hub: readonly RestOperation[] = [
   get('/health', 'any'),
   get('/health/live', 'public'),
@@ -157,6 +166,7 @@ export const restOperations: readonly RestOperation[] = [
   ...events,
   ...subscriptions,
   ...log,
+  ...credentials,
   ...hub,
 ];
 

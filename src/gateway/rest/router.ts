@@ -7,6 +7,7 @@ import type { Askers } from '../askers.ts';
 import type { RequestState } from '../context.ts';
 import type { Tails } from '../tails.ts';
 import type { RestContext } from './answer.ts';
+import { credentialRoutes } from './credentials.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { interfaceRoutes } from './interfaces.ts';
@@ -43,6 +44,7 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
   const log = logRoutes(options);
   const events = eventRoutes(options);
   const requests = requestRoutes(options);
+  const credentials = credentialRoutes(options);
   return new Map<string, RestRouter>([
     ['services', serviceRoutes(options)],
     ['interfaces', interfaceRoutes(options)],
@@ -57,6 +59,8 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
     ['subscriptions', subscriptionRoutes(options)],
     ['retention', retentionRoutes(options)],
     ['state-policies', statePolicyRoutes(options)],
+    ['api-keys', credentials],
+    ['revoked-tokens', credentials],
     ['streams', log],
     ['log', log],
     ['commands', log],
