@@ -22,6 +22,10 @@ export type Config = {
   readonly jwtIssuer: string | null;
   readonly jwtAudience: string | null;
   readonly rateLimitMax: number;
+  /** null: rateLimitMax. */
+  readonly rateLimitReadMax: number | null;
+  readonly rateLimitWriteMax: number | null;
+  readonly rateLimitInvokeMax: number | null;
   readonly rateLimitWindowSec: number;
   readonly wsFramesPerSec: number;
   /** CIDRs. */
@@ -108,6 +112,9 @@ export const parseConfig = (
     jwtIssuer: value('jwtIssuer', options.jwtIssuer),
     jwtAudience: value('jwtAudience', options.jwtAudience),
     rateLimitMax: value('rateLimitMax', options.rateLimitMax),
+    rateLimitReadMax: value('rateLimitReadMax', options.rateLimitReadMax),
+    rateLimitWriteMax: value('rateLimitWriteMax', options.rateLimitWriteMax),
+    rateLimitInvokeMax: value('rateLimitInvokeMax', options.rateLimitInvokeMax),
     rateLimitWindowSec: value('rateLimitWindowSec', options.rateLimitWindowSec),
     wsFramesPerSec: value('wsFramesPerSec', options.wsFramesPerSec),
     trustedProxies: value('trustedProxies', options.trustedProxies),

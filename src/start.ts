@@ -6,6 +6,7 @@ import { endProcess } from './end-process.ts';
 import { advertisedUrl } from './gateway/advertise.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { limitHeapGrowth } from './heap.ts';
+import { openCounters } from './log/open.ts';
 import { createLogger, type Logger } from './logger.ts';
 
 /** After this a drain that does not end is cut off. */
@@ -71,7 +72,13 @@ const run = async (argv: readonly string[]): Promise<void> => {
     // Asked to stop while the log was being waited for: there is nothing to drain.
     process.exit(0);
   });
-  const gateway = await openGateway({ core, config, logger });
+  const counters = await openCounters(config.log, core.parts.log.kind);
+  const gateway = await openGateway({
+    core,
+    config,
+    logger,
+    ...(counters === undefined ? {} : { counters }),
+  });
   const zeroMq = await openZeroMq({ core, config, logger, mesh: core.parts });
   core.listensOn([gateway.port, ...zeroMq.ports], advertisedUrl(config, gateway));
 

@@ -50,6 +50,7 @@ const none = (env: string, flag: string | null, meaning: string, what: string): 
 });
 
 const cidrs = list('networks such as 10.0.0.0/8', parseCidr);
+const budget = integer(1, 1_000_000_000);
 const path = text('a path');
 const secret = text(
   `at least ${minSecretBytes} bytes`,
@@ -168,11 +169,36 @@ export const options: Options = {
     meaning: "a token's aud must have this, when set",
   },
   rateLimitMax: {
-    kind: integer(1, 1_000_000_000),
+    kind: budget,
     env: 'NEXUS_RATE_LIMIT_MAX',
     flag: null,
     default: 6_000,
-    meaning: 'requests per window and subject, else per address',
+    meaning:
+      'requests per window and subject, else per address: so many reads, writes and calls of services each',
+  },
+  rateLimitReadMax: {
+    kind: optional(budget),
+    env: 'NEXUS_RATE_LIMIT_READ_MAX',
+    flag: null,
+    default: null,
+    defaultText: 'rateLimitMax',
+    meaning: 'of those, reads (GET, HEAD, pull, GraphQL queries); none is rateLimitMax, as for the next two',
+  },
+  rateLimitWriteMax: {
+    kind: optional(budget),
+    env: 'NEXUS_RATE_LIMIT_WRITE_MAX',
+    flag: null,
+    default: null,
+    defaultText: 'rateLimitMax',
+    meaning: 'writes, counted apart from reads',
+  },
+  rateLimitInvokeMax: {
+    kind: optional(budget),
+    env: 'NEXUS_RATE_LIMIT_INVOKE_MAX',
+    flag: null,
+    default: null,
+    defaultText: 'rateLimitMax',
+    meaning: 'calls of services (invoke, /proxy), counted apart from both',
   },
   rateLimitWindowSec: {
     kind: integer(1, 86_400),

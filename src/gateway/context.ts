@@ -5,15 +5,16 @@ import { invalidAt, ProblemError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Context } from '../nexus-core.ts';
 import type { Admitted } from './auth/access.ts';
+import type { Spending } from './limits/spending.ts';
 
 /** What the gate (gate.ts) found out about a request, for whatever answers it. */
 export type RequestState = {
   requestId: string;
   correlationId: string;
   subject: Admitted;
-  /** The budget that the request is counted against; false for none (limits/rate-limit.ts). */
+  /** Whose budget the request is counted against; false for nobody's (limits/rate-limit.ts). */
   budget: string | false;
-  heartbeat: boolean;
+  spending: Spending;
   /** Where koa-jwt leaves the payload of a token that it verified. */
   claims?: unknown;
 };

@@ -6,6 +6,7 @@ import { createAuthenticate, isProbe, isPublic } from './auth/authenticate.ts';
 import { correlationIdOf, type RequestContext, type RequestState, requestIdOf } from './context.ts';
 import type { Cors } from './cors.ts';
 import type { RateLimit } from './limits/rate-limit.ts';
+import { spendingOf } from './limits/spending.ts';
 import { problemOf, respondProblem } from './problem.ts';
 
 export type GateOptions = {
@@ -40,7 +41,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     state.correlationId = correlationIdOf(req.headers['x-correlation-id'], state.requestId);
     state.subject = nobody;
     state.budget = false;
-    state.heartbeat = false;
+    state.spending = 'reads';
     res.setHeader('X-Request-Id', state.requestId);
     res.setHeader('X-Content-Type-Options', 'nosniff');
     res.setHeader('Cache-Control', 'no-store');
@@ -82,7 +83,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     if (!admitted.ok) {
       if (access.mode === 'jwt' && admitted.problem.code === 'unauthorized') {
         state.budget = `a ${clientAddress(req)}`;
-        await rateLimit.middleware(ctx, () => Promise.reject(new ProblemError(admitted.problem)));
+        await rateLimit.spend(ctx, 'refusals');
       }
       throw new ProblemError(admitted.problem);
     }
@@ -90,21 +91,21 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     state.budget = requestsOf(ctx);
     const service = req.method === 'POST' ? heartbeatOf(ctx.path) : undefined;
     if (service !== undefined) {
-      state.heartbeat = true;
+      state.spending = 'heartbeats';
       state.budget = `${state.budget} ${service}`;
-    }
+    } else state.spending = spendingOf(ctx.method, ctx.path);
     return next();
   };
 
   /** A heartbeat that is none, of a service that nobody knows for one, counts as any other request. */
   const strayHeartbeats: Middleware<RequestState> = async (ctx, next) => {
-    if (!ctx.state.heartbeat) return next();
+    if (ctx.state.spending !== 'heartbeats') return next();
     try {
       return await next();
     } catch (error) {
-      ctx.state.heartbeat = false;
       ctx.state.budget = requestsOf(ctx);
-      await rateLimit.middleware(ctx, () => Promise.reject(error));
+      await rateLimit.spend(ctx, 'writes');
+      throw error;
     }
   };
 

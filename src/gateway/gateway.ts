@@ -1,6 +1,7 @@
 import Koa from 'koa';
 import { nodePath } from '../bus/remote/protocol.ts';
 import type { Config } from '../config.ts';
+import type { Counters } from '../log/counters.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
 import { createAskers } from './askers.ts';
@@ -22,6 +23,8 @@ export type GatewayOptions = {
   readonly core: NexusCore;
   readonly config: Config;
   readonly logger: Logger;
+  /** Where the nodes of the log count their clients' requests together; closed with the gateway. */
+  readonly counters?: Counters;
   readonly timeouts?: Partial<Timeouts>;
 };
 
@@ -43,9 +46,10 @@ const drainLimitMs = 6_000;
  * @throws {Error} when the port cannot be bound, jwtSecret is too short, or the TLS files cannot be used.
  */
 export const openGateway = async (options: GatewayOptions): Promise<Gateway> => {
-  const { core, config, logger } = options;
+  const { core, config, logger, counters } = options;
   const access = createAccess(config);
   const clientAddress = createClientAddress(config.trustedProxies);
+  const rateLimit = createRateLimit(config, counters === undefined ? undefined : { counters, logger });
   const tails = createTails({ logger });
   const askers = createAskers();
   let draining = false;
@@ -56,14 +60,14 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   const gate = createGate({
     access,
     cors: createCors(config.corsOrigins),
-    rateLimit: createRateLimit(config),
+    rateLimit,
     clientAddress,
     logger,
     isDraining,
   });
   for (const middleware of gate) app.use(middleware);
   const pages = createPageFiles();
-  const graphql = createGraphql({ core, config, access, logger, askers, pages });
+  const graphql = createGraphql({ core, config, access, logger, askers, pages, spend: rateLimit.spend });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
   app.use((ctx, next) => (pages.has(ctx.path) ? pages.serve(ctx, ctx.path) : next()));
   const forwarding: Forwarding = {
@@ -94,6 +98,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     askers.drain();
     graphql.close();
     await Promise.all([sockets.close(), drained]);
+    counters?.close();
   };
   let port: number;
   try {

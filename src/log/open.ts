@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logger.ts';
+import type { Counters } from './counters.ts';
 import { openEmbeddedLog } from './embedded.ts';
 import { type EventLog, LogError, type LogKind } from './event-log.ts';
 import { createGatedLog } from './gated.ts';
@@ -61,6 +62,25 @@ const candidateOf = (url: string, { logger, onFailure }: OpenLogOptions): Candid
     return (await import('./redis.ts')).openRedisLog({ url, logger });
   };
   return { name, exists: () => true, open };
+};
+
+/**
+ * Counters that the nodes of a log share: where the log is Redis, in the first Redis of `urls`. Undefined for other logs,
+ * of which no two nodes count together.
+ *
+ * @param replyMs For one answer; 50 unless given.
+ */
+export const openCounters = async (
+  urls: readonly string[],
+  kind: LogKind,
+  replyMs?: number,
+): Promise<Counters | undefined> => {
+  const url = kind === 'redis' ? urls.find((one) => one.startsWith('redis')) : undefined;
+  if (url === undefined) return undefined;
+  return (await import('./redis/counters.ts')).openRedisCounters({
+    url,
+    ...(replyMs === undefined ? {} : { replyMs }),
+  });
 };
 
 const isAway = (error: unknown): error is LogError =>

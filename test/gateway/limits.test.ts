@@ -32,25 +32,69 @@ test('requests beyond the budget › are 429 with Retry-After; the answers befor
   t.is(answer.headers['content-type'], 'application/problem+json');
 });
 
-test('the probes and heartbeats › do not share the budget of requests', async (t) => {
-  const hub = await openHub({ rateLimitMax: 2 });
+test('reads, writes and invokes › have budgets apart, of the sizes that are set', async (t) => {
+  const hub = await openHub({ rateLimitMax: 3, rateLimitWriteMax: 2, rateLimitInvokeMax: 1 });
+  t.teardown(() => hub.close());
+  const put = () => call(hub.url, 'PUT', '/state/k', { json: { value: 1 } });
+  const invoke = (path: string) => call(hub.url, 'POST', path, { json: { method: 'm' } });
+  for (let index = 0; index < 2; index++) t.is((await put()).status, 200 + (index === 0 ? 1 : 0));
+  const third = await put();
+  t.true(refused(third), third.text);
+  t.is(third.headers['ratelimit-limit'], '2');
+  t.is((await invoke('/services/none/invoke')).status, 404);
+  t.true(refused(await invoke('/services/none/invoke')));
+  t.true(refused(await call(hub.url, 'GET', '/proxy/none/')), 'what goes through the proxy is a call too');
+  t.is((await call(hub.url, 'GET', '/state/k')).headers['ratelimit-limit'], '3');
+  t.is((await call(hub.url, 'POST', '/subscriptions/none/pull', { json: {} })).status, 404);
+  t.is((await call(hub.url, 'HEAD', '/topics')).status, 200);
+  t.true(refused(await call(hub.url, 'GET', '/topics')));
+});
+
+test('GraphQL › counts a query as a read, each field of a mutation as a write, invokeService as an invoke', async (t) => {
+  const hub = await openHub({ rateLimitReadMax: 2, rateLimitWriteMax: 2, rateLimitInvokeMax: 2 });
+  t.teardown(() => hub.close());
+  const ask = (query: string) => call(hub.url, 'POST', '/graphql', { json: { query } });
+  const set = (key: string) => `${key}: setState(key: "${key}", value: 1) { version }`;
+  const invoked = 'invokeService(name: "none", method: "m") { result }';
+  const first = await ask(`mutation { ${set('a')} ...more } fragment more on Mutation { ${set('b')} }`);
+  t.is(first.status, 200, first.text);
+  t.deepEqual(Object.keys((first.body as { data: object }).data), ['a', 'b']);
+  t.true(refused(await ask(`mutation { ${set('c')} }`)));
+  t.is((await call(hub.url, 'GET', '/state/c')).status, 404, 'the field that was not paid for did nothing');
+  t.true(
+    refused(await call(hub.url, 'PUT', '/state/c', { json: { value: 1 } })),
+    'both ways share the budget',
+  );
+  t.true(refused(await ask(`mutation { a: ${invoked} b: ${invoked} c: ${invoked} }`)));
+  t.is((await ask('{ health { status } }')).status, 200);
+  for (let index = 0; index < 2; index++) {
+    t.true(refused(await ask('nonsense')), 'what cannot be parsed counts as a read');
+  }
+  // Six documents came, and no client within its budgets has more: a seventh is not even read.
+  const seventh = await ask('{ health { status } }');
+  t.true(refused(seventh));
+  t.regex((seventh.body as { detail: string }).detail, /documents/);
+});
+
+test('the probes and heartbeats › do not share the budgets of requests', async (t) => {
+  const hub = await openHub({ rateLimitMax: 1 });
   t.teardown(() => hub.close());
   const service = { id: 's', name: 's', version: '1.0.0', host: '127.0.0.1', port: 1, ttlSec: 60 };
   t.is((await call(hub.url, 'POST', '/services', { json: service })).status, 201);
+  t.true(refused(await call(hub.url, 'PUT', '/state/k', { json: { value: 1 } })));
   t.is((await call(hub.url, 'GET', '/topics')).status, 200);
   t.true(refused(await call(hub.url, 'GET', '/topics')));
   t.is((await call(hub.url, 'GET', '/health/live')).status, 200);
   t.is((await call(hub.url, 'POST', '/services/s/heartbeat', { json: {} })).status, 200);
-  t.true(refused(await call(hub.url, 'POST', '/services/s/invoke', { json: {} })));
 });
 
-test('heartbeats of services that nobody knows › spend the budget of requests', async (t) => {
+test('heartbeats of services that nobody knows › spend the budget of writes', async (t) => {
   const hub = await openHub({ rateLimitMax: 3 });
   t.teardown(() => hub.close());
   const beat = (id: string) => call(hub.url, 'POST', `/services/${id}/heartbeat`, { json: {} });
   for (const id of ['a', 'b', 'c']) t.is((await beat(id)).status, 404);
   t.true(refused(await beat('d')));
-  t.true(refused(await call(hub.url, 'GET', '/topics')));
+  t.true(refused(await call(hub.url, 'PUT', '/state/k', { json: { value: 1 } })));
 });
 
 test('with tokens › each subject has its own budget, whatever token it comes with', async (t) => {

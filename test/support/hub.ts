@@ -6,6 +6,7 @@ import type { Config } from '../../src/config.ts';
 import { parseConfig } from '../../src/config.ts';
 import { type CoreOptions, openCore } from '../../src/core.ts';
 import { type Gateway, type GatewayOptions, openGateway } from '../../src/gateway/gateway.ts';
+import { openCounters } from '../../src/log/open.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
 
@@ -26,6 +27,8 @@ export type Logged = { readonly level: string; readonly msg: string } & Readonly
 
 export type HubOptions = Partial<Config> & {
   readonly timeouts?: GatewayOptions['timeouts'];
+  /** How long the shared budgets may take; as short as the product has it unless given. */
+  readonly countersReplyMs?: number;
   readonly resolve?: CoreOptions['resolve'];
   /** What the core tells the time by; the system's clock unless given. */
   readonly time?: Clock;
@@ -35,7 +38,7 @@ export type HubOptions = Partial<Config> & {
 
 /** A whole hub on a free port of 127.0.0.1, on an embedded log in a folder of its own that `close` removes. */
 export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
-  const { timeouts, resolve, time, wrap = (core) => core, ...overrides } = options;
+  const { timeouts, countersReplyMs, resolve, time, wrap = (core) => core, ...overrides } = options;
   const directory = await mkdtemp(join(tmpdir(), 'nexus-hub-'));
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
@@ -64,7 +67,9 @@ export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
   });
   let gateway: Gateway;
   try {
+    const counters = await openCounters(config.log, core.parts.log.kind, countersReplyMs);
     gateway = await openGateway({
+      ...(counters === undefined ? {} : { counters }),
       core: wrap(core),
       config,
       logger,

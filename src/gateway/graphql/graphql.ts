@@ -11,6 +11,7 @@ import { createDocuments } from './document.ts';
 import { createGraphqlHttp } from './http.ts';
 import { createSchema } from './schema.ts';
 import { createGraphqlSockets } from './socket.ts';
+import type { Spend } from './spending.ts';
 
 export type GraphqlOptions = {
   readonly core: NexusCore;
@@ -18,6 +19,8 @@ export type GraphqlOptions = {
   readonly access: Access;
   readonly logger: Logger;
   readonly askers: Askers;
+  /** Counts a request once its document is read (limits/rate-limit.ts). */
+  readonly spend: Spend;
   readonly pages: PageFiles;
   /** True unless given. */
   readonly introspection?: boolean;
@@ -44,12 +47,13 @@ export const createGraphql = ({
   access,
   logger,
   askers,
+  spend,
   pages,
   introspection = true,
 }: GraphqlOptions): Graphql => {
   const schema = createSchema();
   const documents = createDocuments(schema, introspection);
-  const http = createGraphqlHttp({ schema, documents, core, logger, askers, pages });
+  const http = createGraphqlHttp({ schema, documents, core, logger, spend, askers, pages });
   const sockets = createGraphqlSockets({
     schema,
     documents,

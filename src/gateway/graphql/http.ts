@@ -14,6 +14,7 @@ import { createEventStreams } from './event-stream.ts';
 import { formatError } from './faults.ts';
 import { runOperation } from './helix.ts';
 import { parseBody, parseQuery } from './request.ts';
+import { type Spend, spendingsOf } from './spending.ts';
 
 const json = 'application/json';
 const graphqlJson = 'application/graphql-response+json';
@@ -25,6 +26,7 @@ export type GraphqlHttpOptions = {
   readonly core: NexusCore;
   readonly logger: Logger;
   readonly askers: Askers;
+  readonly spend: Spend;
   readonly pages: PageFiles;
 };
 
@@ -33,7 +35,7 @@ export type GraphqlHttpOptions = {
  * put into the context's state.
  */
 export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
-  const { schema, documents, core, logger, askers, pages } = options;
+  const { schema, documents, core, logger, spend, askers, pages } = options;
   const streams = createEventStreams();
 
   const respond = (
@@ -60,6 +62,7 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
 
   const answer = async (ctx: KoaContext, request: OperationRequest): Promise<void> => {
     const prepared = documents.prepare(request);
+    for (const spending of spendingsOf(prepared)) await spend(ctx, spending);
     const media = singleMedia(ctx);
     if (!prepared.ok) {
       const failed = media || json;

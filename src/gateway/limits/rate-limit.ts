@@ -1,57 +1,124 @@
-import type { Context as KoaContext, Middleware, Next } from 'koa';
+import type { Context as KoaContext, Middleware } from 'koa';
 import ratelimit from 'koa-ratelimit';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { ProblemError, problem } from '../../errors.ts';
+import type { Counters } from '../../log/counters.ts';
+import type { Logger } from '../../logger.ts';
 import type { RequestContext, RequestState } from '../context.ts';
-
-/** What koa-ratelimit keeps of a client: `reset` in seconds since 1970. */
-type Window = { readonly remaining: number; readonly reset: number; readonly total: number };
+import { CountersAway, createReach, SharedWindows, type Window } from './shared-windows.ts';
+import type { Spending } from './spending.ts';
 
 export type RateLimit = {
-  /** Counts the request against `state.budget` and lets it pass, or throws `rate_limited`. */
+  /** Counts the request against its client's budget for what `state.spending` says, and lets it pass, or throws `rate_limited`. */
   readonly middleware: Middleware<RequestState>;
-  /** Seconds until `budget` has something left again; 0 when it has now. */
-  blockedSec(budget: string): number;
+  /** Counts one of `spending`, whatever the request was counted for before. @throws {ProblemError} `rate_limited`. */
+  spend(ctx: RequestContext, spending: Spending): Promise<void>;
+  /** Seconds until an address whose tokens were bad may try another; 0 when it may now. */
+  blockedSec(client: string): number;
 };
 
+export type RateLimitConfig = Pick<
+  Config,
+  'rateLimitMax' | 'rateLimitReadMax' | 'rateLimitWriteMax' | 'rateLimitInvokeMax' | 'rateLimitWindowSec'
+>;
+
+export type Sharing = { readonly counters: Counters; readonly logger: Logger };
+
 export const heartbeatsPerSec = 10;
-/** Clients that are remembered; the oldest window goes first. */
+/** Windows that are remembered of each budget; the oldest goes first. */
 const maxClients = 50_000;
 
 /**
- * The budgets of requests: `rateLimitMax` per window and subject, else per address; heartbeats have one of their own,
- * `heartbeatsPerSec` a second and service, so that neither starves the other.
+ * The budgets of requests per window and subject, else per address (docs/limits.md): reads, writes and invokes apart;
+ * heartbeats have one of their own, `heartbeatsPerSec` a second and service, so that none starves the others.
+ *
+ * @param sharing Where the nodes count together; while it is away each counts by itself.
  */
-export const createRateLimit = (config: Pick<Config, 'rateLimitMax' | 'rateLimitWindowSec'>): RateLimit => {
-  const general = createBudget('requests', config.rateLimitMax, config.rateLimitWindowSec * 1_000);
-  const heartbeats = createBudget('heartbeats', heartbeatsPerSec, 1_000);
+export const createRateLimit = (config: RateLimitConfig, sharing?: Sharing): RateLimit => {
+  const { rateLimitMax, rateLimitWindowSec } = config;
+  const reads = config.rateLimitReadMax ?? rateLimitMax;
+  const writes = config.rateLimitWriteMax ?? rateLimitMax;
+  const invokes = config.rateLimitInvokeMax ?? rateLimitMax;
+  const windowMs = rateLimitWindowSec * 1_000;
+  const reach = sharing === undefined ? undefined : createReach(sharing.counters, sharing.logger);
+  const budgets: Readonly<Record<Spending, Budget>> = {
+    reads: createBudget('reads', reads, windowMs, reach),
+    writes: createBudget('writes', writes, windowMs, reach),
+    invokes: createBudget('invokes', invokes, windowMs, reach),
+    heartbeats: createBudget('heartbeats', heartbeatsPerSec, 1_000),
+    // Whoever stays within the three never meets it: it keeps unread documents from coming for nothing.
+    documents: createBudget('documents', reads + writes + invokes, windowMs),
+    refusals: createBudget('refusals', rateLimitMax, windowMs, reach),
+  };
   return {
-    middleware: (ctx, next) => (ctx.state.heartbeat ? heartbeats : general).middleware(ctx, next),
-    blockedSec: general.blockedSec,
+    middleware: async (ctx, next) => {
+      await budgets[ctx.state.spending].spend(ctx);
+      return next();
+    },
+    spend: (ctx, spending) => budgets[spending].spend(ctx),
+    blockedSec: budgets.refusals.blockedSec,
   };
 };
 
-const createBudget = (what: string, max: number, durationMs: number) => {
-  const windows = new BoundedMap<string, Window>(maxClients);
-  // The package counts time by a clock of its own, some milliseconds off the time of day.
-  const secondsLeft = ({ reset }: Window): number =>
-    Math.min(Math.max(Math.ceil(reset - Date.now() / 1_000), 0), Math.ceil(durationMs / 1_000));
-  const windowOf = (budget: string | false): Window | undefined =>
-    budget === false ? undefined : windows.get(`${what}:${budget}`);
+type Budget = {
+  spend(ctx: RequestContext): Promise<void>;
+  blockedSec(client: string): number;
+};
 
-  const announce = (ctx: RequestContext): void => {
-    const window = windowOf(ctx.state.budget);
-    if (window === undefined) return;
-    ctx.res.setHeader('RateLimit-Limit', window.total);
-    ctx.res.setHeader('RateLimit-Remaining', Math.max(window.remaining - 1, 0));
-    ctx.res.setHeader('RateLimit-Reset', secondsLeft(window));
+const createBudget = (
+  what: Spending,
+  max: number,
+  durationMs: number,
+  reach?: Pick<Counters, 'add'>,
+): Budget => {
+  const windows = new BoundedMap<string, Window>(maxClients);
+  const shared = reach === undefined ? undefined : new SharedWindows(maxClients, reach);
+  const local = createLimiter('memory', what, max, durationMs, windows);
+  const together = shared === undefined ? undefined : createLimiter('redis', what, max, durationMs, shared);
+
+  const spendLocally = async (ctx: RequestContext): Promise<void> => {
+    await local(ctx, nothing);
+    announce(ctx, windows.get(`${what}:${ctx.state.budget}`), durationMs);
   };
 
+  return {
+    spend:
+      shared === undefined || together === undefined
+        ? spendLocally
+        : async (ctx) => {
+            try {
+              await together(ctx, nothing);
+            } catch (error) {
+              if (error instanceof CountersAway) return spendLocally(ctx);
+              throw error;
+            }
+            announce(ctx, shared.get(`${what}:${ctx.state.budget}`), durationMs);
+          },
+    blockedSec: (client) => {
+      let blocked = 0;
+      for (const window of [windows.get(`${what}:${client}`), shared?.get(`${what}:${client}`)]) {
+        if (window !== undefined && window.remaining <= 1)
+          blocked = Math.max(blocked, secondsLeft(window, durationMs));
+      }
+      return blocked;
+    },
+  };
+};
+
+const nothing = async (): Promise<void> => {};
+
+const createLimiter = (
+  driver: 'memory' | 'redis',
+  what: Spending,
+  max: number,
+  durationMs: number,
+  db: BoundedMap<string, Window>,
+): Middleware<RequestState> => {
   // The types of the package do not know its onLimited.
   const options: ratelimit.MiddlewareOptions & { onLimited(ctx: RequestContext): never } = {
-    driver: 'memory',
-    db: windows,
+    driver,
+    db,
     namespace: what,
     max,
     duration: durationMs,
@@ -59,28 +126,27 @@ const createBudget = (what: string, max: number, durationMs: number) => {
     disableHeader: true,
     id: budgetOf,
     onLimited: (ctx: RequestContext) => {
-      announce(ctx);
-      const window = windowOf(ctx.state.budget);
-      const retryAfterSec = window === undefined ? 1 : Math.max(secondsLeft(window), 1);
+      const window = db.get(`${what}:${ctx.state.budget}`);
+      announce(ctx, window, durationMs);
+      const retryAfterSec = window === undefined ? 1 : Math.max(secondsLeft(window, durationMs), 1);
       throw new ProblemError(
         problem('rate_limited', `More than ${max} ${what} in ${durationMs / 1_000} s`, { retryAfterSec }),
       );
     },
   };
-  const limiter: Middleware<RequestState> = ratelimit(options);
-
-  return {
-    middleware: (ctx: Parameters<typeof limiter>[0], next: Next) =>
-      limiter(ctx, () => {
-        announce(ctx);
-        return next();
-      }),
-    blockedSec: (budget: string): number => {
-      const window = windowOf(budget);
-      return window === undefined || window.remaining > 1 ? 0 : secondsLeft(window);
-    },
-  };
+  return ratelimit(options);
 };
+
+const announce = (ctx: RequestContext, window: Window | undefined, durationMs: number): void => {
+  if (window === undefined) return;
+  ctx.res.setHeader('RateLimit-Limit', window.total);
+  ctx.res.setHeader('RateLimit-Remaining', Math.max(window.remaining - 1, 0));
+  ctx.res.setHeader('RateLimit-Reset', secondsLeft(window, durationMs));
+};
+
+/** The package counts time by a clock of its own, some milliseconds off the time of day. */
+const secondsLeft = ({ reset }: Window, durationMs: number): number =>
+  Math.min(Math.max(Math.ceil(reset - Date.now() / 1_000), 0), Math.ceil(durationMs / 1_000));
 
 const budgetOf = (ctx: KoaContext): string | false => {
   const state: RequestState = ctx.state;
