@@ -1,4 +1,4 @@
-import type { Json, Position, StreamId } from '../../domain/event.ts';
+import { asRevision, type Json, type Position, type Revision, type StreamId } from '../../domain/event.ts';
 import type { PolicyRejection } from '../../domain/policies.ts';
 import type { Handler } from '../command/handle.ts';
 import type { Handled } from '../command/stream-states.ts';
@@ -15,6 +15,8 @@ export type PolicyAnswer<State> = {
   readonly created: (before: State) => boolean;
 };
 
+const pageEvents = 1_000;
+
 /** Runs the commands that set and remove policies: all policies of one kind stand in one stream. */
 export const createPolicyWrites =
   ({ log, runner }: Pick<Parts, 'log' | 'runner'>, handler: Handler) =>
@@ -25,10 +27,30 @@ export const createPolicyWrites =
     call: Call,
     { explain, result, created }: PolicyAnswer<State>,
   ): Promise<Result<Done>> => {
+    /** The state that the stream had in front of `revision`: it is short, as only operators write to it. */
+    const stateBefore = async (revision: Revision): Promise<State> => {
+      let state = handled.decider.initial;
+      for (let next = 0; next < revision; ) {
+        const page = await log.readStream(stream, { from: asRevision(next), limit: pageEvents });
+        for (const event of page) {
+          next = event.revision + 1;
+          const decoded = event.revision < revision ? handled.decode(event) : undefined;
+          if (decoded === undefined) continue;
+          const { actor } = event.metadata;
+          state = handled.decider.evolve(state, decoded, { revision: event.revision, actor });
+        }
+        if (page.length < pageEvents) break;
+      }
+      return state;
+    };
+
     const outcome = await handler.handle(handled, stream, command, optionsOf(call, stream));
+    let before = outcome.outcome === 'done' ? outcome.before : undefined;
     if (outcome.outcome === 'repeated') {
-      const refused = mismatchOf(outcome.recorded[0], call.metadata);
+      const [first] = outcome.recorded;
+      const refused = mismatchOf(first, call.metadata);
       if (refused !== undefined) return refused;
+      if (first !== undefined) before = await stateBefore(first.revision);
     } else if (outcome.outcome !== 'done' && outcome.outcome !== 'unchanged') {
       return refusalOf(outcome, stream, explain);
     }
@@ -39,7 +61,7 @@ export const createPolicyWrites =
       events,
       position,
       result: result(position),
-      created: outcome.outcome === 'done' && created(outcome.before),
+      created: before !== undefined && created(before),
       duplicate,
     });
   };
