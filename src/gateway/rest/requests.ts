@@ -21,6 +21,7 @@ export const requestRoutes = ({ core, askers }: RestOptions): RestRouter => {
 
   router.post('/replies', async (ctx) => {
     negotiate(ctx);
+    unwrap(refuseKey(ctx, 'a request has one reply, which may be sent again as it is'));
     const data = await commandData(ctx, {});
     const { duplicate, ...receipt } = unwrap(await core.reply(data, contextOf(ctx)));
     // A request has one reply, so that the same one again is told from another without a key.

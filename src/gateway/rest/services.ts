@@ -76,6 +76,7 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
 
   router.post('/services/:id/heartbeat', async (ctx) => {
     negotiate(ctx);
+    unwrap(refuseKey(ctx, 'a heartbeat is not recorded, and may be sent again as it is'));
     const data = (await readJson(ctx.req)) ?? {};
     sendJson(ctx, 200, unwrap(await core.heartbeat(pathText(ctx, 'id'), data, contextOf(ctx))));
   });
