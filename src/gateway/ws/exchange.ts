@@ -3,8 +3,9 @@ import { type Problem, problem } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import { drainReason } from '../askers.ts';
-import type { FrameId, MutationFrame, ReplyFrame, RequestFrame } from './frame.ts';
+import type { FrameId, ReplyFrame, RequestFrame } from './frame.ts';
 import { errorFrame, mutate } from './mutate.ts';
+import type { MutationFrame } from './mutation-frames.ts';
 import type { Outbox } from './outbox.ts';
 
 type Core = Pick<NexusCore, 'request' | 'reply' | 'execute'>;

@@ -6,11 +6,12 @@ import {
   isSubscriptionName,
   isTopicPattern,
 } from '../../../domain/names.ts';
-import { fault, ok, problem, type Result } from '../../errors.ts';
+import { ok, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
-import type { CommandInput } from '../../nexus-core.ts';
 import type { Settlement } from '../../nexus-subscriptions.ts';
-import { isTraceId, traceRule } from '../context.ts';
+import { type Fields, invalid, isFields } from './fields.ts';
+import { refuseFrameKey } from './idempotency.ts';
+import { commandFrame, type MutationFrame, publishFrame, type Trace, traceOf } from './mutation-frames.ts';
 import { type ServiceFrame, serviceFrame } from './service-frames.ts';
 
 /** What a client may send to have its answer told from others: at most `maxIdLength` characters, or a finite number. */
@@ -53,16 +54,6 @@ export type FollowFrame = {
   readonly after: string | undefined;
   /** The client's own name for it; the hub makes one when it is undefined. */
   readonly subscription: string | undefined;
-};
-
-/** What a change is traced by, as REST's X-Causation-Id and X-Correlation-Id say it. */
-export type Trace = { readonly causationId?: string; readonly correlationId?: string };
-
-/** `publish` and `command`: the frames that change something, on WebSocket and ZeroMQ alike. */
-export type MutationFrame = {
-  readonly type: 'publish' | 'command';
-  readonly command: CommandInput;
-  readonly trace: Trace;
 };
 
 /** `ack`, `nak`, `term` and `extend`. */
@@ -125,18 +116,6 @@ export const isWriting = (frame: Frame): frame is WritingFrame => writing[frame.
 /** A frame as it was understood. `id` is set whenever the frame had a usable one, so that a fault can name it too. */
 export type ParsedFrame = { readonly id: FrameId | undefined; readonly frame: Result<Frame> };
 
-type Fields = { readonly [key: string]: Json };
-
-const isFields = (value: Json | undefined): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const invalid = (pointer: string, detail: string) =>
-  fault(
-    problem('invalid', `${pointer === '' ? 'The frame' : pointer}: ${detail}`, {
-      errors: [{ pointer, detail }],
-    }),
-  );
-
 /** Understands the JSON of one frame. What a command's `data` holds is left to the command's own schema. */
 export const parseFrame = (value: Json): ParsedFrame => {
   if (!isFields(value)) return { id: undefined, frame: invalid('', 'must be a JSON object') };
@@ -156,6 +135,16 @@ const understand = (fields: Fields): Result<Frame> => {
       return publishFrame(fields);
     case 'command':
       return commandFrame(fields);
+    default:
+      return fields.idempotencyKey === undefined || typeof fields.type !== 'string'
+        ? understandOther(fields)
+        : refuseFrameKey(fields.type);
+  }
+};
+
+/** Frames that are no command. */
+const understandOther = (fields: Fields): Result<Frame> => {
+  switch (fields.type) {
     case 'request':
       return requestFrame(fields);
     case 'reply':
@@ -193,19 +182,6 @@ const understand = (fields: Fields): Result<Frame> => {
   }
 };
 
-const publishFrame = ({
-  type: _type,
-  id: _id,
-  causationId,
-  correlationId,
-  ...data
-}: Fields): Result<Frame> => {
-  const trace = traceOf(causationId, correlationId);
-  return trace.ok
-    ? ok({ type: 'publish', command: { type: 'PublishMessage', data }, trace: trace.value })
-    : trace;
-};
-
 const requestFrame = (fields: Fields): Result<Frame> => {
   const { type: _type, id: _id, causationId, correlationId, topic, ...data } = fields;
   if (typeof topic !== 'string') return invalid('/topic', 'must be a string');
@@ -214,53 +190,6 @@ const requestFrame = (fields: Fields): Result<Frame> => {
 };
 
 const replyFrame = ({ type: _type, id: _id, ...data }: Fields): Result<Frame> => ok({ type: 'reply', data });
-
-const traceOf = (causationId: Json | undefined, correlationId: Json | undefined): Result<Trace> => {
-  if (causationId !== undefined && !isTraceId(causationId)) return invalid('/causationId', traceRule);
-  if (correlationId !== undefined && !isTraceId(correlationId)) return invalid('/correlationId', traceRule);
-  return ok(given({ causationId, correlationId }));
-};
-
-/** `command` is the body of POST /commands. */
-const commandFrame = ({ command, causationId, correlationId }: Fields): Result<Frame> => {
-  const trace = traceOf(causationId, correlationId);
-  if (!trace.ok) return trace;
-  if (!isFields(command)) return invalid('/command', 'must be a JSON object');
-  const { type, data, commandId, expectedRevision } = command;
-  for (const key of Object.keys(command)) {
-    if (!commandKeys.has(key))
-      return invalid('/command', `the field ${JSON.stringify(key.slice(0, 64))} is unknown`);
-  }
-  if (typeof type !== 'string') return invalid('/command/type', 'must be a string');
-  if (
-    commandId !== undefined &&
-    !(
-      typeof commandId === 'string' &&
-      commandId !== '' &&
-      commandId.length <= 128 &&
-      commandId.isWellFormed()
-    )
-  ) {
-    return invalid('/command/commandId', 'must be a string of 1 to 128 characters');
-  }
-  if (expectedRevision !== undefined && !isRevision(expectedRevision)) {
-    return invalid('/command/expectedRevision', 'must be an integer from -1 (no event yet)');
-  }
-  return ok({
-    type: 'command',
-    command: {
-      type,
-      data,
-      ...(commandId === undefined ? {} : { commandId }),
-      ...(expectedRevision === undefined ? {} : { expectedRevision }),
-    },
-    trace: trace.value,
-  });
-};
-
-const commandKeys = new Set(['type', 'data', 'commandId', 'expectedRevision']);
-const isRevision = (value: Json): value is number =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= -1;
 
 const subscribeFrame = (fields: Fields): Result<Frame> => {
   if (fields.group !== undefined) return groupFrame(fields.group, fields);

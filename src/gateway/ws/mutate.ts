@@ -5,7 +5,8 @@ import { given } from '../../given.ts';
 import { newId } from '../../ids.ts';
 import type { CommandDone, NexusCore } from '../../nexus-core.ts';
 import { commandFault } from '../command-fault.ts';
-import type { FrameId, MutationFrame } from './frame.ts';
+import type { FrameId } from './frame.ts';
+import type { MutationFrame } from './mutation-frames.ts';
 
 /** `{ "type": "error", "id"?, "subscription"?, "code", "message", …facts }`. */
 export const errorFrame = (fault: Problem, id?: FrameId, subscription?: string): string =>
@@ -23,9 +24,18 @@ export const errorFrame = (fault: Problem, id?: FrameId, subscription?: string):
 const messageIdOf = (result: Json): Json =>
   typeof result === 'object' && result !== null && 'messageId' in result ? (result.messageId ?? null) : null;
 
+/** Only told when it is so. */
+const replayedOf = ({ duplicate }: CommandDone): true | undefined => (duplicate ? true : undefined);
+
 const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandDone): string =>
   frame.type === 'publish'
-    ? JSON.stringify({ type: 'published', id, messageId: messageIdOf(done.result), position: done.position })
+    ? JSON.stringify({
+        type: 'published',
+        id,
+        messageId: messageIdOf(done.result),
+        position: done.position,
+        replayed: replayedOf(done),
+      })
     : JSON.stringify({
         type: 'result',
         id,
@@ -33,6 +43,7 @@ const doneFrame = (frame: MutationFrame, id: FrameId | undefined, done: CommandD
         events: done.events,
         result: done.result,
         position: done.position,
+        replayed: replayedOf(done),
       });
 
 /** It may wait for somebody else: the frames behind it go on once it was handed to the hub. */

@@ -4,8 +4,9 @@ import { newId } from '../../ids.ts';
 import type { Context, NexusCore } from '../../nexus-core.ts';
 import type { DryRun, Replay } from '../../nexus-replays.ts';
 import type { Flow } from './flow.ts';
-import type { FrameId, MutationFrame, ReplaySelector, ReplyFrame, RequestFrame } from './frame.ts';
+import type { FrameId, ReplaySelector, ReplyFrame, RequestFrame } from './frame.ts';
 import { errorFrame, mutationFault } from './mutate.ts';
+import type { MutationFrame } from './mutation-frames.ts';
 import type { Outbox } from './outbox.ts';
 
 export type ReplaysOptions = {

@@ -1,7 +1,8 @@
 import type { Json } from '../../../domain/event.ts';
-import { fault, ok, problem, type Result } from '../../errors.ts';
+import { ok, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { CallAnswer } from '../../registry/socket/channel.ts';
+import { type Fields, invalid, isFields } from './fields.ts';
 
 /** Frames that services send of themselves. What `data` holds is left to the hub's schema. */
 export type ServiceFrame =
@@ -10,20 +11,12 @@ export type ServiceFrame =
   | { readonly type: 'stopServing'; readonly service: string }
   | { readonly type: 'answerCall'; readonly call: number; readonly answer: CallAnswer };
 
-type Fields = { readonly [key: string]: Json };
-
 const maxIdLength = 128;
 const maxMessageLength = 4_096;
 const maxCodeLength = 128;
 
-const invalid = (pointer: string, detail: string) =>
-  fault(problem('invalid', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] }));
-
 const isText = (value: Json | undefined, max: number): value is string =>
   typeof value === 'string' && value !== '' && value.length <= max;
-
-const isFields = (value: Json | undefined): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Undefined for a frame that is none of these. */
 export const serviceFrame = (fields: Fields): Result<ServiceFrame> | undefined => {
