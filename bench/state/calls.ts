@@ -40,7 +40,8 @@ export const benchCalls = async (options: PartOptions): Promise<void> => {
             await way.ask({ call: 'learn', first: 0, count: keys, inFlight: 64 });
         }
         print(`  ${call}, ${inFlight} in flight`);
-        await compare(taking, { call, first: 0, count: keys, inFlight, seconds: scale }, rounds);
+        const job: ClientJob = { call, first: 0, count: keys, inFlight, seconds: scale };
+        await compare(taking, () => job, rounds);
       }
     }
   } finally {
@@ -48,26 +49,36 @@ export const benchCalls = async (options: PartOptions): Promise<void> => {
   }
 };
 
-/** Asks all in turns and prints a line each. */
+/**
+ * Asks all in turns and prints a line each.
+ *
+ * @param reference The way of which the others are told to be so much; by default each is told how much of it nexus is.
+ */
 export const compare = async (
   ways: ReadonlyMap<string, Way>,
-  job: ClientJob,
+  jobOf: (name: string) => ClientJob,
   rounds: number,
+  reference?: string,
 ): Promise<void> => {
   const costs = new Map<string, Cost>();
   const measurements: Record<string, () => Promise<Load>> = {};
   for (const [name, way] of ways) {
     const cost: Cost = { operations: 0, server: 0, client: 0 };
     costs.set(name, cost);
-    measurements[name] = () => askAndCount(way, job, cost);
+    measurements[name] = () => askAndCount(way, jobOf(name), cost);
   }
   const results = await inTurns(rounds, measurements);
-  const ours = results.nexus;
+  const besideOf = (name: string, load: Load): string => {
+    const other = results[reference ?? 'nexus'];
+    if (other === undefined || name === (reference ?? 'nexus')) return '';
+    return reference === undefined
+      ? `; nexus is ${ratio(other, load)} of it`
+      : `; ${ratio(load, other)} of ${ways.get(reference)?.name}`;
+  };
   for (const [name, way] of ways) {
     const [load, cost] = [results[name], costs.get(name)];
     if (load === undefined || cost === undefined) continue;
-    const beside = name === 'nexus' || ours === undefined ? '' : `; nexus is ${ratio(ours, load)} of it`;
-    print(`    ${wayLine(way, load, cost)}${beside}`);
+    print(`    ${wayLine(way, load, cost)}${besideOf(name, load)}`);
   }
 };
 

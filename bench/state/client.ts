@@ -26,12 +26,15 @@ let turns = 0;
 
 /** Each of those in flight has keys of its own as long as there are as many: no `cas` meets another. */
 const timed = async ({ call, first, count, inFlight, seconds = 1 }: ClientJob): Promise<ClientLoad> => {
-  const operations: Readonly<Record<string, (index: number) => Promise<unknown>>> = {
-    put: (index) => store.put(keyOf(index), textOf(++turns)),
-    cas: (index) => store.cas(keyOf(index), textOf(++turns)),
-    get: (index) => store.get(keyOf(index)),
-    list: (index) => store.list(prefixOf(index)),
-  };
+  const operations: Readonly<Record<string, ((index: number) => Promise<unknown> | undefined) | undefined>> =
+    {
+      put: (index) => store.put(keyOf(index), textOf(++turns)),
+      cas: (index) => store.cas(keyOf(index), textOf(++turns)),
+      get: (index) => store.get(keyOf(index)),
+      list: (index) => store.list(prefixOf(index)),
+      post: (index) => store.post?.(`bench.${index % 100}`, textOf(++turns)),
+      query: (index) => store.query?.(keyOf(index)),
+    };
   const operation = operations[call];
   if (operation === undefined) throw new Error(`no such call: ${call}`);
   const latencies: number[] = [];

@@ -5,6 +5,10 @@ import type { ClientTarget, Store } from './store.ts';
 
 const pathOf = (key: string): string => `/state/${encodeURIComponent(key)}`;
 
+/** All that a GET of the key gives. */
+const document =
+  'query Entry($key: String!) { state(key: $key) { key value version updatedAt updatedBy position } }';
+
 type Entry = { readonly version: number; readonly value: unknown };
 type Frame = {
   readonly type: string;
@@ -62,6 +66,13 @@ export const openHttpStore = async ({ kind, url, token, connections }: ClientTar
       versions.set(key, entryOf(await ask('GET', pathOf(key))).version);
     },
     get: async (key) => entryOf(await ask('GET', pathOf(key))).value,
+    post: (topic, payload) => ask('POST', `/events/${topic}`, `{"payload":${payload}}`),
+    query: async (key) => {
+      const text = await ask('POST', '/graphql', JSON.stringify({ query: document, variables: { key } }));
+      const { data }: { readonly data?: { readonly state?: Entry } } = JSON.parse(text);
+      if (data?.state?.value === undefined) throw new Error(text);
+      return data.state.value;
+    },
     list: async (prefix) =>
       JSON.parse(await ask('GET', `/state?limit=100&prefix=${encodeURIComponent(prefix)}`)),
     fill: (entries) =>

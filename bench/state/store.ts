@@ -19,6 +19,10 @@ export type Store = {
   get(key: string): Promise<unknown>;
   /** The first 100 keys that begin with `prefix`. */
   list(prefix: string): Promise<unknown>;
+  /** Publishes a message to a topic. Undefined where there is no such thing. */
+  readonly post?: (topic: string, payload: string) => Promise<unknown>;
+  /** What `get` gives, by a GraphQL query. */
+  readonly query?: (key: string) => Promise<unknown>;
   /** Writes many keys by whatever costs the least; each is durable once it resolves. */
   fill(entries: readonly (readonly [key: string, value: string])[]): Promise<unknown>;
   /** Calls `onValue` with each new value of `key`; resolves once it listens. Undefined where there is no such thing. */
@@ -28,7 +32,7 @@ export type Store = {
 
 /** What the client is asked, one JSON line each; `keys` from `first` on, `count` of them. */
 export type ClientJob = {
-  readonly call: 'put' | 'cas' | 'get' | 'list' | 'learn' | 'fill' | 'watch';
+  readonly call: 'put' | 'cas' | 'get' | 'list' | 'post' | 'query' | 'learn' | 'fill' | 'watch';
   readonly first: number;
   readonly count: number;
   readonly inFlight: number;

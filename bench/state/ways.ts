@@ -61,7 +61,7 @@ const wayOf = async (
   };
 };
 
-export const stateScope = 'state:read:* state:write:*';
+export const stateScope = 'state:read:* state:write:* events:publish:>';
 
 /** Where the hub of a part has its files. */
 export const hubFolder = ({ folder }: PartOptions, part: string): string => join(folder, `${part}-hub`);
@@ -75,12 +75,34 @@ const redisWay =
     return redis === undefined ? undefined : wayOf(`Redis, ${appendfsync}`, 'redis', redis);
   };
 
+/** No limit that a client of a benchmark could meet. */
+const withoutLimits = { NEXUS_RATE_LIMIT_MAX: '1000000000' };
+
+const bareWay =
+  (name: string, file: string): Opener =>
+  async ({ folder }, part) => {
+    const directory = join(folder, `${part}-${file}`);
+    mkdirSync(directory);
+    const bare = await startProcess({
+      argv: [heapFlag, join(import.meta.dirname, '../support', file), directory],
+      cwd: folder,
+    });
+    return wayOf(name, 'bare', { ...bare, url: `http://127.0.0.1:${bare.line}` });
+  };
+
 /** Undefined where the server is not on this machine. */
-export const openers: Readonly<Record<'nexus' | 'etcd' | 'redis' | 'everysec' | 'bare', Opener>> = {
+export const openers: Readonly<
+  Record<'nexus' | 'open' | 'etcd' | 'redis' | 'everysec' | 'bare' | 'http', Opener>
+> = {
   nexus: async (options, part) => {
     const { profile } = options;
     const hub = await startHub({ folder: hubFolder(options, part), authenticated: true, profile });
     return wayOf('NEXUS', 'nexus', hub, hub.token(stateScope));
+  },
+  open: async (options, part) => {
+    const { profile } = options;
+    const hub = await startHub({ folder: hubFolder(options, `${part}-open`), profile, env: withoutLimits });
+    return wayOf('NEXUS, open', 'nexus', hub);
   },
   etcd: async () => {
     const etcd = await startEtcd();
@@ -88,15 +110,8 @@ export const openers: Readonly<Record<'nexus' | 'etcd' | 'redis' | 'everysec' | 
   },
   redis: redisWay('always'),
   everysec: redisWay('everysec'),
-  bare: async ({ folder }, part) => {
-    const directory = join(folder, `${part}-bare`);
-    mkdirSync(directory);
-    const bare = await startProcess({
-      argv: [join(import.meta.dirname, '../support/bare-koa.ts'), directory],
-      cwd: folder,
-    });
-    return wayOf('bare Koa', 'bare', { ...bare, url: `http://127.0.0.1:${bare.line}` });
-  },
+  bare: bareWay('bare Koa', 'bare-koa.ts'),
+  http: bareWay('bare node:http', 'bare-http.ts'),
 };
 
 /** Opens those of `names` that are wanted and can be had. */
