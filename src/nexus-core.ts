@@ -303,7 +303,7 @@ export type NexusCore = PartApis & {
     key: string,
     options: { readonly version?: number; readonly asOf?: AsOf },
     context: Context,
-  ): Promise<Result<StateEntry>>;
+  ): Result<StateEntry> | Promise<Result<StateEntry>>;
   states(
     options: {
       readonly prefix?: string;

@@ -28,6 +28,8 @@ export type Reads = {
   allow(context: Context, requirement: Requirement): Promise<Result<undefined>>;
   /** For reads whose scope depends on what they find: waits for what the context asks, and gives what to read from. */
   ready(context: Context): Promise<Result<ReadFrom>>;
+  /** As `begin`, of a read of what is true now, when it has nothing to wait for; undefined when it has. */
+  beginNow(context: Context, requirement: Requirement): Result<ReadFrom> | undefined;
   /** Authorises, waits for what the context asks and for `asOf`, and gives what to read from. */
   begin(context: Context, requirement: Requirement, asOf?: string): Promise<Result<ReadFrom>>;
 };
@@ -52,17 +54,25 @@ export const createReads = ({ log, hub, runner }: Pick<Parts, 'log' | 'hub' | 'r
     return consistency === 'strong' ? wait(await log.position()) : ok(undefined);
   };
 
+  const current = (): ReadFrom => ({ store: runner.store, position: runner.position, asOf: undefined });
+
   const ready = async (context: Context): Promise<Result<ReadFrom>> => {
     if (!runner.ready) return fault(problem('not_ready', 'the read models are being rebuilt from the log'));
     // What was acknowledged before this process began is shown too (docs/adr/0033-linearisable-state.md).
     const found = runner.position < hub.began ? await wait(hub.began) : ok(undefined);
     const reached = found.ok ? await caughtUp(context) : found;
-    return reached.ok ? ok({ store: runner.store, position: runner.position, asOf: undefined }) : reached;
+    return reached.ok ? ok(current()) : reached;
   };
 
   return {
     ready,
     allow: async (context, requirement) => demand(context, requirement) ?? caughtUp(context),
+    beginNow: (context, requirement) => {
+      const { minPosition, consistency } = context;
+      const waits = minPosition !== undefined || consistency !== undefined;
+      if (waits || !runner.ready || runner.position < hub.began) return undefined;
+      return demand(context, requirement) ?? ok(current());
+    },
     begin: async (context, requirement, asOfText) => {
       const denied = demand(context, requirement);
       if (denied !== undefined) return denied;

@@ -15,7 +15,7 @@ import {
 import { positionOf } from './as-of.ts';
 import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
-import { clampLimit, type Reads } from './reads.ts';
+import { clampLimit, type ReadFrom, type Reads } from './reads.ts';
 
 export const keyRule = 'must be 1 to 512 bytes of UTF-8 without control characters';
 /** Keys that one page looks at, deleted ones included: a page is bounded however many of them there are. */
@@ -70,21 +70,32 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
     return document === undefined ? { type: 'none' } : { type: 'found', document };
   };
 
+  const entryFrom = (
+    { store, asOf }: ReadFrom,
+    key: string,
+    version: number | undefined,
+  ): Result<StateEntry> => {
+    const past = pastOf(store, key, asOf, version);
+    if (past.type === 'gone') return fault(goneProblem(key, past.oldest));
+    if (past.type === 'none' || past.document.deleted) {
+      return fault(problem('not_found', `the key ${key} does not exist`, { key }));
+    }
+    return ok(stateEntryOf(key, past.document));
+  };
+
   return {
-    state: async (
+    state: (
       key: string,
       options: { readonly version?: number; readonly asOf?: AsOf },
       context: Context,
-    ): Promise<Result<StateEntry>> => {
+    ): Result<StateEntry> | Promise<Result<StateEntry>> => {
       if (!isStateKey(key)) return invalid('/key', keyRule);
-      const at = await reads.begin(context, { scope: 'state:read', key }, options.asOf);
-      if (!at.ok) return at;
-      const past = pastOf(at.value.store, key, at.value.asOf, options.version);
-      if (past.type === 'gone') return fault(goneProblem(key, past.oldest));
-      if (past.type === 'none' || past.document.deleted) {
-        return fault(problem('not_found', `the key ${key} does not exist`, { key }));
-      }
-      return ok(stateEntryOf(key, past.document));
+      const requirement = { scope: 'state:read', key } as const;
+      const now = options.asOf === undefined ? reads.beginNow(context, requirement) : undefined;
+      if (now !== undefined) return now.ok ? entryFrom(now.value, key, options.version) : now;
+      return reads
+        .begin(context, requirement, options.asOf)
+        .then((at) => (at.ok ? entryFrom(at.value, key, options.version) : at));
     },
 
     states: async (

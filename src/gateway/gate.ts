@@ -13,6 +13,7 @@ export type GateOptions = {
   readonly access: Access;
   readonly cors: Cors;
   readonly rateLimit: RateLimit;
+  readonly budgetOf: BudgetOf;
   readonly clientAddress: (request: RequestContext['req']) => string;
   readonly logger: Logger;
   /** True once the server takes no new connections: each answer then ends its own. */
@@ -22,15 +23,22 @@ export type GateOptions = {
 /** Characters of a request's URL; the rest of the header's 16 KiB is for the fields. */
 export const maxUrlLength = 8_192;
 
+/** The budget of the requests of a client that was let in: of its subject, without authentication of its address. */
+export type BudgetOf = (request: RequestContext['req'], subject: string) => string;
+
+export const createBudgetOf = (access: Access, clientAddress: GateOptions['clientAddress']): BudgetOf =>
+  access.mode === 'jwt' ? (_, subject) => `s ${subject}` : (request) => `a ${clientAddress(request)}`;
+
 const nobody = { id: 'nobody', scopes: [] };
-const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
+/** Answers are data: no browser is to run or load anything of them, nor to frame them. */
+export const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
 
 /**
  * The middlewares in front of every route, in this order: ids and security headers, the URL's form, who asks, how
  * much is left of the budget; and around all of them the one place where a fault becomes an answer.
  */
 export const createGate = (options: GateOptions): readonly Middleware<RequestState>[] => {
-  const { access, cors, rateLimit, clientAddress, logger, isDraining } = options;
+  const { access, cors, rateLimit, budgetOf, clientAddress, logger, isDraining } = options;
   const authenticate = createAuthenticate(access, (ctx) =>
     rateLimit.blockedSec(`a ${clientAddress(ctx.req)}`),
   );
@@ -57,9 +65,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     if (isDraining() && !res.headersSent) res.setHeader('Connection', 'close');
   };
 
-  /** The budget of a client's requests. */
-  const requestsOf = ({ req, state }: RequestContext): string =>
-    access.mode === 'jwt' ? `s ${state.subject.id}` : `a ${clientAddress(req)}`;
+  const requestsOf = ({ req, state }: RequestContext): string => budgetOf(req, state.subject.id);
 
   const admission: Middleware<RequestState> = async (ctx, next) => {
     const { req, res, state } = ctx;

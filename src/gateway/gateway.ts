@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import Koa from 'koa';
 import { nodePath } from '../bus/remote/protocol.ts';
 import type { Config } from '../config.ts';
@@ -7,8 +8,9 @@ import type { NexusCore } from '../nexus-core.ts';
 import { createAskers } from './askers.ts';
 import { createAccess } from './auth/access.ts';
 import { createCors } from './cors.ts';
-import { createGate } from './gate.ts';
+import { createBudgetOf, createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
+import { createHotReads } from './hot-reads.ts';
 import { createClientAddress, createClientIp } from './limits/client-address.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
@@ -50,6 +52,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   const access = createAccess(config);
   const clientAddress = createClientAddress(config.trustedProxies);
   const rateLimit = createRateLimit(config, counters === undefined ? undefined : { counters, logger });
+  const budgetOf = createBudgetOf(access, clientAddress);
   const tails = createTails({ logger });
   const askers = createAskers();
   let draining = false;
@@ -61,6 +64,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     access,
     cors: createCors(config.corsOrigins),
     rateLimit,
+    budgetOf,
     clientAddress,
     logger,
     isDraining,
@@ -77,7 +81,12 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   app.use(createProxyRoute(core, forwarding));
   app.use(createRest({ core, config, logger, tails, askers, isDraining }));
 
-  const web = createWebServer(config, app.callback(), logger, { ...defaultTimeouts, ...options.timeouts });
+  const ordinary = app.callback();
+  const hotRead = createHotReads({ core, access, rateLimit, budgetOf, isDraining });
+  const listener: RequestListener = (request, response) => {
+    if (!hotRead(request, response)) ordinary(request, response);
+  };
+  const web = createWebServer(config, listener, logger, { ...defaultTimeouts, ...options.timeouts });
   const sockets = attachWebSockets({
     app,
     server: web.server,

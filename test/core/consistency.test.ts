@@ -60,7 +60,9 @@ test('reads after a start › wait until the read models show what the log had w
   await set(core, 'k', 1);
   const hub = Object.create(core.parts.hub, { began: { value: await nextOf(core) } });
   const queries = createStateQueries(createReads({ ...core.parts, hub }), core.parts);
-  const read = await answeredBehind(queries.state('k', {}, context), () => set(core, 'k', 2));
+  const read = await answeredBehind(Promise.resolve(queries.state('k', {}, context)), () =>
+    set(core, 'k', 2),
+  );
   t.like(read, { ok: true, value: { value: 2, version: 2 } });
 });
 
@@ -72,7 +74,7 @@ test('a strong read › waits until the read models show what the log has', asyn
   const queries = createStateQueries(createReads({ ...core.parts, log }), core.parts);
   t.like(await queries.state('k', {}, context), { value: { version: 1 } }, 'another read does not');
   const strong: Context = { ...context, consistency: 'strong' };
-  const read = await answeredBehind(queries.state('k', {}, strong), () => set(core, 'k', 2));
+  const read = await answeredBehind(Promise.resolve(queries.state('k', {}, strong)), () => set(core, 'k', 2));
   t.like(read, { ok: true, value: { value: 2, version: 2 } });
 });
 

@@ -16,6 +16,8 @@ export type Access = {
    * @param options.token The token where it came by another way than the Authorization header (a subprotocol).
    */
   admit(request: IncomingMessage, options?: { readonly token?: string }): Result<Admitted>;
+  /** Lets a request in when nothing has to be verified for it; undefined otherwise, whether it may come in or not. */
+  admitNow(request: IncomingMessage): Admitted | undefined;
   /** Without authentication there are no tokens to verify: then each one is `unauthorized`. */
   verifyToken(token: string): Result<TokenSubject>;
   /** False for a page of a foreign site: neither same origin, nor of this machine, nor in corsOrigins. */
@@ -49,6 +51,8 @@ export const createAccess = (
         const refused = protectedModeFault(request, corsOrigins);
         return refused === undefined ? ok(localSubject) : fault(refused);
       },
+      admitNow: (request) =>
+        protectedModeFault(request, corsOrigins) === undefined ? localSubject : undefined,
       verifyToken: () => fault(problem('unauthorized', 'This hub runs without authentication')),
       originAllowed,
       tokens: undefined,
@@ -62,6 +66,10 @@ export const createAccess = (
       if (options?.token !== undefined) return tokens.verify(options.token);
       const token = bearerToken(request);
       return token.ok ? tokens.verify(token.value) : token;
+    },
+    admitNow: (request) => {
+      const token = bearerToken(request);
+      return token.ok ? tokens.known(token.value) : undefined;
     },
     verifyToken: tokens.verify,
     originAllowed,

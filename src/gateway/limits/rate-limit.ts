@@ -14,9 +14,17 @@ export type RateLimit = {
   readonly middleware: Middleware<RequestState>;
   /** Counts one of `spending`, whatever the request was counted for before. @throws {ProblemError} `rate_limited`. */
   spend(ctx: RequestContext, spending: Spending): Promise<void>;
+  /**
+   * Counts one read at once, against a window of this node's own that is open and has room; undefined, and nothing
+   * counted, otherwise.
+   */
+  spendReadNow(client: string): Spent | undefined;
   /** Seconds until an address whose tokens were bad may try another; 0 when it may now. */
   blockedSec(client: string): number;
 };
+
+/** What an answer tells of a window. */
+export type Spent = { readonly limit: number; readonly remaining: number; readonly resetSec: number };
 
 export type RateLimitConfig = Pick<
   Config,
@@ -57,12 +65,14 @@ export const createRateLimit = (config: RateLimitConfig, sharing?: Sharing): Rat
       return next();
     },
     spend: (ctx, spending) => budgets[spending].spend(ctx),
+    spendReadNow: budgets.reads.spendNow,
     blockedSec: budgets.refusals.blockedSec,
   };
 };
 
 type Budget = {
   spend(ctx: RequestContext): Promise<void>;
+  spendNow(client: string): Spent | undefined;
   blockedSec(client: string): number;
 };
 
@@ -82,6 +92,16 @@ const createBudget = (
     announce(ctx, windows.get(`${what}:${ctx.state.budget}`), durationMs);
   };
 
+  const spendNow = (client: string): Spent | undefined => {
+    const window = windows.get(`${what}:${client}`);
+    // The last one is the package's, which refuses what comes behind it.
+    if (window === undefined || window.remaining < 2) return undefined;
+    const resetSec = secondsLeft(window, durationMs);
+    if (resetSec === 0) return undefined;
+    window.remaining--;
+    return { limit: window.total, remaining: window.remaining - 1, resetSec };
+  };
+
   return {
     spend:
       shared === undefined || together === undefined
@@ -95,6 +115,7 @@ const createBudget = (
             }
             announce(ctx, shared.get(`${what}:${ctx.state.budget}`), durationMs);
           },
+    spendNow: shared === undefined ? spendNow : () => undefined,
     blockedSec: (client) => {
       let blocked = 0;
       for (const window of [windows.get(`${what}:${client}`), shared?.get(`${what}:${client}`)]) {

@@ -4,7 +4,7 @@ import type { Counted, Counters } from '../../log/counters.ts';
 import type { Logger } from '../../logger.ts';
 
 /** What koa-ratelimit keeps of a client: `remaining` before the request is counted, `reset` in seconds since 1970. */
-export type Window = { readonly remaining: number; readonly reset: number; readonly total: number };
+export type Window = { remaining: number; readonly reset: number; readonly total: number };
 
 /** The shared counters are not to be had: count by other means. */
 export class CountersAway extends Error {}

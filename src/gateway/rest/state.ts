@@ -26,6 +26,8 @@ import { eventStreamType, tailStart } from './tail.ts';
 const mergePatchType = 'application/merge-patch+json';
 const jsonPatchType = 'application/json-patch+json';
 const patchTypes = [mergePatchType, jsonPatchType];
+/** Kept by the client, and asked about each time. */
+export const entryCacheControl = 'private, no-cache';
 const readTypes = ['application/json', eventStreamType];
 
 /**
@@ -114,8 +116,7 @@ export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
     const options = given({ version: query.integer('version', 1), asOf: query.text('asOf') });
     const entry = unwrap(await core.state(pathText(ctx, 'key'), options, contextOf(ctx)));
     ctx.res.setHeader('ETag', entityTag(entry.version));
-    // Kept by the client, and asked about each time.
-    ctx.res.setHeader('Cache-Control', 'private, no-cache');
+    ctx.res.setHeader('Cache-Control', entryCacheControl);
     if (isFresh(ctx.req.headers['if-none-match'], entry.version)) ctx.status = 304;
     else sendJson(ctx, 200, entry);
   });
