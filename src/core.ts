@@ -24,6 +24,7 @@ import { createInvocations } from './core/invocations.ts';
 import { createLockQuery } from './core/locks.ts';
 import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
+import { createObservability } from './core/observability.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
 import { createReplayApi } from './core/replays.ts';
@@ -43,6 +44,8 @@ import { newId } from './ids.ts';
 import { lockDirectory } from './log/directory-lock.ts';
 import { openLog } from './log/open.ts';
 import type { Logger } from './logger.ts';
+import { measureLog } from './metrics/measured-log.ts';
+import { createMeters } from './metrics/meters.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
@@ -132,7 +135,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   held.defer(lock.release);
   const memory = readNodeMemory(config.dataDir);
   const { node } = memory;
-  const { log, logId, reached } = await openLog({
+  const meters = createMeters();
+  const opened = await openLog({
     urls: config.log,
     memory: memory.log,
     acceptLog: config.acceptLog,
@@ -141,6 +145,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     onFailure,
     signal,
   });
+  const { logId, reached } = opened;
+  const log = measureLog(opened.log, meters.appends);
   held.defer(() => log.close());
   if (memory.log?.logId !== logId || memory.log.kind !== log.kind) {
     writeNodeMemory(config.dataDir, { node, log: { logId, kind: log.kind } });
@@ -228,7 +234,10 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     quotas,
     logger,
     clock,
+    meters,
   };
+  const observability = createObservability(parts, expiry);
+  held.defer(observability.close);
   const commands = createCommands(parts, handler, deciders);
   const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);
@@ -301,6 +310,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     parts,
     execute: commands.execute,
     stateResolvers: { register: resolvers.register, names: resolvers.names },
+    meters,
+    metrics: observability.metrics,
     ...createInvocations(parts),
     ...createServings(parts),
     request: requests.request,

@@ -1,5 +1,6 @@
 import type { CredentialApi } from './nexus-credentials.ts';
 import type { LockApi } from './nexus-locks.ts';
+import type { ObservabilityApi } from './nexus-observability.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SnapshotApi } from './nexus-snapshots.ts';
@@ -15,4 +16,5 @@ export type PartApis = LockApi &
   SubscriptionApi &
   ReplayApi &
   ProxyApi &
-  CredentialApi;
+  CredentialApi &
+  ObservabilityApi;

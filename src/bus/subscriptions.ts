@@ -52,6 +52,8 @@ export type Subscriptions = {
   own(name: string): Promise<Result<SubscriptionServer>>;
   /** The deliveries of a new consumer, across every change of who serves, until `signal` aborts or it is deleted. */
   consume(name: string, max: number, signal: AbortSignal): Promise<Result<Consuming>>;
+  /** Those that this node serves now, by name. */
+  serving(): ReadonlyMap<string, Pick<Local, 'live' | 'dispatcher'>>;
   /** Consumers that leave from now on do so because the hub goes away. */
   quiesce(): void;
   /** Saves what is settled, and serves nothing any more. */
@@ -347,6 +349,8 @@ export const openSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       const position = await found.value.position();
       return ok({ position, deliveries: follow(name, max, found.value, signal) });
     },
+    serving: () =>
+      new Map([...servings].flatMap(([name, { local }]) => (local === undefined ? [] : [[name, local]]))),
     quiesce() {
       quiescing = true;
     },

@@ -3,6 +3,7 @@ import { isServiceName } from '../../domain/names.ts';
 import { heartbeatSchema, invokeSchema, proxySchema } from '../command/service-schemas.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
+import type { CallMeter } from '../metrics/meters.ts';
 import type { CallOptions, Context, Invoked } from '../nexus-core.ts';
 import type { AnswerSink, ForwardRequest, Upgraded } from '../nexus-proxy.ts';
 import type { ProxyOptions } from '../registry/call/proxy.ts';
@@ -11,7 +12,7 @@ import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 
 /** What services and their callers do that is no event of its own: heartbeats and calls. */
-export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
+export const createInvocations = ({ registry, meters }: Pick<Parts, 'registry' | 'meters'>) => ({
   heartbeat: async (
     id: string,
     data: unknown,
@@ -42,7 +43,9 @@ export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
     if (refused !== undefined) return refused;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    return registry.invoke(service, input.value, { ...options, ...traceOf(context) });
+    return measured(meters.calls.invoke, () =>
+      registry.invoke(service, input.value, { ...options, ...traceOf(context) }),
+    );
   },
 
   forward: async (
@@ -54,7 +57,9 @@ export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
   ): Promise<Result<undefined>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
-    return registry.forward(service, request, wanted.value, sink, { ...options, ...traceOf(context) });
+    return measured(meters.calls.proxy, () =>
+      registry.forward(service, request, wanted.value, sink, { ...options, ...traceOf(context) }),
+    );
   },
 
   upgrade: async (
@@ -65,9 +70,23 @@ export const createInvocations = ({ registry }: Pick<Parts, 'registry'>) => ({
   ): Promise<Result<Upgraded>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
-    return registry.upgrade(service, request, wanted.value, { ...options, ...traceOf(context) });
+    return measured(meters.calls.upgrade, () =>
+      registry.upgrade(service, request, wanted.value, { ...options, ...traceOf(context) }),
+    );
   },
 });
+
+/** Counts what comes of a call, and how long that took. */
+const measured = async <Value>(
+  { outcomes, duration }: CallMeter,
+  call: () => Promise<Result<Value>>,
+): Promise<Result<Value>> => {
+  const startedMs = performance.now();
+  const done = await call();
+  outcomes.add(done.ok ? 'ok' : done.problem.code);
+  duration.observe((performance.now() - startedMs) / 1_000);
+  return done;
+};
 
 const refusal = (service: string, context: Context) =>
   isServiceName(service)

@@ -2,6 +2,7 @@ import type { Subscriptions } from '../bus/subscriptions.ts';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
+import type { Meters } from '../metrics/meters.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/target/targets.ts';
@@ -28,4 +29,5 @@ export type Parts = {
   readonly quotas: Quotas;
   readonly logger: Logger;
   readonly clock: () => number;
+  readonly meters: Meters;
 };

@@ -15,6 +15,7 @@ import type {
   Consumption,
   DeadLetterQuery,
   DeadLetterView,
+  Delivery,
   Subscription,
   SubscriptionApi,
 } from '../nexus-subscriptions.ts';
@@ -87,8 +88,23 @@ export const findSubscription = (
   return demand(context, { scope: 'events:read', topic: document.topic }) ?? ok(document);
 };
 
+/** The same batches; `tell` is called with each as it is taken. */
+async function* told(
+  batches: AsyncIterable<readonly Delivery[]>,
+  tell: (batch: readonly Delivery[]) => void,
+): AsyncGenerator<readonly Delivery[], void, undefined> {
+  for await (const batch of batches) {
+    tell(batch);
+    yield batch;
+  }
+}
+
 export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionApi => {
-  const { runner, subscriptions } = parts;
+  const { runner, subscriptions, meters } = parts;
+
+  const took = (deliveries: readonly Delivery[]): void => {
+    for (const { attempt } of deliveries) meters.deliveries.add(attempt === 1 ? 'first' : 'again');
+  };
 
   const find = (name: string, context: Context): Result<SubscriptionDocument> =>
     findSubscription(parts, name, context);
@@ -144,7 +160,9 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       if (!server.ok) return server;
       const { max, waitMs } = input.value;
       const pulled = await server.value.pull(max, waitMs, signal);
-      return pulled.ok ? ok({ deliveries: pulled.value }) : pulled;
+      if (!pulled.ok) return pulled;
+      took(pulled.value);
+      return ok({ deliveries: pulled.value });
     },
 
     async settle(how, name, data, context) {
@@ -174,7 +192,7 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       if (!consuming.ok) return consuming;
       const { topic, from } = found.value;
       const { position = asPosition(from), deliveries } = consuming.value;
-      return ok({ subscription: name, topic, position, deliveries });
+      return ok({ subscription: name, topic, position, deliveries: told(deliveries, took) });
     },
 
     served: (name) => subscriptions.own(name),

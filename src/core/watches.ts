@@ -37,7 +37,10 @@ const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
   CircuitClosed: 'circuit',
 };
 
-export const createWatches = ({ log, hub, runner, registry }: Parts) => {
+/** What is watched, as the metrics name it. */
+type WatchKind = 'messages' | 'state' | 'services' | 'events';
+
+export const createWatches = ({ log, hub, runner, registry, meters }: Parts) => {
   /** Where the watch begins: what the client says, or the newest event that the log has now. */
   const startOf = async (after: string | undefined): Promise<Result<Position>> => {
     if (after === 'start') return ok(log.start);
@@ -56,6 +59,7 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
   const mapped = <Item>(
     source: AsyncIterable<Watched<LogEvent>, undefined, undefined>,
     map: Mapping<Item>,
+    kind: WatchKind,
   ): AsyncIterable<Watched<Item>, undefined, undefined> => ({
     [Symbol.asyncIterator]: () => {
       const iterator = source[Symbol.asyncIterator]();
@@ -68,10 +72,10 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
         if (part.type !== 'items') return { done: false, value: part };
         const { position } = part;
         const items = map(part.items, position);
-        const withItems = (value: readonly Item[]): Step => ({
-          done: false,
-          value: { type: 'items', items: value, position },
-        });
+        const withItems = (value: readonly Item[]): Step => {
+          meters.watched.add(kind, value.length);
+          return { done: false, value: { type: 'items', items: value, position } };
+        };
         return items instanceof Promise ? items.then(withItems) : withItems(items);
       };
       return {
@@ -90,12 +94,13 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
     { after, signal }: WatchInput,
     context: Context,
     map: Mapping<Item>,
+    kind: WatchKind,
   ): Promise<Result<Watch<Item>>> => {
     const denied = demand(context, requirement);
     if (denied !== undefined) return denied;
     const start = await startOf(after);
     if (!start.ok) return start;
-    const items = mapped(hub.watch({ filter, after: start.value, signal }), map);
+    const items = mapped(hub.watch({ filter, after: start.value, signal }), map, kind);
     return ok({ position: start.value, items });
   };
 
@@ -136,7 +141,7 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
     ): Promise<Result<Watch<Message>>> => {
       if (!isTopicPattern(topic))
         return invalid('/topic', 'must be a topic, in which a segment may be * and the last one >');
-      return begin({ scope: 'events:read', topic }, { topic }, input, context, messagesFrom);
+      return begin({ scope: 'events:read', topic }, { topic }, input, context, messagesFrom, 'messages');
     },
 
     watchState: async (
@@ -154,11 +159,19 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
           input,
           context,
           stateChanges,
+          'state',
         );
       }
       const { prefix } = selector;
       if (!isStatePrefix(prefix)) return invalid('/prefix', rule);
-      return begin({ scope: 'state:read', prefix }, { keyPrefix: prefix }, input, context, stateChanges);
+      return begin(
+        { scope: 'state:read', prefix },
+        { keyPrefix: prefix },
+        input,
+        context,
+        stateChanges,
+        'state',
+      );
     },
 
     watchServices: async (
@@ -168,7 +181,14 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
     ): Promise<Result<Watch<ServiceChange>>> => {
       if (name !== undefined && !isServiceName(name))
         return invalid('/name', 'must match [a-z0-9][a-z0-9._-]{0,63}');
-      return begin({ scope: 'services:read' }, { category: 'service' }, input, context, serviceChanges(name));
+      return begin(
+        { scope: 'services:read' },
+        { category: 'service' },
+        input,
+        context,
+        serviceChanges(name),
+        'services',
+      );
     },
 
     watchEvents: async (
@@ -180,16 +200,23 @@ export const createWatches = ({ log, hub, runner, registry }: Parts) => {
       if ('stream' in selector) {
         const { stream } = selector;
         if (!isStreamName(stream)) return invalid('/stream', streamRule);
-        return begin(streamRequirement(stream), { stream: asStreamId(stream) }, input, context, same);
+        return begin(
+          streamRequirement(stream),
+          { stream: asStreamId(stream) },
+          input,
+          context,
+          same,
+          'events',
+        );
       }
       if ('category' in selector) {
         const { category } = selector;
         if (!categories.some((known) => known === category)) {
           return invalid('/category', `must be one of ${categories.join(', ')}`);
         }
-        return begin({ scope: 'log:read' }, { category }, input, context, same);
+        return begin({ scope: 'log:read' }, { category }, input, context, same, 'events');
       }
-      return begin({ scope: 'log:read' }, { all: true }, input, context, same);
+      return begin({ scope: 'log:read' }, { all: true }, input, context, same, 'events');
     },
   };
 };

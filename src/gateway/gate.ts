@@ -8,6 +8,7 @@ import type { Cors } from './cors.ts';
 import type { RateLimit } from './limits/rate-limit.ts';
 import { spendingOf } from './limits/spending.ts';
 import { problemOf, respondProblem } from './problem.ts';
+import type { RequestEnd } from './request-end.ts';
 
 export type GateOptions = {
   readonly access: Access;
@@ -18,6 +19,7 @@ export type GateOptions = {
   readonly logger: Logger;
   /** True once the server takes no new connections: each answer then ends its own. */
   readonly isDraining: () => boolean;
+  readonly ended: RequestEnd;
 };
 
 /** Characters of a request's URL; the rest of the header's 16 KiB is for the fields. */
@@ -38,12 +40,13 @@ export const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'
  * much is left of the budget; and around all of them the one place where a fault becomes an answer.
  */
 export const createGate = (options: GateOptions): readonly Middleware<RequestState>[] => {
-  const { access, cors, rateLimit, budgetOf, clientAddress, logger, isDraining } = options;
+  const { access, cors, rateLimit, budgetOf, clientAddress, logger, isDraining, ended } = options;
   const authenticate = createAuthenticate(access, (ctx) =>
     rateLimit.blockedSec(`a ${clientAddress(ctx.req)}`),
   );
 
   const faults: Middleware<RequestState> = async (ctx, next) => {
+    const startedMs = performance.now();
     const { req, res, state } = ctx;
     state.requestId = requestIdOf(req.headers['x-request-id']);
     state.correlationId = correlationIdOf(req.headers['x-correlation-id'], state.requestId);
@@ -54,15 +57,17 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     res.setHeader('X-Content-Type-Options', 'nosniff');
     res.setHeader('Cache-Control', 'no-store');
     res.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    let fault: Problem | undefined;
     try {
       await next();
     } catch (error) {
-      const fault = problemOf(error, logger);
+      fault = problemOf(error, logger);
       // Too late to say anything: what was begun is cut, so that it is not taken for whole.
       if (res.headersSent) res.destroy();
       else respondProblem(ctx, fault);
     }
     if (isDraining() && !res.headersSent) res.setHeader('Connection', 'close');
+    ended(ctx, startedMs, fault);
   };
 
   const requestsOf = ({ req, state }: RequestContext): string => budgetOf(req, state.subject.id);

@@ -16,6 +16,7 @@ import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
 import { createPageFiles } from './pages/page-files.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
+import { createRequestEnd } from './request-end.ts';
 import { createRest } from './rest/router.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
 import { createTails } from './tails.ts';
@@ -53,7 +54,12 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   const clientAddress = createClientAddress(config.trustedProxies);
   const rateLimit = createRateLimit(config, counters === undefined ? undefined : { counters, logger });
   const budgetOf = createBudgetOf(access, clientAddress);
-  const tails = createTails({ logger });
+  const tails = createTails({
+    logger,
+    counted: (more) => {
+      core.meters.http.openTails += more;
+    },
+  });
   const askers = createAskers();
   let draining = false;
   const isDraining = (): boolean => draining;
@@ -68,6 +74,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     clientAddress,
     logger,
     isDraining,
+    ended: createRequestEnd(core.meters),
   });
   for (const middleware of gate) app.use(middleware);
   const pages = createPageFiles();

@@ -45,6 +45,7 @@ export const createHotReads = (
   };
 
   return (request, response) => {
+    const startedMs = performance.now();
     if (request.method !== 'GET' || !asksForNothing(request)) return false;
     const key = keyOf(request.url ?? '');
     if (key === undefined || isDraining()) return false;
@@ -56,6 +57,7 @@ export const createHotReads = (
     const spent = rateLimit.spendReadNow(budgetOf(request, subject.id));
     if (spent === undefined) return false;
     send(response, entry, requestId, spent);
+    core.meters.http.finished('/state/{key}', 'GET', 200, (performance.now() - startedMs) / 1_000);
     return true;
   };
 };

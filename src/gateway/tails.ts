@@ -28,12 +28,14 @@ export type TailOptions = {
   readonly maxTails?: number;
   /** How often a silent tail says that it is alive. */
   readonly heartbeatMs?: number;
+  /** Told of each tail that begins (1) and ends (-1). */
+  readonly counted?: (more: 1 | -1) => void;
 };
 
 const retryMs = 1_000;
 
 export const createTails = (options: TailOptions): Tails => {
-  const { logger, maxTails = 1_024, heartbeatMs = 15_000 } = options;
+  const { logger, maxTails = 1_024, heartbeatMs = 15_000, counted = () => {} } = options;
   const open = new Set<AbortController>();
 
   const serve: Tails['serve'] = async (ctx, begin, frames) => {
@@ -44,6 +46,7 @@ export const createTails = (options: TailOptions): Tails => {
     const ending = new AbortController();
     const end = (): void => ending.abort();
     open.add(ending);
+    counted(1);
     res.once('close', end);
     const stopExpiry = watchExpiry(ctx.state.subject.expiresAt, end);
     let heartbeat: NodeJS.Timeout | undefined;
@@ -72,6 +75,7 @@ export const createTails = (options: TailOptions): Tails => {
       clearInterval(heartbeat);
       res.off('close', end);
       open.delete(ending);
+      counted(-1);
       ending.abort();
     }
     res.end();

@@ -18,6 +18,8 @@ import type { Budget } from './budget.ts';
 export const maxInFlight = 1_024;
 const maxInFlightBytes = 16 * 1024 * 1024;
 const drainMs = 2_000;
+/** The frames that are for this socket. */
+const takenTypes: ReadonlySet<string> = new Set(['publish', 'command', 'request', 'reply']);
 /** The identity, what a REQ or a proxy puts in front, and the payload. */
 const maxFrames = 8;
 const tooManyFrames = problem(
@@ -53,6 +55,7 @@ export type CommandOptions = {
  */
 export const takeCommands = (socket: Router, options: CommandOptions): (() => Promise<void>) => {
   const { core, subject, logger, budget, heard = () => {} } = options;
+  const { received } = core.meters.zeromq;
   const peers = new Map<string, Peer>();
   const answers: Frames[] = [];
   let sending: Promise<void> | undefined;
@@ -104,15 +107,18 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
   const take = (peer: Peer, frame: Received): Taken | undefined => {
     const json = parseJson(frame.text);
     if (!json.ok) {
+      received.add('refused');
       answered(peer, frame, errorFrame(json.problem));
       return undefined;
     }
     const { id, frame: parsed } = parseFrame(json.value);
     if (!parsed.ok) {
+      received.add('refused');
       answered(peer, frame, errorFrame(parsed.problem, id));
       return undefined;
     }
     const understood = parsed.value;
+    received.add(takenTypes.has(understood.type) ? understood.type : 'refused');
     const tellPeer = (text: string): void => answered(peer, frame, text);
     switch (understood.type) {
       case 'publish':
@@ -193,7 +199,7 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
       }
     }
   };
-  const received = receive().catch((error: unknown) => {
+  const receiving = receive().catch((error: unknown) => {
     if (!socket.closed) logger.error({ err: error }, 'ZeroMQ no longer takes commands');
   });
 
@@ -210,7 +216,7 @@ export const takeCommands = (socket: Router, options: CommandOptions): (() => Pr
     await Promise.race([settled(), delay(drainMs, undefined, { signal: limit.signal }).catch(() => {})]);
     limit.abort();
     socket.close();
-    await received;
+    await receiving;
   };
   let closed: Promise<void> | undefined;
   return () => {

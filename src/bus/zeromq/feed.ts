@@ -39,13 +39,21 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
   const outlets = new Set<Outlet>();
   let head: Position = watch.value.position;
 
-  const sendTo = (wanting: Iterable<Outlet>, frames: readonly string[]): Promise<unknown> =>
-    Promise.all(
-      Array.from(wanting, (outlet) =>
+  const { sent } = core.meters.zeromq;
+
+  const sendTo = (
+    wanting: readonly Outlet[],
+    type: 'message' | 'heartbeat' | 'log',
+    frames: readonly string[],
+  ): Promise<unknown> => {
+    sent.add(type, wanting.length);
+    return Promise.all(
+      wanting.map((outlet) =>
         // A socket that is just being closed, or takes nothing now: like all that it drops, the log has it.
         outlet.send(frames).catch((error: unknown) => logger.debug({ err: error }, 'ZeroMQ dropped a frame')),
       ),
     );
+  };
 
   const publish = async (event: LogEvent): Promise<void> => {
     const message = messageFrom(event);
@@ -58,7 +66,7 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
     }
     const before = previous.of(message);
     const prevPosition = before instanceof Promise ? await before : before;
-    await sendTo(wanting, [message.topic, JSON.stringify({ ...message, epoch, prevPosition })]);
+    await sendTo(wanting, 'message', [message.topic, JSON.stringify({ ...message, epoch, prevPosition })]);
   };
 
   const run = async (): Promise<void> => {
@@ -84,6 +92,7 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
           send: (frames) =>
             sendTo(
               [...outlets].filter((outlet) => outlet.wantsLog),
+              'log',
               frames,
             ),
         });
@@ -92,7 +101,8 @@ export const openFeed = async ({ core, context, logger, logId }: FeedOptions): P
   const heartbeat = (): void => {
     heartbeatIsDue = false;
     const wanting = [...outlets].filter((outlet) => outlet.wants(heartbeatTopic));
-    if (wanting.length > 0) void sendTo(wanting, [heartbeatTopic, JSON.stringify({ epoch, position: head })]);
+    if (wanting.length > 0)
+      void sendTo(wanting, 'heartbeat', [heartbeatTopic, JSON.stringify({ epoch, position: head })]);
   };
   const checkLogFeed = (): void => logFeed?.want([...outlets].some((outlet) => outlet.wantsLog));
   const timer = setInterval(() => {

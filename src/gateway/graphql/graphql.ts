@@ -2,12 +2,13 @@ import type { GraphQLSchema } from 'graphql';
 import type { ParameterizedContext as KoaContext } from 'koa';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
+import type { Meters } from '../../metrics/meters.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import type { Access } from '../auth/access.ts';
 import type { PageFiles } from '../pages/page-files.ts';
 import type { SocketHost } from '../ws/attach.ts';
-import { createDocuments } from './document.ts';
+import { createDocuments, type Documents } from './document.ts';
 import { createGraphqlHttp } from './http.ts';
 import { createSchema } from './schema.ts';
 import { createGraphqlSockets } from './socket.ts';
@@ -52,7 +53,7 @@ export const createGraphql = ({
   introspection = true,
 }: GraphqlOptions): Graphql => {
   const schema = createSchema();
-  const documents = createDocuments(schema, introspection);
+  const documents = countOperations(createDocuments(schema, introspection), core.meters.graphql);
   const http = createGraphqlHttp({ schema, documents, core, logger, spend, askers, pages });
   const sockets = createGraphqlSockets({
     schema,
@@ -64,3 +65,12 @@ export const createGraphql = ({
   });
   return { schema, handle: http.handle, hosts: { '/graphql': sockets }, close: http.close };
 };
+
+const countOperations = (documents: Documents, counts: Meters['graphql']): Documents => ({
+  ...documents,
+  prepare: (request) => {
+    const prepared = documents.prepare(request);
+    counts.add(prepared.ok ? prepared.operation.operation : 'invalid');
+    return prepared;
+  },
+});

@@ -154,6 +154,7 @@ const hub: readonly RestOperation[] = [
   get('/health', 'any'),
   get('/health/live', 'public'),
   get('/health/ready', 'public'),
+  get('/metrics', 'log:read'),
   // What they need stands with the fields that are asked for.
   get('/graphql', 'any'),
   post('/graphql', writing('any')),

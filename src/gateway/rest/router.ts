@@ -13,6 +13,7 @@ import { healthRoutes } from './health.ts';
 import { interfaceRoutes } from './interfaces.ts';
 import { lockRoutes } from './locks.ts';
 import { logRoutes } from './log.ts';
+import { metricsRoutes } from './metrics.ts';
 import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
 import { serviceRoutes } from './services.ts';
@@ -65,6 +66,7 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
     ['log', log],
     ['commands', log],
     ['health', healthRoutes(options)],
+    ['metrics', metricsRoutes(options)],
   ]);
 };
 

@@ -92,6 +92,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   const { server, core, access, logger, config, addressOf = peerAddress } = options;
   const limits: WebSocketLimits = { ...defaults, framesPerSec: config.wsFramesPerSec, ...options.limits };
   const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
+  const { opened, closed } = core.meters.sockets;
   const peers = new Set<Peer>();
   const admitted = new WeakMap<
     IncomingMessage,
@@ -140,11 +141,15 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       peer.silent = 0;
     };
     peers.add(peer);
+    opened.add(host.protocol);
     socket.on('message', heard);
     socket.on('ping', heard);
     socket.on('pong', heard);
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
-    socket.once('close', () => peers.delete(peer));
+    socket.once('close', () => {
+      peers.delete(peer);
+      closed.add(host.protocol);
+    });
   });
 
   let closing = false;
@@ -172,14 +177,15 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     const path = request.url?.split('?', 1)[0] ?? '';
     const subject = admit(path, request, socket);
     if (!subject.ok) {
+      core.meters.http.problems.add(subject.problem.code);
       refuseUpgrade(request, socket, subject.problem);
       return;
     }
     // Nothing reads the query, and koa-websocket parses the URL.
     request.url = path;
     admitted.set(request, { transport: socket, subject: subject.value });
-    app.ws.server?.handleUpgrade(request, socket, head, (opened) => {
-      app.ws.server?.emit('connection', opened, request);
+    app.ws.server?.handleUpgrade(request, socket, head, (webSocket) => {
+      app.ws.server?.emit('connection', webSocket, request);
     });
   };
   server.on('upgrade', onUpgrade);

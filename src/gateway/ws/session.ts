@@ -11,6 +11,7 @@ import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
 import { answer, createAsking } from './exchange.ts';
 import { type FrameId, isWriting, parseFrame } from './frame.ts';
+import { frameName } from './frame-name.ts';
 import { createIntake, type Incoming, type Taken } from './intake.ts';
 import { errorFrame, mayWait, mutate } from './mutate.ts';
 import { createOutbox } from './outbox.ts';
@@ -101,6 +102,8 @@ export const openSession = (options: SessionOptions): Session => {
     failed: (error) => end(closeCodes.internal, tell(error).code),
   });
 
+  const { frames } = core.meters.sockets;
+
   const take = (frame: Incoming): Taken | undefined => {
     if (frame.text === undefined) return refuse(problem('bad_request', 'Frames must be text, not binary'));
     // `ws` lets no text through that is not UTF-8.
@@ -109,6 +112,7 @@ export const openSession = (options: SessionOptions): Session => {
     const { id, frame: parsed } = parseFrame(json.value);
     if (!parsed.ok) return refuse(parsed.problem, id);
     const understood = parsed.value;
+    frames.add(frameName(understood));
     if (draining && understood.type !== 'answerCall') return undefined;
     if (replays.isDry && isWriting(understood)) {
       return inTurn(() => replays.pretend(understood, id, subject).then(outbox.send));
@@ -166,6 +170,7 @@ export const openSession = (options: SessionOptions): Session => {
   });
 
   const refuse = (fault: Problem, id?: FrameId): undefined => {
+    frames.add('refused');
     outbox.send(errorFrame(fault, id));
     const now = steadyNow();
     badFrames = Math.max(0, badFrames - ((now - badSince) * limits.maxBadFrames) / 10_000) + 1;
