@@ -1,5 +1,5 @@
 import { helpText } from './config/help.ts';
-import { type Option, type OptionName, options, refusedNames } from './config/options.ts';
+import { type Option, type OptionName, options } from './config/options.ts';
 import { configFile, readConfigFile, readFlags, readVariables } from './config/sources.ts';
 import { togetherFaults } from './config/together.ts';
 import { withoutCredentials } from './config/values.ts';
@@ -19,6 +19,9 @@ export type Config = {
   readonly stateResolvers: readonly string[];
   readonly pluginDir: string;
   readonly jwtSecret: string | null;
+  /** https, or http to this machine. */
+  readonly jwksUrl: string | null;
+  readonly jwksFile: string | null;
   readonly jwtIssuer: string | null;
   readonly jwtAudience: string | null;
   readonly rateLimitMax: number;
@@ -95,7 +98,6 @@ export const parseConfig = (
   };
   const value = <Value>(name: OptionName, option: Option<Value>): Value => pick(name, option).value;
 
-  for (const name of refusedNames) value(name, options[name]);
   const dataDir = value('dataDir', options.dataDir);
   const redisUrl = value('redisUrl', options.redisUrl);
   const log = pick('log', options.log);
@@ -109,6 +111,8 @@ export const parseConfig = (
     stateResolvers: value('stateResolvers', options.stateResolvers),
     pluginDir: value('pluginDir', options.pluginDir),
     jwtSecret: value('jwtSecret', options.jwtSecret),
+    jwksUrl: value('jwksUrl', options.jwksUrl),
+    jwksFile: value('jwksFile', options.jwksFile),
     jwtIssuer: value('jwtIssuer', options.jwtIssuer),
     jwtAudience: value('jwtAudience', options.jwtAudience),
     rateLimitMax: value('rateLimitMax', options.rateLimitMax),

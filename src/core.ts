@@ -12,6 +12,7 @@ import { createRequests } from './bus/requests.ts';
 import { openSubscriptions } from './bus/subscriptions.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { createHandler } from './command/handle.ts';
+import { isAuthenticated } from './config/authenticated.ts';
 import type { Config } from './config.ts';
 import { createCommands } from './core/commands.ts';
 import { createCredentialQueries, createCredentials } from './core/credentials.ts';
@@ -160,7 +161,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   held.defer(() => runner.close());
   seedTrims(hub, runner);
 
-  const authenticated = config.jwtSecret !== null;
+  const authenticated = isAuthenticated(config);
   let ports: readonly number[] = [];
   const targets = createTargets({
     mode: authenticated ? 'authenticated' : 'protected',
@@ -170,6 +171,9 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   });
   // The embedded log is this process's alone.
   const leases = log.kind === 'embedded' ? undefined : openLeases({ log, hub, node, logger });
+  if (leases !== undefined && authenticated && config.jwtSecret === null) {
+    logger.warn({}, 'jwtSecret is not set: several nodes of this log would refuse each other');
+  }
   const peers = createPeers({ token: createNodeToken(config, node, clock), logger });
   const ownership = leases ?? soleOwnership;
   const registry = openRegistry({

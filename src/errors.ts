@@ -42,6 +42,7 @@ export const errorTable = {
   target_refused: { status: 502, title: 'The address of the instance is not allowed' },
   log_unavailable: { status: 503, title: 'The event log cannot be reached' },
   no_healthy_instance: { status: 503, title: 'No instance of the service is healthy' },
+  keys_unavailable: { status: 503, title: 'The keys that tokens are verified with cannot be had' },
   not_ready: { status: 503, title: 'The read models are being rebuilt' },
   shutting_down: { status: 503, title: 'The hub is shutting down' },
   not_owner: { status: 503, title: 'No node serves the subscription at this moment' },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { openZeroMq } from './bus/zeromq.ts';
+import { isAuthenticated } from './config/authenticated.ts';
 import { parseConfig } from './config.ts';
 import { openCore } from './core.ts';
 import { endProcess } from './end-process.ts';
@@ -84,7 +85,7 @@ const run = async (argv: readonly string[]): Promise<void> => {
 
   const { log } = core.parts;
   const position = log.reachable ? await log.position().catch(() => log.start) : core.parts.runner.position;
-  const auth = config.jwtSecret === null ? 'off' : 'jwt';
+  const auth = isAuthenticated(config) ? 'jwt' : 'off';
   const weak = log.reachable && !log.durability.durable ? ` durable=no (${log.durability.note})` : '';
   process.stdout.write(
     `NEXUS ready ${gateway.url} log=${log.kind} auth=${auth} position=${position}${weak}\n`,

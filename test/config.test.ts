@@ -37,6 +37,8 @@ test('with nothing given every option has the default of the documents', (t) => 
     stateResolvers: [],
     pluginDir: 'nexus_plugins',
     jwtSecret: null,
+    jwksUrl: null,
+    jwksFile: null,
     jwtIssuer: null,
     jwtAudience: null,
     rateLimitMax: 6_000,
@@ -77,6 +79,17 @@ test('the log stands in the data folder unless it is given, and redisUrl is shor
   t.deepEqual(config(['--data-dir', '/srv/n']).log, ['file:/srv/n']);
   t.deepEqual(config(['--redis-url', 'redis://r:6379']).log, ['redis://r:6379']);
   t.deepEqual(config(['--redis-url', 'redis://r:6379', '--log', 'file:x']).log, ['file:x']);
+});
+
+test('a key set comes by https, or by http from this machine alone', (t) => {
+  for (const url of [
+    'https://id.example/keys?v=1',
+    'http://127.0.0.1:9/k',
+    'http://localhost',
+    'http://[::1]:1/k',
+  ]) {
+    t.is(config([], { NEXUS_JWKS_URL: url }).jwksUrl, url);
+  }
 });
 
 test('logs are separated by commas, and the commas inside an EventStoreDB string stay', (t) => {
@@ -128,8 +141,18 @@ const refused: readonly [readonly string[], NodeJS.ProcessEnv, unknown, RegExp][
   [[], { NEXUS_ALLOWED_TARGETS: 'localhost' }, undefined, /^allowedTargets: /],
   [[], { NEXUS_CORS_ORIGINS: 'https://a.example/' }, undefined, /^corsOrigins: /],
   [[], { NEXUS_CORS_ORIGINS: '*' }, undefined, /^corsOrigins: /],
-  [[], { NEXUS_JWKS_URL: 'https://k.example' }, undefined, /^jwksUrl: .* does not support key sets/],
-  [[], { NEXUS_JWKS_FILE: 'keys.json' }, undefined, /^jwksFile: .* does not support key sets/],
+  [
+    [],
+    { NEXUS_JWKS_URL: 'http://k.example/keys' },
+    undefined,
+    /^jwksUrl: .*https:\/\/…, or http:\/\/ to localhost/,
+  ],
+  [[], { NEXUS_JWKS_URL: 'http://127.0.0.1.k.example' }, undefined, /^jwksUrl: /],
+  [[], { NEXUS_JWKS_URL: 'http://127.0.0.1@k.example' }, undefined, /^jwksUrl: /],
+  [[], { NEXUS_JWKS_URL: 'https://ada:secret@k.example' }, undefined, /^jwksUrl: "https:\/\/\*\*\*@/],
+  [[], { NEXUS_JWKS_URL: 'file:///etc/keys.json' }, undefined, /^jwksUrl: /],
+  [[], { NEXUS_JWKS_FILE: '' }, undefined, /^jwksFile: .*a path/],
+  [['--peers', 'tcp://127.0.0.1:1'], { NEXUS_JWKS_FILE: 'k.json' }, undefined, /^peers: .*needs zmqCurve/],
   [[], { NEXUS_ZMQ_CURVE_CLIENTS: 'c.json' }, undefined, /^zmqCurveClients is set and zmqCurveSecretKey/],
   [[], { NEXUS_ZMQ_COMMAND: 'tcp://*:5557' }, undefined, /^zmqCommand: .*loopback/],
   [

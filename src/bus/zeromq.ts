@@ -1,5 +1,6 @@
 import type { Subject } from '../../domain/access.ts';
 import { steadyNow } from '../clock.ts';
+import { isAuthenticated, type TokenKeys } from '../config/authenticated.ts';
 import { type Endpoint, parseEndpoint, parsePeer } from '../config/endpoint.ts';
 import type { Config } from '../config.ts';
 import { localSubject } from '../gateway/auth/access.ts';
@@ -17,7 +18,8 @@ import { openCurvePublisher, openPublisher } from './zeromq/publisher.ts';
 
 export type ZeroMqOptions = {
   readonly core: NexusCore;
-  readonly config: Pick<Config, 'zmqPublish' | 'zmqCommand' | 'jwtSecret'> &
+  readonly config: Pick<Config, 'zmqPublish' | 'zmqCommand'> &
+    TokenKeys &
     Partial<Pick<Config, 'zmqCurveSecretKey' | 'zmqCurveClients' | 'peers'>>;
   readonly logger: Logger;
   /** Who the senders of commands are where no keys tell; the local subject unless given. */
@@ -77,7 +79,7 @@ const assemble = async (options: ZeroMqOptions, held: AsyncDisposableStack): Pro
     return opened;
   };
 
-  const off = config.jwtSecret !== null && secretKey === null;
+  const off = isAuthenticated(config) && secretKey === null;
   if (off && (config.zmqPublish !== 'none' || config.zmqCommand !== 'none')) {
     logger.info({}, 'the ZeroMQ sockets are off: authentication is on, and there is no zmqCurveSecretKey');
   }
@@ -137,7 +139,7 @@ const openLinks = ({ config, mesh, logger, silenceMs }: ZeroMqOptions): readonly
     const peer = parsePeer(text);
     if (peer === undefined)
       throw new Error(`peers: ${text} is not tcp://HOST:PORT or tcp://HOST:PORT|PUBLICKEY`);
-    if (keys === undefined && (!peer.loopback || config.jwtSecret !== null)) {
+    if (keys === undefined && (!peer.loopback || isAuthenticated(config))) {
       throw new Error(`peers: ${text} needs zmqCurveSecretKey`);
     }
     const silence = silenceMs === undefined ? {} : { silenceMs };

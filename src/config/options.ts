@@ -6,6 +6,7 @@ import {
   endpoint,
   integer,
   isHost,
+  isKeySetUrl,
   isOrigin,
   type Kind,
   list,
@@ -36,19 +37,6 @@ export type Option<Value> = {
 
 const absent = (what: string): string => `this version does not support ${what}; leave the option out`;
 
-const nothing: Kind<null> = {
-  allowed: 'none',
-  parse: (raw) => (raw === 'none' || raw === null ? null : undefined),
-};
-const none = (env: string, flag: string | null, meaning: string, what: string): Option<null> => ({
-  kind: nothing,
-  env,
-  flag,
-  default: null,
-  meaning,
-  unsupported: absent(what),
-});
-
 const cidrs = list('networks such as 10.0.0.0/8', parseCidr);
 const budget = integer(1, 1_000_000_000);
 const path = text('a path');
@@ -67,11 +55,9 @@ const pluginDir: Kind<string> = {
   parse: (raw) => (raw === defaultPluginDir ? raw : undefined),
 };
 
-/** Options of features that this version does not have. */
-export const refusedNames = ['jwksUrl', 'jwksFile'] as const;
 type Options = { readonly [Name in keyof Config]: Option<Config[Name]> } & {
   readonly redisUrl: Option<string | null>;
-} & { readonly [Name in (typeof refusedNames)[number]]: Option<null> };
+};
 export type OptionName = keyof Options;
 
 /** Every option, in the order of the documents. */
@@ -152,8 +138,21 @@ export const options: Options = {
     meaning: 'HS256 secret; turns authentication on',
     secret: true,
   },
-  jwksUrl: none('NEXUS_JWKS_URL', null, 'address of RS256, ES256 and EdDSA keys', 'key sets (JWKS)'),
-  jwksFile: none('NEXUS_JWKS_FILE', null, 'file of RS256, ES256 and EdDSA keys', 'key sets (JWKS)'),
+  jwksUrl: {
+    kind: optional(text('https://…, or http:// to localhost, without a user', isKeySetUrl)),
+    env: 'NEXUS_JWKS_URL',
+    flag: null,
+    default: null,
+    meaning:
+      'key set (JWKS) of RS256, ES256 and EdDSA keys; turns authentication on (docs/authentication.md)',
+  },
+  jwksFile: {
+    kind: optional(path),
+    env: 'NEXUS_JWKS_FILE',
+    flag: null,
+    default: null,
+    meaning: 'file of such a key set; re-read on change; turns authentication on',
+  },
   jwtIssuer: {
     kind: optional(text('text')),
     env: 'NEXUS_JWT_ISSUER',

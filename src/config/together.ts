@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { isAuthenticated } from './authenticated.ts';
 import { parseEndpoint, parsePeer } from './endpoint.ts';
 
 /** What is allowed by itself and not beside the other options: one line each. */
@@ -29,7 +30,7 @@ const keylessFaults = (config: Config): readonly string[] => {
   }
   for (const text of config.peers) {
     const peer = parsePeer(text);
-    if (config.jwtSecret !== null || peer?.loopback !== true || peer.serverKey !== undefined) {
+    if (isAuthenticated(config) || peer?.loopback !== true || peer.serverKey !== undefined) {
       faults.push(
         `peers: ${text} needs zmqCurveSecretKey; allowed without it: tcp://127.0.0.1:PORT, with authentication off`,
       );

@@ -88,6 +88,19 @@ export const parseOrigin = (value: string): string | undefined =>
 
 export const isOrigin = (value: string): boolean => parseOrigin(value) !== undefined;
 
+/** `https://…`, or `http://…` to this machine: keys that came another way could be anybody's. No user, no fragment. */
+export const isKeySetUrl = (value: string): boolean => {
+  if (!/^https?:\/\/\S+$/.test(value) || !URL.canParse(value)) return false;
+  const { protocol, hostname, username, password, hash } = new URL(value);
+  if (username !== '' || password !== '' || hash !== '') return false;
+  return (
+    protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || isLoopbackIpv4(hostname)
+  );
+};
+
+/** URL has made sure that it is a sound address where it has four numbers. */
+const isLoopbackIpv4 = (hostname: string): boolean => isIP(hostname) === 4 && hostname.startsWith('127.');
+
 export const isHost = (value: string): boolean => isIP(value) !== 0 || hostLabels.test(value);
 
 /** One to eight logs in the order in which they are tried. */

@@ -7,6 +7,7 @@ import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
 import { createAskers } from './askers.ts';
 import { createAccess } from './auth/access.ts';
+import { openKeySets } from './auth/key-sets.ts';
 import { createCors } from './cors.ts';
 import { createBudgetOf, createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
@@ -46,11 +47,12 @@ const drainLimitMs = 6_000;
 /**
  * Serves the hub over HTTP: REST, GraphQL, server-sent events and WebSockets on one port.
  *
- * @throws {Error} when the port cannot be bound, jwtSecret is too short, or the TLS files cannot be used.
+ * @throws {Error} when the port cannot be bound, jwtSecret is too short, or the TLS files or jwksFile cannot be used.
  */
 export const openGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const { core, config, logger, counters } = options;
-  const access = createAccess(config);
+  const keys = await openKeySets({ config, logger });
+  const access = createAccess(config, { keys });
   const clientAddress = createClientAddress(config.trustedProxies);
   const rateLimit = createRateLimit(config, counters === undefined ? undefined : { counters, logger });
   const budgetOf = createBudgetOf(access, clientAddress);
@@ -110,6 +112,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     draining = true;
     core.quiesce();
     const drained = web.drain(drainLimitMs);
+    keys?.close();
     tails.close();
     askers.drain();
     graphql.close();

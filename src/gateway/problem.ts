@@ -12,6 +12,7 @@ export const problemMediaType = 'application/problem+json';
 /** Seconds after which trying again is worth while, for the faults that pass by themselves. */
 const retryAfterSec: Partial<Record<ErrorCode, number>> = {
   log_unavailable: 1,
+  keys_unavailable: 5,
   not_ready: 1,
   shutting_down: 5,
   busy: 1,

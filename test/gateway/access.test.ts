@@ -6,12 +6,20 @@ import { createAccess } from '../../src/gateway/auth/access.ts';
 const secret = 'a secret of more than thirty-two bytes';
 const nowMs = Date.parse('2030-01-01T00:00:00Z');
 const nowSec = nowMs / 1_000;
-const off = { jwtSecret: null, jwtIssuer: null, jwtAudience: null, corsOrigins: ['https://app.example'] };
+const off = {
+  jwtSecret: null,
+  jwksUrl: null,
+  jwksFile: null,
+  jwtIssuer: null,
+  jwtAudience: null,
+  corsOrigins: ['https://app.example'],
+};
 const on = { ...off, jwtSecret: secret };
 
 const request = (headers: Record<string, string>, remoteAddress = '127.0.0.1'): IncomingMessage =>
   ({
     headers: { host: '127.0.0.1:8080', ...headers },
+    rawHeaders: Object.entries(headers).flat(),
     socket: { remoteAddress },
   }) as unknown as IncomingMessage;
 
@@ -36,8 +44,8 @@ for (const [address, headers] of [
   ['127.0.0.1', { origin: 'http://localhost:3000' }],
   ['127.0.0.1', { origin: 'https://app.example' }],
 ] as const) {
-  test(`protected mode › serves ${address} ${JSON.stringify(headers)}`, (t) => {
-    const result = createAccess(off).admit(request(headers, address));
+  test(`protected mode › serves ${address} ${JSON.stringify(headers)}`, async (t) => {
+    const result = await createAccess(off).admit(request(headers, address));
     t.deepEqual(result, { ok: true, value: { id: 'local', scopes: ['admin'] } });
   });
 }
@@ -64,26 +72,26 @@ for (const [address, headers] of [
   ['127.0.0.1', { 'x-forwarded-prefix': '/hub' }],
   ['127.0.0.1', { 'fly-client-ip': '10.0.0.1' }],
 ] as const) {
-  test(`protected mode › refuses ${address} ${JSON.stringify(headers)} and says how to turn authentication on`, (t) => {
-    const result = createAccess(off).admit(request(headers, address));
+  test(`protected mode › refuses ${address} ${JSON.stringify(headers)} and says how to turn authentication on`, async (t) => {
+    const result = await createAccess(off).admit(request(headers, address));
     t.is(result.ok ? undefined : result.problem.code, 'protected_mode');
     t.regex(result.ok ? '' : result.problem.detail, /NEXUS_JWT_SECRET/);
   });
 }
 
-test('a token › names the subject and its scopes', (t) => {
-  const access = createAccess(on, () => nowMs);
-  const result = access.admit(request({ authorization: `Bearer ${token({})}` }, '10.0.0.1'));
+test('a token › names the subject and its scopes', async (t) => {
+  const access = createAccess(on, { clock: () => nowMs });
+  const result = await access.admit(request({ authorization: `Bearer ${token({})}` }, '10.0.0.1'));
   t.deepEqual(result, {
     ok: true,
     value: { id: 'ada', scopes: ['log:read', 'state:read:*'], expiresAt: (nowSec + 90) * 1_000 },
   });
 });
 
-test('a token › is taken from options.token too, and from nowhere else', (t) => {
-  const access = createAccess(on, () => nowMs);
-  t.true(access.admit(request({}), { token: token({}) }).ok);
-  const cookie = access.admit(request({ cookie: `token=${token({})}` }));
+test('a token › is taken from options.token too, and from nowhere else', async (t) => {
+  const access = createAccess(on, { clock: () => nowMs });
+  t.true((await access.admit(request({}), { token: token({}) })).ok);
+  const cookie = await access.admit(request({ cookie: `token=${token({})}` }));
   t.is(cookie.ok ? undefined : cookie.problem.code, 'unauthorized');
 });
 
@@ -115,21 +123,21 @@ const bad: Readonly<Record<string, string>> = {
 };
 
 for (const [what, text] of Object.entries(bad)) {
-  test(`a token › with ${what} is unauthorized`, (t) => {
-    const result = createAccess(on, () => nowMs).verifyToken(text);
+  test(`a token › with ${what} is unauthorized`, async (t) => {
+    const result = await createAccess(on, { clock: () => nowMs }).verifyToken(text);
     t.is(result.ok ? undefined : result.problem.code, 'unauthorized');
   });
 }
 
-test('a token › within the leeway of its exp, nbf and iat is taken', (t) => {
-  const access = createAccess(on, () => nowMs);
-  t.true(access.verifyToken(token({ exp: nowSec - 29 })).ok);
-  t.true(access.verifyToken(token({ nbf: nowSec + 29, iat: nowSec + 29 })).ok);
+test('a token › within the leeway of its exp, nbf and iat is taken', async (t) => {
+  const access = createAccess(on, { clock: () => nowMs });
+  t.true((await access.verifyToken(token({ exp: nowSec - 29 }))).ok);
+  t.true((await access.verifyToken(token({ nbf: nowSec + 29, iat: nowSec + 29 }))).ok);
 });
 
-test('a token › of another issuer or audience is unauthorized once they are configured, and free before', (t) => {
-  const strict = createAccess({ ...on, jwtIssuer: 'me', jwtAudience: 'hub' }, () => nowMs);
-  t.true(strict.verifyToken(token({ iss: 'me', aud: ['other', 'hub'] })).ok);
+test('a token › of another issuer or audience is unauthorized once they are configured, and free before', async (t) => {
+  const strict = createAccess({ ...on, jwtIssuer: 'me', jwtAudience: 'hub' }, { clock: () => nowMs });
+  t.true((await strict.verifyToken(token({ iss: 'me', aud: ['other', 'hub'] }))).ok);
   for (const claims of [
     {},
     { iss: 'me' },
@@ -137,26 +145,26 @@ test('a token › of another issuer or audience is unauthorized once they are co
     { iss: 'you', aud: 'hub' },
     { iss: 'me', aud: 'x' },
   ]) {
-    t.false(strict.verifyToken(token(claims)).ok, JSON.stringify(claims));
-    t.true(createAccess(on, () => nowMs).verifyToken(token(claims)).ok);
+    t.false((await strict.verifyToken(token(claims))).ok, JSON.stringify(claims));
+    t.true((await createAccess(on, { clock: () => nowMs }).verifyToken(token(claims))).ok);
   }
 });
 
-test('a token › that was verified is remembered until it expires, and not a moment longer', (t) => {
+test('a token › that was verified is remembered until it expires, and not a moment longer', async (t) => {
   let now = nowMs;
-  const access = createAccess(on, () => now);
+  const access = createAccess(on, { clock: () => now });
   const text = token({});
-  const first = access.verifyToken(text);
-  const again = access.verifyToken(text);
+  const first = await access.verifyToken(text);
+  const again = await access.verifyToken(text);
   t.true(first.ok && again.ok && first.value === again.value, 'the second answer is the remembered one');
   now = (nowSec + 90) * 1_000 - 1;
-  t.true(access.verifyToken(text).ok);
+  t.true((await access.verifyToken(text)).ok);
   now += 1;
-  const late = access.verifyToken(text);
+  const late = await access.verifyToken(text);
   t.is(late.ok ? undefined : late.problem.code, 'unauthorized');
 });
 
-test('createAccess › refuses a secret of fewer than 32 bytes', (t) => {
+test('createAccess › refuses a secret of fewer than 32 bytes', async (t) => {
   t.throws(() => createAccess({ ...off, jwtSecret: 'x'.repeat(31) }), { instanceOf: RangeError });
   t.notThrows(() => createAccess({ ...off, jwtSecret: 'x'.repeat(32) }));
 });

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context as KoaContext } from 'koa';
 import koaJwt from 'koa-jwt';
-import { fault, type Problem, problem, type Result } from '../../errors.ts';
+import { fault, problem, type Result } from '../../errors.ts';
 import type { RequestContext } from '../context.ts';
 import { asksForGraphiql } from '../pages/graphiql.ts';
 import { pageFiles, shellPaths } from '../pages/table.ts';
-import { type Access, type Admitted, bearerToken } from './access.ts';
-import { type Tokens, tokenFault } from './tokens.ts';
+import { type Access, type Admitted, bearerToken, type Verified } from './access.ts';
+import { readHeader, refuse } from './token-form.ts';
+import { type Hs256, reasonOf, type Tokens } from './tokens.ts';
 
 const probes: ReadonlySet<string> = new Set(['/health/live', '/health/ready']);
 
@@ -24,7 +25,7 @@ export const isPublic = (request: IncomingMessage, path: string): boolean =>
   asksForGraphiql(request);
 
 /** Lets a request in, or says why not. Waits only for a token that was not verified before. */
-export type Authenticate = (ctx: RequestContext) => Result<Admitted> | Promise<Result<Admitted>>;
+export type Authenticate = (ctx: RequestContext) => Verified<Admitted>;
 
 /**
  * @param blockedSec Seconds until the client's address has a budget again, or 0: so long no token is verified for it,
@@ -34,9 +35,9 @@ export const createAuthenticate = (
   access: Access,
   blockedSec: (ctx: RequestContext) => number,
 ): Authenticate => {
+  if (access.mode === 'off') return (ctx) => access.admit(ctx.req);
   const { tokens } = access;
-  if (tokens === undefined) return (ctx) => access.admit(ctx.req);
-  const verify = createVerify(tokens);
+  const verifyHs256 = tokens.hs256 === undefined ? undefined : createVerify(tokens, tokens.hs256);
   return (ctx) => {
     const token = bearerToken(ctx.req);
     if (!token.ok) return token;
@@ -46,15 +47,18 @@ export const createAuthenticate = (
     if (retryAfterSec > 0) {
       return fault(problem('rate_limited', 'Too many bad tokens from this address', { retryAfterSec }));
     }
-    return verify(ctx, token.value);
+    if (verifyHs256 === undefined) return tokens.verify(token.value);
+    const header = readHeader(token.value);
+    if (!header.ok) return header;
+    return header.value.algorithm === 'HS256' ? verifyHs256(ctx, token.value) : tokens.verify(token.value);
   };
 };
 
-/** koa-jwt behind the cache of verified tokens: it is asked once for each token. */
-const createVerify = (tokens: Tokens) => {
-  const options: koaJwt.Options & { readonly clockTolerance: number; readonly clockTimestamp: number } = {
-    ...tokens.options,
-    secret: tokens.secret,
+/** koa-jwt behind the cache of verified tokens: it is asked once for each token, and for its signature. */
+const createVerify = (tokens: Tokens, { secret, nowSec, ...options }: Hs256) => {
+  const koaOptions: koaJwt.Options & { readonly clockTimestamp: number } = {
+    ...options,
+    secret,
     key: 'claims',
     // Before its own resolvers, which would look at a cookie first.
     getToken: (ctx: KoaContext) => {
@@ -62,24 +66,21 @@ const createVerify = (tokens: Tokens) => {
       return token.ok ? token.value : null;
     },
     get clockTimestamp() {
-      return tokens.nowSec();
+      return nowSec();
     },
   };
-  const middleware = koaJwt(options);
+  const middleware = koaJwt(koaOptions);
   return async (ctx: RequestContext, token: string): Promise<Result<Admitted>> => {
     try {
       await middleware(ctx, verified);
     } catch (error) {
-      return fault(refusalOf(error));
+      return refuse(
+        reasonOf(error instanceof Error && 'originalError' in error ? error.originalError : error),
+      );
     }
-    return tokens.take(token, ctx.state.claims);
+    return tokens.take(token);
   };
 };
 
 /** Nothing stands behind koa-jwt here: its answer is what is asked for. */
 const verified = async (): Promise<void> => {};
-
-const refusalOf = (error: unknown): Problem => {
-  const original = error instanceof Error && 'originalError' in error ? error.originalError : error;
-  return tokenFault(original);
-};

@@ -73,6 +73,6 @@ const refuse = (reason: string): Problem =>
   problem(
     'protected_mode',
     `Without authentication only clients on this machine are served, and ${reason}. ` +
-      'Set jwtSecret (NEXUS_JWT_SECRET, at least 32 bytes) to turn authentication on.',
+      'Set jwtSecret (NEXUS_JWT_SECRET, at least 32 bytes), jwksUrl or jwksFile to turn authentication on.',
     { reason },
   );

@@ -1,123 +1,154 @@
+import { compactVerify } from 'jose';
 import jwt from 'jsonwebtoken';
-import type { Subject } from '../../../domain/access.ts';
-import { scopesOf, subjectNameFault } from '../../../domain/subject-name.ts';
+import { tokenLeewaySec } from '../../../domain/credentials.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
-import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
-
-/** A subject whose token was verified; `expiresAt` in ms since 1970, the leeway included. */
-export type TokenSubject = Subject & { readonly expiresAt: number };
+import { fault, ok, problem, type Result } from '../../errors.ts';
+import type { TokenSubject } from './access.ts';
+import { subjectOf } from './claims.ts';
+import type { KeySets } from './key-sets.ts';
+import type { KeyAlgorithm, VerificationKey } from './keys.ts';
+import { readClaims, readHeader, refuse, type TokenHeader } from './token-form.ts';
 
 export type Tokens = {
-  /** Verifies `token`, or answers from what was verified before and has not expired. */
-  verify(token: string): Result<TokenSubject>;
+  /** Verifies `token`, or answers from what was verified before and has not expired; waits for jose, or for new keys. */
+  verify(token: string): Result<TokenSubject> | Promise<Result<TokenSubject>>;
   /** The subject of a token that was verified before and has not expired. */
   known(token: string): TokenSubject | undefined;
-  /** Takes the claims of a token whose signature, `exp`, `nbf`, `iss` and `aud` hold, checks the rest, and keeps it. */
-  take(token: string, claims: unknown): Result<TokenSubject>;
+  /** Takes a token whose HS256 signature holds: checks its claims, and keeps it. */
+  take(token: string): Result<TokenSubject>;
+  /** For whatever else verifies HS256; undefined when there is no secret. */
+  readonly hs256: Hs256 | undefined;
+};
+
+export type Hs256 = {
   readonly secret: Buffer;
-  /** For everything that verifies: algorithm, issuer, audience and leeway, in one place. */
-  readonly options: TokenOptions;
-  /** Whole seconds since 1970, for the same. */
+  readonly algorithms: ['HS256'];
+  readonly clockTolerance: number;
+  /** Whole seconds since 1970. */
   nowSec(): number;
 };
 
-export type TokenOptions = {
-  readonly algorithms: ['HS256'];
-  readonly clockTolerance: number;
-  readonly issuer?: string;
-  readonly audience?: string;
-};
-
-export const leewaySec = 30;
 export const minSecretBytes = 32;
 /** Verified tokens that are remembered; the oldest goes first. */
 const maxKnownTokens = 10_000;
 /** A longer token is verified each time, so that the memory of the cache stays within some 20 MiB. */
 const maxKnownLength = 2_048;
-/** The year 9999. */
-const maxTimeSec = 253_402_300_800;
+
+type Known = { readonly subject: TokenSubject; readonly key: VerificationKey | undefined };
 
 /**
- * Verification of HS256 bearer tokens.
+ * Verification of bearer tokens: HS256 by the secret, RS256, ES256 and EdDSA by the keys of the sets (ADR 0037).
  *
  * @param clock ms since 1970.
  * @throws {RangeError} when the secret is shorter than `minSecretBytes`.
  */
 export const createTokens = (
-  config: Pick<Config, 'jwtIssuer' | 'jwtAudience'> & { readonly jwtSecret: string },
+  config: Pick<Config, 'jwtSecret' | 'jwtIssuer' | 'jwtAudience'>,
+  keys: KeySets | undefined,
   clock: () => number,
 ): Tokens => {
-  const secret = Buffer.from(config.jwtSecret, 'utf8');
-  if (secret.length < minSecretBytes) {
-    throw new RangeError(`jwtSecret must have at least ${minSecretBytes} bytes, and has ${secret.length}`);
-  }
-  const options: TokenOptions = {
-    algorithms: ['HS256'],
-    clockTolerance: leewaySec,
-    ...(config.jwtIssuer === null ? {} : { issuer: config.jwtIssuer }),
-    ...(config.jwtAudience === null ? {} : { audience: config.jwtAudience }),
-  };
-  const nowSec = (): number => Math.floor(clock() / 1_000);
-  const knownTokens = new BoundedMap<string, TokenSubject>(maxKnownTokens);
+  const hs256 = config.jwtSecret === null ? undefined : hs256Of(config.jwtSecret, clock);
+  const knownTokens = new BoundedMap<string, Known>(maxKnownTokens);
+  keys?.onChange(() => {
+    for (const [token, { key }] of knownTokens) {
+      if (key !== undefined && !keys.has(key)) knownTokens.delete(token);
+    }
+  });
 
   const known = (token: string): TokenSubject | undefined => {
-    const subject = knownTokens.get(token);
+    const subject = knownTokens.get(token)?.subject;
     if (subject === undefined) return undefined;
     if (clock() < subject.expiresAt) return subject;
     knownTokens.delete(token);
     return undefined;
   };
 
-  const take = (token: string, claims: unknown): Result<TokenSubject> => {
-    const result = subjectOf(claims, clock());
-    if (result.ok && token.length <= maxKnownLength) knownTokens.set(token, result.value);
+  const takeOf = (token: string, key: VerificationKey | undefined): Result<TokenSubject> => {
+    const claims = readClaims(token);
+    if (!claims.ok) return claims;
+    const result = subjectOf(claims.value, config, clock());
+    if (result.ok && token.length <= maxKnownLength) knownTokens.set(token, { subject: result.value, key });
     return result;
   };
 
-  const verify = (token: string): Result<TokenSubject> => {
-    const subject = known(token);
-    if (subject !== undefined) return ok(subject);
-    let claims: unknown;
+  const verifyBySecret = (token: string): Result<TokenSubject> => {
+    if (hs256 === undefined) return refuse('This hub has no key for HS256');
+    const { secret, algorithms, clockTolerance } = hs256;
     try {
-      claims = jwt.verify(token, secret, { ...options, clockTimestamp: nowSec() });
+      jwt.verify(token, secret, { algorithms, clockTolerance, clockTimestamp: hs256.nowSec() });
     } catch (error) {
-      return fault(tokenFault(error));
+      return refuse(reasonOf(error));
     }
-    return take(token, claims);
+    return takeOf(token, undefined);
   };
 
-  return { verify, known, take, secret, options, nowSec };
+  const verifyByKey = async (
+    token: string,
+    algorithm: KeyAlgorithm,
+    kid: string | undefined,
+    sets: KeySets,
+  ): Promise<Result<TokenSubject>> => {
+    let key = sets.find(algorithm, kid);
+    if (key === undefined && (kid !== undefined || sets.empty)) {
+      await sets.lookAgain();
+      key = sets.find(algorithm, kid);
+    }
+    if (key === undefined) return sets.empty ? keysUnavailable : refuse('The hub has no key for this token');
+    try {
+      await compactVerify(token, key.key, { algorithms: [algorithm] });
+    } catch {
+      return refuse('The signature of the token is wrong');
+    }
+    // The sets may have changed meanwhile.
+    return sets.has(key) ? takeOf(token, key) : refuse('The key of the token is gone');
+  };
+
+  const verifyUnknown = (
+    token: string,
+    { algorithm, kid }: TokenHeader,
+  ): Result<TokenSubject> | Promise<Result<TokenSubject>> => {
+    if (algorithm === 'HS256') return verifyBySecret(token);
+    if (keys === undefined) return refuse(`This hub has no key for ${algorithm}`);
+    return verifyByKey(token, algorithm, kid, keys);
+  };
+
+  return {
+    known,
+    hs256,
+    take: (token) => takeOf(token, undefined),
+    verify: (token) => {
+      const subject = known(token);
+      if (subject !== undefined) return ok(subject);
+      const header = readHeader(token);
+      return header.ok ? verifyUnknown(token, header.value) : header;
+    },
+  };
 };
 
-const subjectOf = (claims: unknown, nowMs: number): Result<TokenSubject> => {
-  if (typeof claims !== 'object' || claims === null) return refuse('The token carries no claims');
-  const { exp, iat, sub, scope } = claims as Readonly<Record<string, unknown>>;
-  if (typeof exp !== 'number' || !(exp < maxTimeSec)) return refuse('The token has no exp that is a time');
-  if (typeof iat !== 'number' || !Number.isFinite(iat)) return refuse('The token has no iat');
-  if (iat * 1_000 > nowMs + leewaySec * 1_000) return refuse('The token was issued in the future');
-  if (typeof sub !== 'string' || sub === '') return refuse('The token has no sub');
-  const nameFault = subjectNameFault(sub);
-  if (nameFault !== undefined) return refuse(`The sub of the token ${nameFault}`);
-  if (scope !== undefined && typeof scope !== 'string') return refuse('The scope of the token is not a text');
-  return ok({
-    id: sub,
-    scopes: scope === undefined ? [] : scopesOf(scope),
-    expiresAt: (exp + leewaySec) * 1_000,
-  });
+const keysUnavailable: Result<never> = fault(
+  problem('keys_unavailable', 'The keys that this token would be verified with cannot be had at the moment'),
+);
+
+const hs256Of = (text: string, clock: () => number): Hs256 => {
+  const secret = Buffer.from(text, 'utf8');
+  if (secret.length < minSecretBytes) {
+    throw new RangeError(`jwtSecret must have at least ${minSecretBytes} bytes, and has ${secret.length}`);
+  }
+  return {
+    secret,
+    algorithms: ['HS256'],
+    clockTolerance: tokenLeewaySec,
+    nowSec: () => Math.floor(clock() / 1_000),
+  };
 };
 
-/** Why a token was refused, without saying what would have been accepted. */
-export const tokenFault = (error: unknown): Problem => {
-  if (error instanceof jwt.TokenExpiredError) return unauthorized('The token has expired');
-  if (error instanceof jwt.NotBeforeError) return unauthorized('The token is not valid yet');
+/** Why jsonwebtoken, or koa-jwt by it, refused a token. */
+export const reasonOf = (error: unknown): string => {
+  if (error instanceof jwt.TokenExpiredError) return 'The token has expired';
+  if (error instanceof jwt.NotBeforeError) return 'The token is not valid yet';
   const message = error instanceof Error ? error.message : '';
-  if (message.startsWith('jwt audience')) return unauthorized('The token is for another audience');
-  if (message.startsWith('jwt issuer')) return unauthorized('The token is from another issuer');
-  if (message === 'invalid signature') return unauthorized('The signature of the token is wrong');
-  if (message === 'invalid algorithm') return unauthorized('The token must be signed with HS256');
-  return unauthorized('The token is not a valid JSON Web Token');
+  return message === 'invalid signature'
+    ? 'The signature of the token is wrong'
+    : 'The token is not a valid JSON Web Token';
 };
-
-const unauthorized = (detail: string): Problem => problem('unauthorized', detail);
-const refuse = (detail: string): Result<never> => fault(unauthorized(detail));

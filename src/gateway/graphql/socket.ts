@@ -48,12 +48,14 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
   const { schema, documents, core, access, logger } = options;
 
   const server = makeServer<Record<string, unknown> | undefined, Extra>({
-    onConnect: ({ extra, connectionParams }) => {
+    onConnect: async ({ extra, connectionParams }) => {
       if (extra.subject !== undefined) return true;
       const token = connectionParams?.token;
-      const verified = access.verifyToken(typeof token === 'string' ? token : '');
+      const verified = await access.verifyToken(typeof token === 'string' ? token : '');
+      if (extra.gone.aborted) return false;
       if (!verified.ok) {
-        extra.close(closeCodes.unauthorized, verified.problem.detail);
+        const { code, detail } = verified.problem;
+        extra.close(code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.tryAgain, detail);
         return false;
       }
       extra.subject = verified.value;

@@ -4,14 +4,14 @@ import type Koa from 'koa';
 import websockify from 'koa-websocket';
 import { WebSocket } from 'ws';
 import type { Config } from '../../config.ts';
-import { fault, problem, type Result } from '../../errors.ts';
+import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
 import { type Forwarding, isProxied } from '../proxy.ts';
 import { createPassages } from './passages.ts';
 import { closeCodes, openSession, type SessionLimits, sessionLimits } from './session.ts';
-import { admitUpgrade, createConnectionCaps, refuseUpgrade } from './upgrade.ts';
+import { admitUpgrade, createConnectionCaps, enterUpgrade, refuseUpgrade } from './upgrade.ts';
 
 /** A socket that was let in. */
 export type Connection = {
@@ -153,15 +153,6 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   });
 
   let closing = false;
-  const admit = (path: string, request: IncomingMessage, socket: Duplex): Result<Admitted | undefined> => {
-    const host = hosts.get(path);
-    if (host === undefined) return fault(problem('not_found', 'No WebSocket is served at this path'));
-    if (closing) return fault(problem('shutting_down', 'The hub is shutting down'));
-    const subject = admitUpgrade(access, request, host.admitsLater);
-    if (!subject.ok) return subject;
-    const full = caps.take(addressOf(request), socket);
-    return full === undefined ? subject : fault(full);
-  };
   const passages = createPassages({
     core,
     access,
@@ -175,17 +166,24 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       return;
     }
     const path = request.url?.split('?', 1)[0] ?? '';
-    const subject = admit(path, request, socket);
-    if (!subject.ok) {
-      core.meters.http.problems.add(subject.problem.code);
-      refuseUpgrade(request, socket, subject.problem);
-      return;
-    }
-    // Nothing reads the query, and koa-websocket parses the URL.
-    request.url = path;
-    admitted.set(request, { transport: socket, subject: subject.value });
-    app.ws.server?.handleUpgrade(request, socket, head, (webSocket) => {
-      app.ws.server?.emit('connection', webSocket, request);
+    const host = hosts.get(path);
+    const refuse = (why: Problem): void => {
+      core.meters.http.problems.add(why.code);
+      refuseUpgrade(request, socket, why);
+    };
+    if (host === undefined) return refuse(noSuchPath);
+    if (closing) return refuse(shuttingDown);
+    enterUpgrade(admitUpgrade(access, request, host.admitsLater), socket, {
+      check: () => (closing ? shuttingDown : caps.take(addressOf(request), socket)),
+      refuse,
+      enter: (subject) => {
+        // Nothing reads the query, and koa-websocket parses the URL.
+        request.url = path;
+        admitted.set(request, { transport: socket, subject });
+        app.ws.server?.handleUpgrade(request, socket, head, (webSocket) => {
+          app.ws.server?.emit('connection', webSocket, request);
+        });
+      },
     });
   };
   server.on('upgrade', onUpgrade);
@@ -212,6 +210,9 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     },
   };
 };
+
+const noSuchPath = problem('not_found', 'No WebSocket is served at this path');
+const shuttingDown = problem('shutting_down', 'The hub is shutting down');
 
 const nobody: Admitted = { id: 'nobody', scopes: [] };
 

@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { fault, type Problem, ProblemError, problem, type Result } from '../../errors.ts';
+import { type Problem, ProblemError, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { ForwardRequest, Upgraded } from '../../nexus-proxy.ts';
@@ -10,7 +10,7 @@ import { callOptionsOf } from '../call-options.ts';
 import { contextFrom, correlationIdOf, requestIdOf } from '../context.ts';
 import { problemOf } from '../problem.ts';
 import { type Forwarding, forwardRequestOf, proxiedTarget } from '../proxy.ts';
-import { admitUpgrade, bearerPrefix, refuseUpgrade } from './upgrade.ts';
+import { admitUpgrade, bearerPrefix, enterUpgrade, refuseUpgrade } from './upgrade.ts';
 
 export type PassagesOptions = {
   readonly core: NexusCore;
@@ -65,18 +65,12 @@ const decline = (socket: Duplex, { head, body }: Extract<Upgraded, { type: 'decl
   socket.end(body);
 };
 
+const shuttingDown = problem('shutting_down', 'The hub is shutting down');
+
 export const createPassages = (options: PassagesOptions): Passages => {
   const { core, access, logger, forwarding, take } = options;
   const open = new Set<() => void>();
   let closing = false;
-
-  const admit = (request: IncomingMessage, socket: Duplex): Result<Admitted | undefined> => {
-    if (closing) return fault(problem('shutting_down', 'The hub is shutting down'));
-    const admitted = admitUpgrade(access, request, false);
-    if (!admitted.ok) return admitted;
-    const full = take(request, socket);
-    return full === undefined ? admitted : fault(full);
-  };
 
   const join = (
     client: Duplex,
@@ -138,9 +132,15 @@ export const createPassages = (options: PassagesOptions): Passages => {
   return {
     open(request, socket, head) {
       socket.on('error', () => socket.destroy());
-      const subject = admit(request, socket);
-      if (!subject.ok) refuseUpgrade(request, socket, subject.problem);
-      else if (subject.value !== undefined) void pass(request, socket, head, subject.value);
+      const refuse = (why: Problem): void => refuseUpgrade(request, socket, why);
+      if (closing) return refuse(shuttingDown);
+      enterUpgrade(admitUpgrade(access, request, false), socket, {
+        check: () => (closing ? shuttingDown : take(request, socket)),
+        refuse,
+        enter: (subject) => {
+          if (subject !== undefined) void pass(request, socket, head, subject);
+        },
+      });
     },
     close() {
       closing = true;

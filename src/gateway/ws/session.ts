@@ -64,7 +64,13 @@ export type Session = {
   drain(): Promise<void>;
 };
 
-export const closeCodes = { goingAway: 1001, internal: 1011, unauthorized: 4401, flood: 4429 } as const;
+export const closeCodes = {
+  goingAway: 1001,
+  internal: 1011,
+  tryAgain: 1013,
+  unauthorized: 4401,
+  flood: 4429,
+} as const;
 
 export const openSession = (options: SessionOptions): Session => {
   const { socket, core, access, logger, limits } = options;
@@ -187,7 +193,9 @@ export const openSession = (options: SessionOptions): Session => {
   };
 
   const renew = async (token: string, id: FrameId | undefined): Promise<void> => {
-    const verified = access.verifyToken(token);
+    const verified = await access.verifyToken(token);
+    // Who closed the socket meanwhile needs no answer, and its expiry no watch.
+    if (socket.readyState !== socket.OPEN) return;
     if (!verified.ok) return refuse(verified.problem, id);
     if (verified.value.id !== subject.id) {
       return refuse(problem('forbidden', 'A connection cannot change its subject'), id);

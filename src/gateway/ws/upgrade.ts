@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
-import type { Access, Admitted } from '../auth/access.ts';
+import type { Access, Admitted, Verified } from '../auth/access.ts';
 import { requestIdOf } from '../context.ts';
 import { rawProblem } from '../problem.ts';
 
@@ -16,14 +16,15 @@ const offeredProtocols = (request: IncomingMessage): readonly string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
-/** The TOKEN of an offered subprotocol `bearer.TOKEN`: the way of browsers, which cannot set a header. */
-const offeredToken = (request: IncomingMessage): string | undefined =>
+/** Each TOKEN of an offered subprotocol `bearer.TOKEN`: the way of browsers, which cannot set a header. */
+const offeredTokens = (request: IncomingMessage): readonly string[] =>
   offeredProtocols(request)
-    .find((part) => part.startsWith(bearerPrefix))
-    ?.slice(bearerPrefix.length);
+    .filter((part) => part.startsWith(bearerPrefix))
+    .map((part) => part.slice(bearerPrefix.length));
 
 /**
- * Who asks for a socket: by the Authorization header, else by the subprotocol `bearer.TOKEN`, never by the URL.
+ * Who asks for a socket: by the Authorization header or the subprotocol `bearer.TOKEN`, never by the URL, and not by more
+ * than one of them (RFC 6750, section 2).
  *
  * @param later The token may come in the first message instead: without one, undefined is answered.
  */
@@ -31,14 +32,50 @@ export const admitUpgrade = (
   access: Access,
   request: IncomingMessage,
   later: boolean,
-): Result<Admitted | undefined> => {
-  if (!access.originAllowed(request) && access.mode === 'jwt') {
+): Verified<Admitted | undefined> => {
+  if (access.mode === 'off') return access.admit(request);
+  if (!access.originAllowed(request)) {
     return fault(problem('forbidden', 'The Origin is foreign; corsOrigins names those that are not'));
   }
   const inHeader = request.headers.authorization !== undefined;
-  const token = inHeader ? undefined : offeredToken(request);
-  if (later && access.mode === 'jwt' && !inHeader && token === undefined) return ok(undefined);
+  const [token, ...more] = offeredTokens(request);
+  if (more.length > 0 || (inHeader && token !== undefined)) {
+    return fault(problem('unauthorized', 'The request has more than one token'));
+  }
+  if (later && !inHeader && token === undefined) return ok(undefined);
   return access.admit(request, token === undefined ? {} : { token });
+};
+
+export type Entrance = {
+  /** What keeps out whoever has a good token; asked just before `enter`. */
+  check(): Problem | undefined;
+  enter(subject: Admitted | undefined): void;
+  refuse(why: Problem): void;
+};
+
+/** Lets a socket in, or refuses it: at once when the token is known; while another is verified, the socket is not read. */
+export const enterUpgrade = (
+  admitted: Verified<Admitted | undefined>,
+  socket: Duplex,
+  { check, enter, refuse }: Entrance,
+): void => {
+  const decide = (result: Result<Admitted | undefined>): void => {
+    const refused = result.ok ? check() : result.problem;
+    if (refused !== undefined) refuse(refused);
+    else if (result.ok) enter(result.value);
+  };
+  if (!(admitted instanceof Promise)) {
+    decide(admitted);
+    return;
+  }
+  const onError = (): void => {
+    socket.destroy();
+  };
+  socket.on('error', onError);
+  void admitted.then((result) => {
+    socket.off('error', onError);
+    if (!socket.destroyed) decide(result);
+  });
 };
 
 /** Counts open sockets, in all and by address. */
