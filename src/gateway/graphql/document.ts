@@ -44,6 +44,20 @@ const parseText = (query: string): DocumentNode | readonly GraphQLError[] => {
   }
 };
 
+/** The cost of an operation that has no variables is always the same. */
+const costs = new WeakMap<OperationDefinitionNode, number>();
+const knownCost = (
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: OperationRequest['variables'],
+): number => {
+  const known = costs.get(operation);
+  if (known !== undefined) return known;
+  const cost = costOf(document, operation, variables);
+  if ((operation.variableDefinitions?.length ?? 0) === 0) costs.set(operation, cost);
+  return cost;
+};
+
 const isDocument = (value: DocumentNode | readonly GraphQLError[]): value is DocumentNode => 'kind' in value;
 
 /** Parses, bounds and validates documents before anything of them is executed; what was valid is remembered. */
@@ -76,7 +90,7 @@ export const createDocuments = (schema: GraphQLSchema, introspection: boolean) =
             : 'No operation has this name';
         return { ok: false, errors: fail('invalid', which) };
       }
-      const cost = costOf(document, operation, variables);
+      const cost = knownCost(document, operation, variables);
       if (cost > documentLimits.maxCost) {
         const message = `The operation costs ${cost} units, and ${documentLimits.maxCost} are allowed`;
         return { ok: false, errors: fail('invalid', message) };

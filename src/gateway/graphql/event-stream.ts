@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import type { FormattedExecutionResult } from 'graphql';
 import { watchExpiry } from '../auth/expiry.ts';
-import type { HelixAnswer } from './helix.ts';
+import type { Results } from './execution.ts';
 
 /** Open streams of results by server-sent events (graphql-sse, distinct connections). */
 export type EventStreams = {
@@ -15,8 +15,8 @@ export type EventStream = {
   readonly body: PassThrough;
   /** Resolves when there is room for a further result. */
   ready(): Promise<void>;
-  /** Sends what `answer` brings, then `complete`; stops it when the client goes away. */
-  send(answer: Extract<HelixAnswer, { readonly type: 'results' }>): void;
+  /** Sends `results`, then `complete`; stops them when the client goes away. */
+  send(results: Results): void;
 };
 
 const maxStreams = 4_096;
@@ -63,10 +63,10 @@ export const createEventStreams = (): EventStreams => {
                 body.on('close', done);
               })
             : Promise.resolve(),
-        send: (answer) => {
-          body.once('close', answer.stop);
-          body.once('finish', answer.stop);
-          void answer
+        send: (results) => {
+          body.once('close', results.stop);
+          body.once('finish', results.stop);
+          void results
             .run((result) => emit(body, result))
             .then(
               () => finish(body),

@@ -1,4 +1,4 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { type Problem, ProblemError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { problemOf } from '../problem.ts';
@@ -25,3 +25,15 @@ export const formatError = (error: GraphQLError, logger: Logger): GraphQLFormatt
   const fault = problemOf(originalError, logger);
   return { message: fault.detail, ...place, extensions: { ...fault.facts, code: fault.code } };
 };
+
+/** A result as graphql-js or graphql-ws has it. */
+type Result = {
+  readonly errors?: readonly GraphQLError[] | undefined;
+  readonly data?: FormattedExecutionResult['data'] | undefined;
+};
+
+/** A result as clients get it; `data` is absent when nothing was executed. */
+export const formatResult = ({ errors, data }: Result, logger: Logger): FormattedExecutionResult => ({
+  ...(errors === undefined ? {} : { errors: errors.map((error) => formatError(error, logger)) }),
+  ...(data === undefined ? {} : { data }),
+});

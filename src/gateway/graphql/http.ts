@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { type FormattedExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
 import type { ParameterizedContext as KoaContext } from 'koa';
 import { type Problem, ProblemError, problem } from '../../errors.ts';
@@ -11,8 +12,8 @@ import type { PageFiles } from '../pages/page-files.ts';
 import { respondProblem } from '../problem.ts';
 import type { Documents, OperationRequest } from './document.ts';
 import { createEventStreams } from './event-stream.ts';
+import { type Operation, runAsStream, runOnce } from './execution.ts';
 import { formatError } from './faults.ts';
-import { runOperation } from './helix.ts';
 import { parseBody, parseQuery } from './request.ts';
 import { type Spend, spendingsOf } from './spending.ts';
 
@@ -40,13 +41,12 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
 
   const respond = (
     ctx: KoaContext,
-    media: string,
+    media: SingleMedia,
     status: number,
     result: FormattedExecutionResult,
   ): void => {
+    ctx.res.setHeader('Content-Type', contentTypes[media]);
     ctx.status = status;
-    ctx.set('content-type', `${media}; charset=utf-8`);
-    ctx.set('cache-control', 'no-store');
     ctx.body = JSON.stringify(result);
   };
 
@@ -79,30 +79,26 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
       const what = kind === 'subscription' ? eventStream : `${json}, ${graphqlJson} or ${eventStream}`;
       return respondProblem(ctx, problem('not_acceptable', `The answer can be had as ${what}`));
     }
-    const context = contextOf(ctx);
+    const context = {
+      core,
+      context: contextOf(ctx),
+      whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => askers.whileOpen(ctx.res, ask),
+    };
+    const operation: Operation = { schema, prepared, request, context, logger };
+    if (!stream) {
+      const result = await runOnce(operation);
+      const failed = result.data === undefined && media === graphqlJson;
+      return respond(ctx, media || json, failed ? 400 : 200, result);
+    }
     const state: RequestState = ctx.state;
-    const opened = stream ? streams.open(state.subject.expiresAt) : undefined;
-    if (stream && opened === undefined) {
+    const opened = streams.open(state.subject.expiresAt);
+    if (opened === undefined) {
       return respondProblem(ctx, problem('overloaded', 'The hub has as many event streams as it may'));
     }
-    const ready = opened?.ready ?? (() => Promise.resolve());
-    const done = await runOperation({
-      schema,
-      prepared,
-      request,
-      context: { core, context, whileAsked: (ask) => askers.whileOpen(ctx.res, ask) },
-      logger,
-      stream,
-      ready,
-    }).catch((error: unknown) => {
-      opened?.body.destroy();
+    const results = await runAsStream(operation, opened.ready).catch((error: unknown) => {
+      opened.body.destroy();
       throw error;
     });
-    if (done.type === 'result') {
-      const failed = done.result.data === undefined && media === graphqlJson;
-      return respond(ctx, media || json, failed ? 400 : 200, done.result);
-    }
-    if (opened === undefined) return done.stop();
     ctx.status = 200;
     ctx.set({
       // A connection that was kept alive behind the stream would hold up the hub's end.
@@ -112,12 +108,12 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
       'x-accel-buffering': 'no',
     });
     ctx.body = opened.body;
-    opened.send(done);
+    opened.send(results);
   };
 
   return {
     handle: async (ctx: KoaContext): Promise<void> => {
-      ctx.vary('Accept');
+      varyByAccept(ctx.res);
       if (asksForGraphiql(ctx.req)) return pages.respond(ctx, graphiqlPage);
       if (ctx.method !== 'GET' && ctx.method !== 'POST') {
         ctx.set('allow', 'GET, POST');
@@ -135,8 +131,25 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
   };
 };
 
+type SingleMedia = typeof json | typeof graphqlJson;
+
+const contentTypes = {
+  [json]: `${json}; charset=utf-8`,
+  [graphqlJson]: `${graphqlJson}; charset=utf-8`,
+} as const;
+
 /** Which of the two media types of one result the client wants; false for neither. */
-const singleMedia = (ctx: KoaContext): string | false => {
+const singleMedia = (ctx: KoaContext): SingleMedia | false => {
+  const { accept } = ctx.req.headers;
+  // What clients send; anything else is weighed.
+  if (accept === undefined || accept === '*/*' || accept === json) return json;
+  if (accept === graphqlJson) return graphqlJson;
   const best = ctx.accepts(json, graphqlJson);
-  return typeof best === 'string' ? best : false;
+  return best === json || best === graphqlJson ? best : false;
+};
+
+/** Beside what the answer varies by already. */
+const varyByAccept = (response: ServerResponse): void => {
+  const before = response.getHeader('vary');
+  response.setHeader('Vary', before === undefined ? 'Accept' : `${before}, Accept`);
 };

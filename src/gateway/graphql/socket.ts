@@ -15,8 +15,7 @@ import { createIntake, type Incoming } from '../ws/intake.ts';
 import { createOutbox } from '../ws/outbox.ts';
 import { closeCodes, sessionLimits } from '../ws/session.ts';
 import type { Documents } from './document.ts';
-import { formatError } from './faults.ts';
-import { formatResult } from './helix.ts';
+import { formatError, formatResult } from './faults.ts';
 import type { ResolverContext } from './resolving.ts';
 
 export type GraphqlSocketOptions = {
