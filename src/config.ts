@@ -37,6 +37,10 @@ export type Config = {
   readonly allowedTargets: readonly string[];
   readonly tlsCert: string | null;
   readonly tlsKey: string | null;
+  readonly graphqlIntrospection: boolean;
+  /** File of persisted documents. */
+  readonly graphqlDocuments: string | null;
+  readonly graphqlDocumentsOnly: boolean;
   /** `none` turns the socket off. */
   readonly zmqPublish: string;
   readonly zmqCommand: string;
@@ -126,6 +130,9 @@ export const parseConfig = (
     allowedTargets: value('allowedTargets', options.allowedTargets),
     tlsCert: value('tlsCert', options.tlsCert),
     tlsKey: value('tlsKey', options.tlsKey),
+    graphqlIntrospection: value('graphqlIntrospection', options.graphqlIntrospection),
+    graphqlDocuments: value('graphqlDocuments', options.graphqlDocuments),
+    graphqlDocumentsOnly: value('graphqlDocumentsOnly', options.graphqlDocumentsOnly),
     zmqPublish: value('zmqPublish', options.zmqPublish),
     zmqCommand: value('zmqCommand', options.zmqCommand),
     zmqCurveSecretKey: value('zmqCurveSecretKey', options.zmqCurveSecretKey),

@@ -32,6 +32,8 @@ export type CommandInput = {
   /** Unchecked: the command's schema decides (`invalid` with a JSON pointer per fault). */
   readonly data: unknown;
   readonly commandId?: string;
+  /** Of the request that the command is a part of: by the same `commandId` it is another command if this is another. */
+  readonly requestHash?: string;
   /** The stream's newest revision that the caller believes in; another one is `revision_conflict`. */
   readonly expectedRevision?: number;
 };

@@ -5,6 +5,7 @@ import { parseEndpoint, parsePeer } from './endpoint.ts';
 /** What is allowed by itself and not beside the other options: one line each. */
 export const togetherFaults = (config: Config): readonly string[] => [
   ...tlsFaults(config),
+  ...documentFaults(config),
   ...(config.zmqCurveSecretKey === null ? keylessFaults(config) : []),
 ];
 
@@ -13,6 +14,11 @@ const tlsFaults = ({ tlsCert, tlsKey }: Config): readonly string[] => {
   const [have, miss] = tlsCert === null ? ['tlsKey', 'tlsCert'] : ['tlsCert', 'tlsKey'];
   return [`${have} is set and ${miss} is not; allowed: both, or none of them`];
 };
+
+const documentFaults = ({ graphqlDocuments, graphqlDocumentsOnly }: Config): readonly string[] =>
+  graphqlDocumentsOnly && graphqlDocuments === null
+    ? ['graphqlDocumentsOnly is set and graphqlDocuments is not; allowed: both, or graphqlDocuments alone']
+    : [];
 
 /** Without a CURVE key nothing tells who is at the other end of a ZeroMQ socket. */
 const keylessFaults = (config: Config): readonly string[] => {

@@ -51,6 +51,13 @@ export const choice = <Value extends string>(values: readonly Value[]): Kind<Val
   parse: (raw) => values.find((value) => value === raw),
 });
 
+/** As text `true` or `false`. */
+export const onOff: Kind<boolean> = {
+  allowed: 'true or false',
+  parse: (raw) =>
+    raw === true || raw === 'true' ? true : raw === false || raw === 'false' ? false : undefined,
+};
+
 /** Text separated by commas, or an array in JSON; `none` and an empty text are the empty list. */
 export const list = (
   allowed: string,

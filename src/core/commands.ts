@@ -244,11 +244,13 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const runById = async (
     command: Command,
     commandId: string,
-    { data }: CommandInput,
+    { data, requestHash }: CommandInput,
     call: Omit<Call, 'metadata'>,
   ): Promise<Result<Done>> => {
     const { context } = call;
-    const hash = digestOf(JSON.stringify([command.type, data]));
+    const hash = digestOf(
+      JSON.stringify([command.type, data, ...(requestHash === undefined ? [] : [requestHash])]),
+    );
     const metadata = metadataOf(context, { id: commandId, hash });
     const done = await commandIds.claim(idOf(context.subject.id, commandId), hash, () =>
       run(command, { ...call, metadata, commandId }),

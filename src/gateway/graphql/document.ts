@@ -10,17 +10,34 @@ import {
   validate,
 } from 'graphql';
 import { BoundedMap } from '../../bounded-map.ts';
+import { type Problem, ProblemError, problem } from '../../errors.ts';
 import { costOf, documentLimits, exceedsShape } from './limits.ts';
 
 export type Prepared =
-  | { readonly ok: true; readonly document: DocumentNode; readonly operation: OperationDefinitionNode }
+  | {
+      readonly ok: true;
+      readonly text: string;
+      readonly document: DocumentNode;
+      readonly operation: OperationDefinitionNode;
+    }
   | { readonly ok: false; readonly errors: readonly GraphQLError[] };
 
-/** An operation to prepare: what a client sent, its types checked. */
+/** An operation to prepare: what a client sent, its types checked. It has either of `query` and `documentId`. */
 export type OperationRequest = {
-  readonly query: string;
+  readonly query: string | undefined;
+  readonly documentId: string | undefined;
   readonly operationName: string | undefined;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
+  readonly idempotencyKey: string | undefined;
+};
+
+/** A document that was parsed, is within the limits and valid. */
+export type Understood = { readonly text: string; readonly document: DocumentNode };
+
+export type DocumentOptions = {
+  readonly schema: GraphQLSchema;
+  /** Whether the schema is told, by introspection and by suggestions in errors. */
+  readonly introspection: boolean;
 };
 
 const maxCached = 256;
@@ -58,30 +75,57 @@ const knownCost = (
   return cost;
 };
 
-const isDocument = (value: DocumentNode | readonly GraphQLError[]): value is DocumentNode => 'kind' in value;
+export const isUnderstood = (value: Understood | readonly GraphQLError[]): value is Understood =>
+  'document' in value;
 
-/** Parses, bounds and validates documents before anything of them is executed; what was valid is remembered. */
-export const createDocuments = (schema: GraphQLSchema, introspection: boolean) => {
+/** Parses, bounds and validates a document before anything of it is executed. */
+export const createUnderstand = ({ schema, introspection }: DocumentOptions) => {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-  const cache = new BoundedMap<string, DocumentNode>(maxCached);
-
-  const understand = (query: string): DocumentNode | readonly GraphQLError[] => {
-    const known = cache.get(query);
-    if (known !== undefined) return known;
-    const document = parseText(query);
-    if (!isDocument(document)) return document;
+  const options = { maxErrors: 10, hideSuggestions: !introspection };
+  return (text: string): Understood | readonly GraphQLError[] => {
+    const document = parseText(text);
+    if (!('kind' in document)) return document;
     const exceeded = exceedsShape(document);
     if (exceeded !== undefined) return [exceeded];
-    const errors = validate(schema, document, rules, { maxErrors: 10 });
-    if (errors.length > 0) return errors;
-    if (query.length <= maxCachedLength) cache.set(query, document);
-    return document;
+    const errors = validate(schema, document, rules, options);
+    return errors.length > 0 ? errors : { text, document };
+  };
+};
+
+/** The documents that clients may name instead of sending them. */
+export type PersistedDocuments = {
+  find(id: string): Understood | undefined;
+  /** Whether no other document is run. */
+  readonly only: boolean;
+};
+
+/** Prepares operations of documents that clients send, of which the valid ones are remembered, or name by their ids. */
+export const createDocuments = (options: DocumentOptions, persisted: PersistedDocuments) => {
+  const understand = createUnderstand(options);
+  const cache = new BoundedMap<string, Understood>(maxCached);
+
+  const ofText = (text: string): Understood | readonly GraphQLError[] => {
+    const known = cache.get(text);
+    if (known !== undefined) return known;
+    const understood = understand(text);
+    if (isUnderstood(understood) && text.length <= maxCachedLength) cache.set(text, understood);
+    return understood;
   };
 
+  const ofId = (id: string): Understood | readonly GraphQLError[] =>
+    persisted.find(id) ?? [refusal(problem('not_found', 'No persisted document has this id'))];
+
   return {
-    prepare: ({ query, operationName, variables }: OperationRequest): Prepared => {
-      const document = understand(query);
-      if (!isDocument(document)) return { ok: false, errors: document };
+    /** Why a request is refused before its document is looked at. */
+    refused: ({ query }: OperationRequest): Problem | undefined =>
+      query !== undefined && persisted.only
+        ? problem('forbidden', 'This hub runs persisted documents alone: send the documentId of one')
+        : undefined,
+
+    prepare: ({ query, documentId, operationName, variables }: OperationRequest): Prepared => {
+      const found = query === undefined ? ofId(documentId ?? '') : ofText(query);
+      if (!isUnderstood(found)) return { ok: false, errors: found };
+      const { text, document } = found;
       const operation = getOperationAST(document, operationName);
       if (operation === null || operation === undefined) {
         const which =
@@ -95,9 +139,13 @@ export const createDocuments = (schema: GraphQLSchema, introspection: boolean) =
         const message = `The operation costs ${cost} units, and ${documentLimits.maxCost} are allowed`;
         return { ok: false, errors: fail('invalid', message) };
       }
-      return { ok: true, document, operation };
+      return { ok: true, text, document, operation };
     },
   };
 };
 
 export type Documents = ReturnType<typeof createDocuments>;
+
+/** A problem as an error of GraphQL; `formatError` tells its code and facts. */
+export const refusal = (why: Problem): GraphQLError =>
+  new GraphQLError(why.detail, { originalError: new ProblemError(why) });

@@ -11,6 +11,8 @@ export type Operation = {
   readonly request: OperationRequest;
   readonly context: ResolverContext;
   readonly logger: Logger;
+  /** Whether errors keep names of the schema to themselves. */
+  readonly hideSuggestions: boolean;
 };
 
 /** Results one by one. */
@@ -24,15 +26,17 @@ export type Results = {
 export const runOnce = (
   operation: Operation,
 ): FormattedExecutionResult | Promise<FormattedExecutionResult> => {
-  const { schema, prepared, request, context, logger } = operation;
+  const { schema, prepared, request, context, logger, hideSuggestions } = operation;
   const done = execute({
     schema,
     document: prepared.document,
     operationName: request.operationName,
     variableValues: request.variables,
     contextValue: context,
+    hideSuggestions,
   });
-  const format = (result: ExecutionResult): FormattedExecutionResult => formatResult(result, logger);
+  const format = (result: ExecutionResult): FormattedExecutionResult =>
+    formatResult(result, logger, context.executing.replayed);
   return done instanceof Promise ? done.then(format) : format(done);
 };
 

@@ -32,8 +32,17 @@ type Result = {
   readonly data?: FormattedExecutionResult['data'] | undefined;
 };
 
-/** A result as clients get it; `data` is absent when nothing was executed. */
-export const formatResult = ({ errors, data }: Result, logger: Logger): FormattedExecutionResult => ({
+/**
+ * A result as clients get it; `data` is absent when nothing was executed.
+ *
+ * @param replayed Whether all that it tells of had been done before, by the same key of idempotency.
+ */
+export const formatResult = (
+  { errors, data }: Result,
+  logger: Logger,
+  replayed: boolean,
+): FormattedExecutionResult => ({
   ...(errors === undefined ? {} : { errors: errors.map((error) => formatError(error, logger)) }),
   ...(data === undefined ? {} : { data }),
+  ...(replayed ? { extensions: { idempotentReplayed: true } } : {}),
 });

@@ -6,25 +6,28 @@ import type { Meters } from '../../metrics/meters.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import type { Access } from '../auth/access.ts';
+import { createGraphiqlPage } from '../pages/graphiql.ts';
 import type { PageFiles } from '../pages/page-files.ts';
 import type { SocketHost } from '../ws/attach.ts';
-import { createDocuments, type Documents } from './document.ts';
+import { createDocuments, createUnderstand, type Documents } from './document.ts';
 import { createGraphqlHttp } from './http.ts';
+import { openPersistedDocuments } from './persisted.ts';
 import { createSchema } from './schema.ts';
 import { createGraphqlSockets } from './socket.ts';
 import type { Spend } from './spending.ts';
 
 export type GraphqlOptions = {
   readonly core: NexusCore;
-  readonly config: Pick<Config, 'wsFramesPerSec'>;
+  readonly config: Pick<
+    Config,
+    'wsFramesPerSec' | 'graphqlIntrospection' | 'graphqlDocuments' | 'graphqlDocumentsOnly'
+  >;
   readonly access: Access;
   readonly logger: Logger;
   readonly askers: Askers;
   /** Counts a request once its document is read (limits/rate-limit.ts). */
   readonly spend: Spend;
   readonly pages: PageFiles;
-  /** True unless given. */
-  readonly introspection?: boolean;
 };
 
 export type Graphql = {
@@ -41,29 +44,32 @@ export type Graphql = {
   close(): void;
 };
 
-/** GraphQL over HTTP, server-sent events and `graphql-transport-ws`, with one schema and the same limits. */
-export const createGraphql = ({
-  core,
-  config,
-  access,
-  logger,
-  askers,
-  spend,
-  pages,
-  introspection = true,
-}: GraphqlOptions): Graphql => {
+/**
+ * GraphQL over HTTP, server-sent events and `graphql-transport-ws`, with one schema and the same limits.
+ *
+ * @throws {Error} when the file of persisted documents cannot be used.
+ */
+export const createGraphql = (options: GraphqlOptions): Graphql => {
+  const { core, config, access, logger, askers, spend, pages } = options;
   const schema = createSchema();
-  const documents = countOperations(createDocuments(schema, introspection), core.meters.graphql);
-  const http = createGraphqlHttp({ schema, documents, core, logger, spend, askers, pages });
-  const sockets = createGraphqlSockets({
-    schema,
-    documents,
-    core,
-    access,
+  const introspection = config.graphqlIntrospection;
+  const understanding = { schema, introspection };
+  const persisted = openPersistedDocuments({
+    file: config.graphqlDocuments,
+    only: config.graphqlDocumentsOnly,
+    understand: createUnderstand(understanding),
     logger,
-    framesPerSec: config.wsFramesPerSec,
   });
-  return { schema, handle: http.handle, hosts: { '/graphql': sockets }, close: http.close };
+  const documents = countOperations(createDocuments(understanding, persisted), core.meters.graphql);
+  const shared = { schema, documents, core, logger, hideSuggestions: !introspection };
+  const page = createGraphiqlPage({ introspection, documentsOnly: persisted.only });
+  const http = createGraphqlHttp({ ...shared, askers, spend, pages, page });
+  const sockets = createGraphqlSockets({ ...shared, access, framesPerSec: config.wsFramesPerSec });
+  const close = (): void => {
+    persisted.close();
+    http.close();
+  };
+  return { schema, handle: http.handle, hosts: { '/graphql': sockets }, close };
 };
 
 const countOperations = (documents: Documents, counts: Meters['graphql']): Documents => ({

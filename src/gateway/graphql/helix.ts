@@ -10,7 +10,7 @@ import type { ResolverContext } from './resolving.ts';
  * anybody is authenticated) and its reading of headers are never used.
  */
 export const runSubscription = async (
-  { schema, prepared, request, context, logger }: Operation,
+  { schema, prepared, request, context, logger, hideSuggestions }: Operation,
   ready: () => Promise<void>,
 ): Promise<Results> => {
   const answer = await processRequest<ResolverContext, undefined>({
@@ -24,10 +24,10 @@ export const runSubscription = async (
     contextFactory: () => context,
     rootValueFactory: () => undefined,
     subscribe: async (args) => {
-      const results = await subscribe(args);
+      const results = await subscribe({ ...args, hideSuggestions });
       return Symbol.asyncIterator in results ? gated(results, ready) : results;
     },
-    formatPayload: ({ payload }) => formatResult(payload, logger),
+    formatPayload: ({ payload }) => formatResult(payload, logger, false),
   });
   if (answer.type === 'RESPONSE') {
     const result = answer.payload;

@@ -1,19 +1,20 @@
 import type { ServerResponse } from 'node:http';
-import { type FormattedExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
+import type { FormattedExecutionResult, GraphQLError, GraphQLSchema } from 'graphql';
 import type { ParameterizedContext as KoaContext } from 'koa';
-import { type Problem, ProblemError, problem } from '../../errors.ts';
+import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';
-import { asksForGraphiql, graphiqlPage } from '../pages/graphiql.ts';
-import type { PageFiles } from '../pages/page-files.ts';
-import { respondProblem } from '../problem.ts';
-import type { Documents, OperationRequest } from './document.ts';
+import { asksForGraphiql } from '../pages/graphiql.ts';
+import type { Page, PageFiles } from '../pages/page-files.ts';
+import { respondProblem, statusOf } from '../problem.ts';
+import { type Documents, type OperationRequest, refusal } from './document.ts';
 import { createEventStreams } from './event-stream.ts';
 import { type Operation, runAsStream, runOnce } from './execution.ts';
 import { formatError } from './faults.ts';
+import { createExecuting, keyFault } from './keyed.ts';
 import { parseBody, parseQuery } from './request.ts';
 import { type Spend, spendingsOf } from './spending.ts';
 
@@ -29,6 +30,8 @@ export type GraphqlHttpOptions = {
   readonly askers: Askers;
   readonly spend: Spend;
   readonly pages: PageFiles;
+  readonly page: Page;
+  readonly hideSuggestions: boolean;
 };
 
 /**
@@ -36,7 +39,7 @@ export type GraphqlHttpOptions = {
  * put into the context's state.
  */
 export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
-  const { schema, documents, core, logger, spend, askers, pages } = options;
+  const { schema, documents, core, logger, askers, spend, pages, page, hideSuggestions } = options;
   const streams = createEventStreams();
 
   const respond = (
@@ -54,13 +57,19 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
     errors: errors.map((error) => formatError(error, logger)),
   });
 
-  /** A request that is not one of GraphQL over HTTP: 400 in both media types. */
-  const refuse = (ctx: KoaContext, why: Problem): void => {
-    const error = new GraphQLError(why.detail, { originalError: new ProblemError(why) });
-    respond(ctx, singleMedia(ctx) || json, 400, errorsOf([error]));
+  /** A request that is not one of GraphQL over HTTP, or that nothing is run for: the same status in both media types. */
+  const refuse = (ctx: KoaContext, why: Problem, status = 400): void =>
+    respond(ctx, singleMedia(ctx) || json, status, errorsOf([refusal(why)]));
+
+  /** The same of a request whose document was not looked at: it is counted too, or nonsense would cost nothing. */
+  const refuseUnread = async (ctx: KoaContext, why: Problem, status?: number): Promise<void> => {
+    await spend(ctx, 'reads');
+    refuse(ctx, why, status);
   };
 
   const answer = async (ctx: KoaContext, request: OperationRequest): Promise<void> => {
+    const refused = documents.refused(request);
+    if (refused !== undefined) return refuseUnread(ctx, refused, statusOf(refused));
     const prepared = documents.prepare(request);
     for (const spending of spendingsOf(prepared)) await spend(ctx, spending);
     const media = singleMedia(ctx);
@@ -74,6 +83,8 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
       ctx.set('allow', 'POST');
       return respondProblem(ctx, problem('method_not_allowed', 'A mutation needs POST'));
     }
+    const unkept = keyFault(request, prepared);
+    if (unkept !== undefined) return refuse(ctx, unkept);
     const stream = kind === 'subscription' || media === false;
     if (stream && ctx.accepts(eventStream) === false) {
       const what = kind === 'subscription' ? eventStream : `${json}, ${graphqlJson} or ${eventStream}`;
@@ -82,9 +93,10 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
     const context = {
       core,
       context: contextOf(ctx),
+      executing: createExecuting(core, request, prepared),
       whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => askers.whileOpen(ctx.res, ask),
     };
-    const operation: Operation = { schema, prepared, request, context, logger };
+    const operation: Operation = { schema, prepared, request, context, logger, hideSuggestions };
     if (!stream) {
       const result = await runOnce(operation);
       const failed = result.data === undefined && media === graphqlJson;
@@ -114,17 +126,17 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
   return {
     handle: async (ctx: KoaContext): Promise<void> => {
       varyByAccept(ctx.res);
-      if (asksForGraphiql(ctx.req)) return pages.respond(ctx, graphiqlPage);
+      if (asksForGraphiql(ctx.req)) return pages.respond(ctx, page);
       if (ctx.method !== 'GET' && ctx.method !== 'POST') {
         ctx.set('allow', 'GET, POST');
         return respondProblem(ctx, problem('method_not_allowed', `The path does not take ${ctx.method}`));
       }
       if (ctx.method === 'GET') {
-        const request = parseQuery(ctx.query);
-        return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
+        const request = parseQuery(ctx.query, ctx.req.headers['idempotency-key']);
+        return request.ok ? answer(ctx, request.value) : refuseUnread(ctx, request.problem);
       }
-      const request = parseBody(await readJson(ctx.req));
-      return request.ok ? answer(ctx, request.value) : refuse(ctx, request.problem);
+      const request = parseBody(await readJson(ctx.req), ctx.req.headers['idempotency-key']);
+      return request.ok ? answer(ctx, request.value) : refuseUnread(ctx, request.problem);
     },
     /** Completes the open streams. */
     close: (): void => streams.close(),

@@ -5,7 +5,7 @@ import type { Health, LogQuery, Message, ServiceChange } from '../../nexus-core.
 import { credentialMutations, credentialQueries } from './credential-resolvers.ts';
 import { raise } from './faults.ts';
 import { replayMutations, replayQueries } from './replay-resolvers.ts';
-import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve } from './resolving.ts';
+import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve, refuseKey } from './resolving.ts';
 import { serviceMutations, serviceQueries } from './service-resolvers.ts';
 import { statePolicyMutations, statePolicyQueries } from './state-policy-resolvers.ts';
 import { stateMutations, stateQueries, stateSubscriptions } from './state-resolvers.ts';
@@ -86,11 +86,9 @@ const publishEvent: Resolve<PublishArgs, object> = async (_, args, at) => {
   return command('PublishMessage', { ...data, payload: jsonText('payload', payload) }, at);
 };
 
-const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (
-  _,
-  args,
-  { core, context, whileAsked },
-) => {
+const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (_, args, at) => {
+  refuseKey(at, 'a request waits for a reply that comes once');
+  const { core, context, whileAsked } = at;
   const { topic = '', payload = '', ...rest } = given(args);
   const data = { ...rest, payload: jsonText('payload', payload) };
   const replied = await whileAsked((signal) => core.request(topic, data, context, { signal }));

@@ -1,13 +1,16 @@
 import type { Json } from '../../../domain/event.ts';
 import { problem, type Result } from '../../errors.ts';
 import type { CommandDone, Context, NexusCore } from '../../nexus-core.ts';
+import { keyRefused } from '../idempotency.ts';
 import { parseJson } from '../json.ts';
 import { raise } from './faults.ts';
+import type { Executing } from './keyed.ts';
 
 /** What resolvers get: the hub, and who asks. */
 export type ResolverContext = {
   readonly core: NexusCore;
   readonly context: Context;
+  readonly executing: Executing;
   /** Runs what waits for somebody else, with a signal that aborts when the asker is gone. */
   readonly whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => Promise<Value>;
 };
@@ -44,10 +47,15 @@ export const limitOf = (pointer: string, value: number | undefined): { readonly 
 export const command = async (
   type: string,
   data: object,
-  { core, context }: ResolverContext,
+  { executing, context }: ResolverContext,
 ): Promise<object> => {
-  const done: CommandDone = got(await core.execute({ type, data }, context));
+  const done: CommandDone = got(await executing.execute({ type, data }, context));
   return { ...objectOf(done.result), success: true, position: done.position, created: done.created };
+};
+
+/** For what leaves no event of its own. @param why one clause. */
+export const refuseKey = ({ executing }: ResolverContext, why: string): void => {
+  if (executing.key !== undefined) raise(keyRefused(why));
 };
 
 const objectOf = (value: Json): object => (typeof value === 'object' && value !== null ? value : {});

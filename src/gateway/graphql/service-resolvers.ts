@@ -1,6 +1,6 @@
 import type { Json } from '../../../domain/event.ts';
 import type { Service, ServiceFilter, ServiceInterface } from '../../nexus-core.ts';
-import { type Args, command, given, got, gotOrNull, limitOf, type Resolve } from './resolving.ts';
+import { type Args, command, given, got, gotOrNull, limitOf, type Resolve, refuseKey } from './resolving.ts';
 
 const service: Resolve<{ id: string; asOf: string }, Service | null> = async (_, args, { core, context }) => {
   const { id = '', ...options } = given(args);
@@ -81,7 +81,9 @@ const deregisterService: Resolve<{ id: string; reason: string }, object> = async
 });
 
 type HeartbeatArgs = { id: string; load: number; status: string; metrics: Json };
-const heartbeat: Resolve<HeartbeatArgs, object> = async (_, args, { core, context }) => {
+const heartbeat: Resolve<HeartbeatArgs, object> = async (_, args, at) => {
+  refuseKey(at, 'a heartbeat may be sent again as it is');
+  const { core, context } = at;
   const { id = '', ...beat } = given(args);
   return { ...got(await core.heartbeat(id, beat, context)), id, success: true };
 };
@@ -97,7 +99,9 @@ type InvokeArgs = {
   idempotent: boolean;
 };
 /** `data: null` is a value, so only the other arguments are looked at for null. */
-const invokeService: Resolve<InvokeArgs, object> = async (_, args, { core, context, whileAsked }) => {
+const invokeService: Resolve<InvokeArgs, object> = async (_, args, at) => {
+  refuseKey(at, 'a call of a service leaves no event');
+  const { core, context, whileAsked } = at;
   const { data, ...rest }: Args<InvokeArgs> = args;
   const { name = '', ...call } = given(rest);
   const input = { ...call, ...(data === undefined ? {} : { data }) };

@@ -1,7 +1,7 @@
-import { GraphQLError, type GraphQLSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import { steadyNow } from '../../clock.ts';
-import { ProblemError, problem } from '../../errors.ts';
+import { problem } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
@@ -14,8 +14,10 @@ import { maxIdLength } from '../ws/frame.ts';
 import { createIntake, type Incoming } from '../ws/intake.ts';
 import { createOutbox } from '../ws/outbox.ts';
 import { closeCodes, sessionLimits } from '../ws/session.ts';
-import type { Documents } from './document.ts';
+import { type Documents, refusal } from './document.ts';
 import { formatError, formatResult } from './faults.ts';
+import { createExecuting, type Executing, keyFault } from './keyed.ts';
+import { parseMessage } from './request.ts';
 import type { ResolverContext } from './resolving.ts';
 
 export type GraphqlSocketOptions = {
@@ -25,6 +27,7 @@ export type GraphqlSocketOptions = {
   readonly access: Access;
   readonly logger: Logger;
   readonly framesPerSec: number;
+  readonly hideSuggestions: boolean;
 };
 
 /** What the hub keeps for one socket: its subject is known from the upgrade, or from connection_init. */
@@ -44,7 +47,10 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 /** GraphQL by the subprotocol `graphql-transport-ws`. */
 export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost => {
-  const { schema, documents, core, access, logger } = options;
+  const { schema, documents, core, access, logger, hideSuggestions } = options;
+
+  /** By the arguments that graphql-ws hands back with each result. */
+  const executings = new WeakMap<object, Executing>();
 
   const server = makeServer<Record<string, unknown> | undefined, Extra>({
     onConnect: async ({ extra, connectionParams }) => {
@@ -61,35 +67,43 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       extra.admitted();
       return true;
     },
-    onSubscribe: ({ extra, subscriptions }, _id, { query, operationName, variables }) => {
+    onSubscribe: ({ extra, subscriptions }, _id, payload) => {
       if (Object.keys(subscriptions).length > maxDocumentsInFlight) {
         return [
           refusal(problem('rate_limited', `One connection may have ${maxDocumentsInFlight} operations`)),
         ];
       }
-      const prepared = documents.prepare({
-        query,
-        operationName: operationName ?? undefined,
-        variables: variables ?? undefined,
-      });
+      const request = parseMessage(payload);
+      if (!request.ok) return [refusal(request.problem)];
+      const refused = documents.refused(request.value);
+      if (refused !== undefined) return [refusal(refused)];
+      const prepared = documents.prepare(request.value);
       if (!prepared.ok) return prepared.errors;
+      const unkept = keyFault(request.value, prepared);
+      if (unkept !== undefined) return [refusal(unkept)];
       const subject = extra.subject;
       if (subject === undefined) return [refusal(problem('unauthorized', 'A token is needed'))];
       const { gone } = extra;
+      const executing = createExecuting(core, request.value, prepared);
       const at: ResolverContext = {
         core,
         context: { subject, correlationId: newId() },
+        executing,
         whileAsked: (ask) => ask(gone),
       };
-      return {
+      const args = {
         schema,
         document: prepared.document,
-        operationName: operationName ?? null,
-        variableValues: variables ?? null,
+        operationName: request.value.operationName,
+        variableValues: request.value.variables,
         contextValue: at,
+        hideSuggestions,
       };
+      executings.set(args, executing);
+      return args;
     },
-    onNext: (_context, _id, _payload, _args, result) => formatResult(result, logger),
+    onNext: (_context, _id, _payload, args, result) =>
+      formatResult(result, logger, executings.get(args)?.replayed === true),
     onError: (_context, _id, _payload, errors) => errors.map((error) => formatError(error, logger)),
   });
 
@@ -175,6 +189,3 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
 
   return { protocol: 'graphql-transport-ws', admitsLater: true, attend };
 };
-
-const refusal = (why: ReturnType<typeof problem>): GraphQLError =>
-  new GraphQLError(why.detail, { originalError: new ProblemError(why) });

@@ -35,8 +35,8 @@ export const subscriptionQueries = { subscriptions, subscription, deadLetters } 
 /** Runs a command whose result is the subscription as it is then. */
 const changing =
   (type: string): Resolve<{ name: string }, object> =>
-  async (_, args, { core, context }) => {
-    const { result, created, position } = got(await core.execute({ type, data: given(args) }, context));
+  async (_, args, { executing, context }) => {
+    const { result, created, position } = got(await executing.execute({ type, data: given(args) }, context));
     return { success: true, name: args.name, created, subscription: result, position };
   };
 

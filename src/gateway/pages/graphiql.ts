@@ -25,7 +25,19 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export const graphiqlPage: Page = {
+export type GraphiqlOptions = {
+  readonly introspection: boolean;
+  /** Whether the hub runs persisted documents alone. */
+  readonly documentsOnly: boolean;
+};
+
+/** The page says what the hub does not do, because GraphiQL itself would look broken. */
+const noticeOf = ({ introspection, documentsOnly }: GraphiqlOptions): string => {
+  if (documentsOnly) return 'This hub runs persisted documents alone: what is typed here is refused.';
+  return introspection ? '' : 'Introspection is turned off: there are no docs and no completion.';
+};
+
+export const createGraphiqlPage = (options: GraphiqlOptions): Page => ({
   contentSecurityPolicy,
   files: [
     '/pages/react.js',
@@ -46,7 +58,8 @@ export const graphiqlPage: Page = {
 <link rel="stylesheet" href="${urlOf('/pages/graphiql-start.css')}">
 </head>
 <body>
-<div id="graphiql">GraphiQL needs JavaScript.</div>
+<p id="notice">${noticeOf(options)}</p>
+<div id="graphiql" data-schema="${options.introspection && !options.documentsOnly ? 'ask' : 'none'}">GraphiQL needs JavaScript.</div>
 <script src="${urlOf('/pages/react.js')}"></script>
 <script src="${urlOf('/pages/react-dom.js')}"></script>
 <script src="${urlOf('/pages/graphiql.js')}"></script>
@@ -54,4 +67,4 @@ export const graphiqlPage: Page = {
 </body>
 </html>
 `,
-};
+});

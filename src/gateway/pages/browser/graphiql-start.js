@@ -84,10 +84,13 @@ query Services {
   };
 
   const { createElement } = globalThis.React;
-  const root = globalThis.ReactDOM.createRoot(document.getElementById('graphiql'));
+  const place = document.getElementById('graphiql');
+  const root = globalThis.ReactDOM.createRoot(place);
   root.render(
     createElement(globalThis.GraphiQL, {
       fetcher,
+      // Null: nothing is asked for the schema.
+      schema: place.dataset.schema === 'none' ? null : undefined,
       defaultQuery: starter,
       defaultEditorToolsVisibility: 'headers',
       // A token is not left behind in the browser's storage.
