@@ -171,8 +171,10 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       core.meters.http.problems.add(why.code);
       refuseUpgrade(request, socket, why);
     };
-    if (host === undefined) return refuse(noSuchPath);
-    if (closing) return refuse(shuttingDown);
+    if (host === undefined || closing) {
+      refuse(host === undefined ? noSuchPath : shuttingDown);
+      return;
+    }
     enterUpgrade(admitUpgrade(access, request, host.admitsLater), socket, {
       check: () => (closing ? shuttingDown : caps.take(addressOf(request), socket)),
       refuse,
