@@ -19,7 +19,9 @@ const text = (max: number) => z.string().min(1).max(max);
 
 export const topicSchema = z
   .string()
-  .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots');
+  .refine(isTopic, 'must be 1 to 32 segments of [A-Za-z0-9_-]{1,64} joined by dots')
+  // For documents: what is checked is what stands above, here and wherever else there is a pattern.
+  .meta({ pattern: '^[A-Za-z0-9_-]{1,64}(\\.[A-Za-z0-9_-]{1,64}){0,31}$' });
 
 const schemas = {
   ...serviceSchemas,

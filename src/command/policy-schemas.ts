@@ -17,7 +17,8 @@ const setRetention = z
 
 const statePattern = z
   .string()
-  .refine(isStatePattern, 'must be a key of 1 to 512 bytes, or a prefix of keys and * behind it');
+  .refine(isStatePattern, 'must be a key of 1 to 512 bytes, or a prefix of keys and * behind it')
+  .meta({ minLength: 1, maxLength: 513 });
 const name = z.string().min(1).max(256);
 /** One scope, as a token could carry it. */
 const scopeText = name.refine((text) => !text.includes(' '), 'must be one scope');

@@ -15,9 +15,18 @@ const text = (max: number) => z.string().min(1).max(max);
 const whole = (min: number, max: number) => z.number().int().min(min).max(max);
 const list = z.array(text(64)).max(64);
 
-export const serviceNameSchema = z.string().refine(isServiceName, 'must match [a-z0-9][a-z0-9._-]{0,63}');
-export const serviceIdSchema = z.string().refine(isServiceId, 'must match [A-Za-z0-9._-]{1,128}');
-const methodName = z.string().refine(isMethod, 'must be 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by /');
+export const serviceNameSchema = z
+  .string()
+  .refine(isServiceName, 'must match [a-z0-9][a-z0-9._-]{0,63}')
+  .meta({ pattern: '^[a-z0-9][a-z0-9._-]{0,63}$' });
+export const serviceIdSchema = z
+  .string()
+  .refine(isServiceId, 'must match [A-Za-z0-9._-]{1,128}')
+  .meta({ pattern: '^[A-Za-z0-9._-]{1,128}$' });
+const methodName = z
+  .string()
+  .refine(isMethod, 'must be 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by /')
+  .meta({ pattern: '^[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}$' });
 const timeoutMs = whole(1, 300_000);
 const strategy = z.enum(strategies);
 

@@ -9,7 +9,8 @@ import { isResolverName } from '../../domain/state/resolvers.ts';
 export const anyJson = z.custom<Json>((value) => value !== undefined, 'is required');
 export const stateKeySchema = z
   .string()
-  .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters');
+  .refine(isStateKey, 'must be 1 to 512 bytes of UTF-8 without control characters')
+  .meta({ minLength: 1, maxLength: 512, description: '1 to 512 bytes of UTF-8 without control characters.' });
 const version = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const maxTtlMs = 31_536_000_000;
 const ttlMs = z.number().int().min(1).max(maxTtlMs);

@@ -12,13 +12,17 @@ const waitMs = z.number().int().min(0).max(dayMs);
 
 export const subscriptionNameSchema = z
   .string()
-  .refine(isSubscriptionName, 'must match [A-Za-z0-9._-]{1,128}');
+  .refine(isSubscriptionName, 'must match [A-Za-z0-9._-]{1,128}')
+  .meta({ pattern: '^[A-Za-z0-9._-]{1,128}$' });
 export const topicPatternSchema = z
   .string()
-  .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >');
+  .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >')
+  .meta({
+    description: 'A topic, in which a segment may be `*` (exactly one) and the last one `>` (one or more).',
+  });
 
 /** A place in the log: `start`, `now`, a position or a time; which of the last two is for the core to tell. */
-const place = text(64);
+const place = text(64).meta({ description: '`start`, `now`, a position or an RFC 3339 time.' });
 const reason = text(512).optional();
 const deliveries = z.array(text(128)).min(1).max(1_000);
 

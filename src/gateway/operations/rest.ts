@@ -155,6 +155,7 @@ const hub: readonly RestOperation[] = [
   get('/health/live', 'public'),
   get('/health/ready', 'public'),
   get('/metrics', 'log:read'),
+  get('/openapi.json', 'any'),
   // What they need stands with the fields that are asked for.
   get('/graphql', 'any'),
   post('/graphql', writing('any')),

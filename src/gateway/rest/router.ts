@@ -8,6 +8,7 @@ import type { RequestState } from '../context.ts';
 import type { Tails } from '../tails.ts';
 import type { RestContext } from './answer.ts';
 import { credentialRoutes } from './credentials.ts';
+import { documentRoutes } from './documents.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { interfaceRoutes } from './interfaces.ts';
@@ -46,6 +47,7 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
   const events = eventRoutes(options);
   const requests = requestRoutes(options);
   const credentials = credentialRoutes(options);
+  const documents = documentRoutes();
   return new Map<string, RestRouter>([
     ['services', serviceRoutes(options)],
     ['interfaces', interfaceRoutes(options)],
@@ -67,6 +69,8 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
     ['commands', log],
     ['health', healthRoutes(options)],
     ['metrics', metricsRoutes(options)],
+    ['openapi.json', documents],
+    ['asyncapi.json', documents],
   ]);
 };
 
