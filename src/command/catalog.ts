@@ -7,7 +7,7 @@ import { policySchemas } from './policy-schemas.ts';
 import { serviceSchemas } from './service-schemas.ts';
 import { anyJson, stateSchemas } from './state-schemas.ts';
 import { subscriptionSchemas } from './subscription-schemas.ts';
-import { transactionRequirements, transactionSchemas } from './transaction-schema.ts';
+import { patchRequirements, transactionRequirements, transactionSchemas } from './transaction-schema.ts';
 
 /**
  * Every command: one schema of its input, used by REST, GraphQL, WebSocket, ZeroMQ and /commands, and the scope that it
@@ -56,12 +56,13 @@ export const isCommandType = (text: string): text is CommandType => Object.hasOw
 /** The scopes that a command needs, told from its checked data; none where what it names tells (its subscription). */
 export const requirementsOf = (command: Command): readonly Requirement[] => {
   if (command.type === 'TransactState') return transactionRequirements(command.data);
+  if (command.type === 'PatchState') return patchRequirements(command.data);
   const requirement = requirementOf(command);
   return requirement === undefined ? [] : [requirement];
 };
 
 const requirementOf = (
-  command: Exclude<Command, { readonly type: 'TransactState' }>,
+  command: Exclude<Command, { readonly type: 'TransactState' | 'PatchState' }>,
 ): Requirement | undefined => {
   switch (command.type) {
     case 'RegisterService':
@@ -70,7 +71,6 @@ const requirementOf = (
     case 'RetireInterface':
       return { scope: 'services:write' };
     case 'SetState':
-    case 'PatchState':
     case 'IncrementState':
     case 'DeleteState':
     case 'AcquireLock':

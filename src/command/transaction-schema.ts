@@ -63,12 +63,27 @@ export const transactionSchemas = {
 export type TransactionData = z.output<typeof transactionSchemas.TransactState>;
 export type TransactionOperation = TransactionData['then'][number];
 
+type Patch = Pick<z.output<typeof PatchState>, 'key'> &
+  ({ readonly format: 'merge-patch' } | Pick<z.output<typeof jsonPatch>, 'format' | 'patch'>);
+
+/** A `test` compares with what is there, and so reads it. */
+export const patchRequirements = (data: Patch): readonly Requirement[] => {
+  const { key } = data;
+  const write = { scope: 'state:write', key } as const;
+  const tests = data.format === 'json-patch' && data.patch.some(({ op }) => op === 'test');
+  return tests ? [write, { scope: 'state:read', key }] : [write];
+};
+
+const requirementsOf = (operation: TransactionOperation): readonly Requirement[] => {
+  const { op, key } = operation;
+  if (op === 'patch') return patchRequirements(operation);
+  return [{ scope: op === 'get' ? 'state:read' : 'state:write', key }];
+};
+
 /** Of all that may be read or written, in whichever branch. */
 export const transactionRequirements = (data: TransactionData): readonly Requirement[] => [
   ...data.compare.map(({ key }) => ({ scope: 'state:read', key }) as const),
-  ...[...data.then, ...data.else].map(
-    ({ op, key }) => ({ scope: op === 'get' ? 'state:read' : 'state:write', key }) as const,
-  ),
+  ...[...data.then, ...data.else].flatMap(requirementsOf),
 ];
 
 /** The keys that either branch may write. */

@@ -30,6 +30,7 @@ import { policyResolverFault } from './state-resolving.ts';
 import { createStateTransactions } from './state-transactions.ts';
 import { createSubscriptionCommands } from './subscription-commands.ts';
 import { serviceFault } from './target-faults.ts';
+import { told } from './told.ts';
 
 /** The last time that a year of four digits can tell. */
 const latestMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
@@ -262,7 +263,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const execute = async (input: CommandInput, context: Context): Promise<Result<CommandDone>> => {
     const command = understand(input, context);
     if (!command.ok) return command;
-    const done = await runOnce(command.value, input, context);
+    const done = told(command.value, await runOnce(command.value, input, context), context);
     if (!done.ok) return done;
     const { events, position, result, created, duplicate } = done.value;
     return ok({

@@ -13,6 +13,7 @@ import { createSections } from '../../src/gateway/rest/router.ts';
 import { createTails } from '../../src/gateway/tails.ts';
 import { createLogger } from '../../src/logger.ts';
 import { openHub } from '../support/hub.ts';
+import { tables } from './tables.ts';
 
 const root = join(import.meta.dirname, '../..');
 const source = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -73,7 +74,7 @@ const casesOf = (path: string, from = '', to?: string): readonly string[] => {
 
 test('the catalogue › has each frame that /ws understands, and no other', (t) => {
   const understood = [
-    ...casesOf('src/gateway/ws/frame.ts', 'const understand =', 'default:'),
+    ...casesOf('src/gateway/ws/frame.ts', 'const understand =', 'serviceFrame(fields)'),
     ...casesOf('src/gateway/ws/service-frames.ts'),
   ];
   t.true(understood.length > 15);
@@ -87,4 +88,16 @@ test('the catalogue › has each frame that the command socket takes, and no oth
 
 test('the catalogue › has each command, and no other', (t) => {
   t.deepEqual(sorted(Object.keys(commandOperations)), sorted(commandTypes));
+});
+
+test('docs/access.md › has the rows of the catalogue under its headings, and no others', (t) => {
+  const sections = new Map(
+    source('docs/access.md')
+      .split('\n## ')
+      .map((section) => {
+        const [title = '', ...lines] = section.split('\n');
+        return [title, lines.filter((line) => line.startsWith('| `'))] as const;
+      }),
+  );
+  for (const [title, rows] of Object.entries(tables)) t.deepEqual(sections.get(title), rows, title);
 });

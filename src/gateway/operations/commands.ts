@@ -18,7 +18,17 @@ export const commandOperations: { readonly [Type in CommandType]: Operation } = 
     besides: 'the subject has declared the interface, or owns an instance of the name',
   },
   SetState: stateWrite,
-  PatchState: stateWrite,
+  PatchState: {
+    kind: 'write',
+    needs: [
+      { scope: 'state:write:KEY' },
+      {
+        when: 'with a `test` in a JSON patch, or a conflict that a resolver is to settle',
+        scope: 'state:read:KEY',
+      },
+    ],
+    besides: ownKeys,
+  },
   IncrementState: stateWrite,
   DeleteState: stateWrite,
   AcquireLock: stateWrite,
@@ -35,7 +45,7 @@ export const commandOperations: { readonly [Type in CommandType]: Operation } = 
     kind: 'write',
     needs: [
       { when: 'of each key that is written', scope: 'state:write:KEY' },
-      { when: 'of each key that is compared or read', scope: 'state:read:KEY' },
+      { when: 'of each key that is compared, tested or read', scope: 'state:read:KEY' },
     ],
     besides: ownKeys,
   },

@@ -30,16 +30,23 @@ const queries: Fields = {
       { when: 'without `topic`', scope: 'log:read' },
     ],
   },
-  topics: pattern,
+  topics: reading('events:read:>'),
   subscriptions: reading('any'),
   subscription: pattern,
   deadLetters: pattern,
-  retention: { kind: 'read', needs: [{ scope: 'events:read:PATTERN', or: 'log:read' }] },
+  retention: {
+    kind: 'read',
+    needs: [
+      { when: 'with `topic`', scope: 'events:read:PATTERN', or: 'log:read' },
+      { when: 'without `topic`', scope: 'events:read:>', or: 'log:read' },
+    ],
+  },
   statePolicies: {
     kind: 'read',
     needs: [
       { when: 'of one key', scope: 'state:read:KEY', or: 'log:read' },
-      { when: 'of a prefix, or all', scope: 'state:read:PREFIX*', or: 'log:read' },
+      { when: 'of a prefix', scope: 'state:read:PREFIX*', or: 'log:read' },
+      { when: 'of all', scope: 'state:read:*', or: 'log:read' },
     ],
   },
   replays: pattern,

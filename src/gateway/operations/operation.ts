@@ -18,8 +18,10 @@ export type Scope =
   /** Of the whole pattern that is asked for, or that the subscription is for. */
   | 'events:read:PATTERN'
   | 'events:publish:PATTERN'
+  | 'events:read:>'
   | 'state:read:KEY'
   | 'state:read:PREFIX*'
+  | 'state:read:*'
   | 'state:write:KEY'
   | 'log:read'
   | 'plugins:admin'

@@ -72,7 +72,7 @@ const state: readonly RestOperation[] = [
     method: 'GET',
     path: '/state-policies',
     kind: 'read',
-    needs: [{ scope: 'state:read:PREFIX*', or: 'log:read' }],
+    needs: [{ scope: 'state:read:*', or: 'log:read' }],
   },
   {
     method: 'GET',
@@ -91,14 +91,14 @@ const events: readonly RestOperation[] = [
   get('/events', 'events:read:PATTERN'),
   command('POST', '/events/{topic}', 'PublishMessage'),
   get('/messages/{position}', 'events:read:TOPIC'),
-  get('/topics', 'events:read:PATTERN'),
+  get('/topics', 'events:read:>'),
   post('/requests/{topic}', writing('events:publish:TOPIC')),
   post('/replies', writing('any')),
   {
     method: 'GET',
     path: '/retention',
     kind: 'read',
-    needs: [{ scope: 'events:read:PATTERN', or: 'log:read' }],
+    needs: [{ scope: 'events:read:>', or: 'log:read' }],
   },
   {
     method: 'GET',
