@@ -1,4 +1,4 @@
-import { valid as validSemver } from 'semver';
+import validSemver from 'semver/functions/valid.js';
 import * as z from 'zod';
 import type { Json } from '../../domain/event.ts';
 import { isMethod, isServiceId, isServiceName } from '../../domain/names.ts';

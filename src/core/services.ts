@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Range } from 'semver';
+import Range from 'semver/classes/range.js';
 import type { Position } from '../../domain/event.ts';
 import { isServiceId, isServiceName } from '../../domain/names.ts';
 import { serviceStatuses } from '../../domain/service/service.ts';

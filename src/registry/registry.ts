@@ -28,7 +28,7 @@ import { createShares } from './nodes/shares.ts';
 import { createSchedule } from './schedule.ts';
 import type { Attendance, Channel } from './socket/channel.ts';
 import { createSockets } from './socket/sockets.ts';
-import { createAgent } from './target/connector.ts';
+import { createAgent } from './target/agent.ts';
 import type { Targets } from './target/targets.ts';
 
 export type Heartbeat = {

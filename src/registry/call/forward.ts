@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../clock.ts';
 import type { AnswerSink, ForwardRequest } from '../../nexus-proxy.ts';
 import type { Picked } from '../balance/balancer.ts';
 import type { Schedule } from '../schedule.ts';
+import type { CallAgent } from '../target/agent.ts';
 import type { ConnectFailed } from '../target/connector.ts';
 import { answerFields, lengthOf, textOf } from './fields.ts';
 import { unsentBecause } from './http.ts';
@@ -62,7 +62,15 @@ const streamOf = (body: ForwardBody, moved: () => void): Readable | Uint8Array =
 
 /** Sends one request to one instance, its answer as it comes to the sink. Never rejects. */
 export const createForward =
-  ({ dispatcher, schedule, clock }: { dispatcher: Dispatcher; schedule: Schedule; clock: Clock }) =>
+  ({
+    dispatcher,
+    schedule,
+    clock,
+  }: {
+    dispatcher: Pick<CallAgent, 'dispatch'>;
+    schedule: Schedule;
+    clock: Clock;
+  }) =>
   (picked: Picked, attempt: ForwardAttempt): Promise<Forwarded> =>
     new Promise((resolve) => {
       const { instance } = picked;

@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici';
+import type { CallAgent } from '../target/agent.ts';
 import { ConnectFailed } from '../target/connector.ts';
 import { maxAnswerBytes } from './answer.ts';
 import { originOf } from './origin.ts';
@@ -14,7 +14,7 @@ export const unsentBecause = (error: Error): ConnectFailed =>
  * undici tells by `onConnect` that the request goes onto a connection now: what fails before was not sent.
  */
 export const createHttpTransport =
-  (dispatcher: Dispatcher): Transport =>
+  (dispatcher: Pick<CallAgent, 'dispatch'>): Transport =>
   (instance, { method, body, headers, signal }) =>
     new Promise((resolve) => {
       let cut: (() => void) | undefined;

@@ -1,9 +1,9 @@
-import type { Dispatcher } from 'undici';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import type { ForwardRequest, Upgraded } from '../../nexus-proxy.ts';
 import type { Picked } from '../balance/balancer.ts';
 import type { Instance } from '../instance.ts';
 import type { Schedule } from '../schedule.ts';
+import type { CallAgent } from '../target/agent.ts';
 import type { ConnectFailed } from '../target/connector.ts';
 import { deadlineHeaders, defaultTimeoutMs, maxAttempts } from './deadline.ts';
 import { answerFields, textOf } from './fields.ts';
@@ -25,7 +25,7 @@ type Opened =
   | { readonly type: 'broken'; readonly isLate: boolean; readonly why: string };
 
 type Parts = Pick<ProxyParts, 'instances' | 'balancer' | 'clock' | 'timeOfDay'> & {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Pick<CallAgent, 'dispatch'>;
   readonly schedule: Schedule;
 };
 

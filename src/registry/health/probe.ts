@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
-import { type Dispatcher, request } from 'undici';
-import { connectChecked, createAgent } from '../target/connector.ts';
+import { type CallAgent, createAgent } from '../target/agent.ts';
+import { connectChecked } from '../target/connector.ts';
 import type { Targets } from '../target/targets.ts';
 
 export type ProbeResult = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -21,10 +21,11 @@ const connectionsPerOrigin = 16;
 /** One GET: any 2xx is good. A redirect is not followed and is bad; of the body at most 64 KiB are read. */
 const probeHttp = async (
   url: string,
-  dispatcher: Dispatcher,
+  agent: CallAgent,
   node: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<ProbeResult> => {
+  const { dispatcher, request } = await agent.dispatcher();
   const answer = await request(url, {
     dispatcher,
     signal,

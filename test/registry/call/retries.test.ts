@@ -3,8 +3,8 @@ import type { RequestListener } from 'node:http';
 import test from 'ava';
 import { defaultPolicy } from '../../../domain/service/policy.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
-import { createAgent } from '../../../src/registry/target/connector.ts';
 import { createTargets } from '../../../src/registry/target/targets.ts';
+import { openAgent } from '../../../src/registry/target/undici.ts';
 import { until } from '../../support/until.ts';
 import { createTestClock, listen } from '../support.ts';
 import { answering, breaking, silent, withInstances } from './world.ts';
@@ -161,7 +161,7 @@ test('the instance is told how long it has: the call’s own time, or what is le
 });
 
 test('an origin has a pool while it has connections, so those of instances that are gone keep nothing', async (t) => {
-  const agent = createAgent(createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }), 4);
+  const agent = openAgent(createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }), 4);
   const server = await listen(answering(200, '1'));
   const { body } = await agent.request({
     origin: `http://127.0.0.1:${server.port}`,
