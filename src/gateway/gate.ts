@@ -135,6 +135,7 @@ const urlFault = (url: string): Problem | undefined => {
     return problem('uri_too_long', `The URL has ${url.length} characters; ${maxUrlLength} are allowed`);
   }
   if (url.charCodeAt(0) !== 47) return problem('bad_request', 'The request target must begin with a slash');
+  if (url.includes('#')) return problem('bad_request', 'The request target must have no fragment');
   if (url.includes('%')) {
     try {
       decodeURIComponent(url);

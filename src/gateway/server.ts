@@ -12,6 +12,7 @@ import type { Config } from '../config.ts';
 import { type Problem, problem } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createArrivals } from './arrivals.ts';
+import { framingFault } from './framing.ts';
 import { maxUrlLength } from './gate.ts';
 import { rawProblem } from './problem.ts';
 import { readTlsFiles, watchTlsFiles } from './tls.ts';
@@ -48,6 +49,7 @@ export type WebServer = {
 const sweepMs = 20;
 const maxConnections = 16_384;
 const maxHeaderSize = 16_384;
+const maxHeaders = 1_000;
 
 /** @throws {Error} when the TLS files cannot be read or do not fit together. */
 export const createWebServer = (
@@ -72,20 +74,32 @@ export const createWebServer = (
       request.headers.upgrade?.toLowerCase() === 'websocket',
   };
   const { tlsCert, tlsKey } = config;
+  const answer: RequestListener = (request, response) => {
+    const { socket } = request;
+    // Behind a fault of the framing nothing is a request.
+    if (socket.writableEnded) return;
+    const fault = framingFault(request);
+    if (fault === undefined) listener(request, response);
+    else answerBroken(fault, socket, sockets);
+  };
   let unwatch = (): void => {};
   let server: Server;
   if (tlsCert !== null && tlsKey !== null) {
     const files = { cert: tlsCert, key: tlsKey };
-    const tls = createTlsServer({ ...options, ...readTlsFiles(files), minVersion: 'TLSv1.2' }, listener);
+    const tls = createTlsServer(
+      { ...options, ...readTlsFiles(files), minVersion: 'TLSv1.2' },
+      (request, response) => answer(request, response),
+    );
     tls.on('tlsClientError', (error) => logger.debug({ err: error }, 'a TLS handshake failed'));
     unwatch = watchTlsFiles(files, (context) => tls.setSecureContext(context), logger);
     server = tls;
   } else {
-    server = createServer(options, listener);
+    server = createServer(options, (request, response) => answer(request, response));
   }
   // RFC 9110, section 10.1.1: an expectation that is not known may be passed over too.
-  server.on('checkExpectation', listener);
+  server.on('checkExpectation', answer);
   server.maxConnections = maxConnections;
+  server.maxHeadersCount = maxHeaders;
   server.setTimeout(timeouts.idleMs);
   const sockets = trackSockets(server, tlsCert !== null);
   const arrivals = createArrivals(timeouts.requestMs, (socket, answer) => {
@@ -97,7 +111,10 @@ export const createWebServer = (
     timeouts.checkEveryMs,
   ).unref();
   server.once('close', () => clearInterval(looking));
-  server.on('clientError', (error: ClientError, socket) => answerBroken(error, socket, sockets));
+  server.on('clientError', (error: ClientError, socket) => {
+    if (error.code === 'ECONNRESET') socket.destroy();
+    else answerBroken(brokenProblem(error), socket, sockets);
+  });
 
   return {
     server,
@@ -182,18 +199,16 @@ const trackSockets = (server: Server, isTls: boolean): Sockets => {
 
 type ClientError = Error & { readonly code?: string; readonly rawPacket?: Buffer };
 
-const requestTimedOut: ClientError = Object.assign(new Error('the request did not arrive in time'), {
-  code: 'ERR_HTTP_REQUEST_TIMEOUT',
-});
+const requestTimedOut = problem('request_timeout', 'The request did not arrive in time');
 
 /** Answers what never became a request, or the request whose body broke the rules of HTTP. */
-const answerBroken = (error: ClientError, socket: Duplex, sockets: Sockets): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable || sockets.isAnswering(socket)) {
+const answerBroken = (fault: Problem, socket: Duplex, sockets: Sockets): void => {
+  if (!socket.writable || sockets.isAnswering(socket)) {
     socket.destroy();
     return;
   }
   socket.on('error', () => socket.destroy());
-  socket.end(rawProblem(brokenProblem(error)), () => socket.destroy());
+  socket.end(rawProblem(fault), () => socket.destroy());
 };
 
 const brokenProblem = (error: ClientError): Problem => {
@@ -202,12 +217,15 @@ const brokenProblem = (error: ClientError): Problem => {
       const line = error.rawPacket?.indexOf('\n') ?? 0;
       return line < 0 || line > maxUrlLength
         ? problem('uri_too_long', `The URL is longer than ${maxUrlLength} characters`)
-        : problem('headers_too_large', `The header fields are larger than ${maxHeaderSize} bytes`);
+        : problem(
+            'headers_too_large',
+            `The header fields are more than ${maxHeaders}, or larger than ${maxHeaderSize} bytes`,
+          );
     }
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return problem('too_large', 'The chunk extensions of the body are too large');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return problem('request_timeout', 'The request did not arrive in time');
+      return requestTimedOut;
     default:
       return problem(
         'bad_request',

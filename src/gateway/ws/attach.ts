@@ -8,6 +8,7 @@ import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
+import { framingFault } from '../framing.ts';
 import { type Forwarding, isProxied } from '../proxy.ts';
 import { createPassages } from './passages.ts';
 import { closeCodes, openSession, type SessionLimits, sessionLimits } from './session.ts';
@@ -118,6 +119,10 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       return protocol !== undefined && offered.has(protocol) ? protocol : false;
     },
   });
+  // ws itself would answer with text.
+  app.ws.server?.on('wsClientError', ({ message }, socket, request) =>
+    refuseUpgrade(request, socket, problem('bad_request', `No WebSocket can be opened: ${message}`)),
+  );
   app.ws.use((context) => {
     const request = context.req;
     const entry = admitted.get(request);
@@ -161,18 +166,23 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     take: (request, socket) => caps.take(addressOf(request), socket),
   });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const refuse = (why: Problem): void => {
+      core.meters.http.problems.add(why.code);
+      refuseUpgrade(request, socket, why);
+    };
+    const broken = framingFault(request);
+    if (broken !== undefined) {
+      refuse(broken);
+      return;
+    }
     if (isProxied(request.url)) {
       passages.open(request, socket, head);
       return;
     }
     const path = request.url?.split('?', 1)[0] ?? '';
     const host = hosts.get(path);
-    const refuse = (why: Problem): void => {
-      core.meters.http.problems.add(why.code);
-      refuseUpgrade(request, socket, why);
-    };
-    if (host === undefined || closing) {
-      refuse(host === undefined ? noSuchPath : shuttingDown);
+    if (host === undefined || closing || request.method !== 'GET') {
+      refuse(host === undefined ? noSuchPath : closing ? shuttingDown : byGetOnly);
       return;
     }
     enterUpgrade(admitUpgrade(access, request, host.admitsLater), socket, {
@@ -213,6 +223,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   };
 };
 
+const byGetOnly = problem('method_not_allowed', 'A WebSocket is opened by GET');
 const noSuchPath = problem('not_found', 'No WebSocket is served at this path');
 const shuttingDown = problem('shutting_down', 'The hub is shutting down');
 
