@@ -19,6 +19,13 @@ export const credentialOfStateKey = (key: string): string | undefined => {
   return key.startsWith(apiKeysPrefix) ? keyCredential(key.slice(apiKeysPrefix.length)) : undefined;
 };
 
+/** The reverse; undefined for what names no credential. */
+export const stateKeyOfCredential = (name: string): string | undefined => {
+  const [kind, rest] = [name.slice(0, 4), name.slice(4)];
+  if (kind === tokenCredential('')) return revokedTokensPrefix + rest;
+  return kind === keyCredential('') ? apiKeysPrefix + rest : undefined;
+};
+
 /** How far the clocks of an issuer and of the hub may differ: so long a token is good behind its `exp`. */
 export const tokenLeewaySec = 30;
 

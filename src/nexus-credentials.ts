@@ -25,8 +25,11 @@ export type PageOptions = {
 export type Credentials = {
   /** The key with this id, whose expiry is the caller's to check; undefined for none. `not_ready` while nobody knows. */
   apiKey(id: string): Result<ApiKeyRecord | undefined>;
-  /** `not_ready` while nobody knows. */
-  isRevoked(jti: string): Result<boolean>;
+  /**
+   * False for what is revoked, by its name (domain/credentials.ts), and for an API key that there is not. `not_ready` while
+   * nobody knows.
+   */
+  isGood(name: string): Result<boolean>;
   /**
    * Calls `listener` with the names of credentials (domain/credentials.ts) of which something was written, once that can
    * be read, and with undefined when it may be any. It must not throw. Returns how to stop it.

@@ -2,8 +2,10 @@ import {
   apiKeysPrefix,
   credentialOfStateKey,
   isApiKeyId,
+  keyCredential,
   parseApiKeyRecord,
   revokedTokensPrefix,
+  stateKeyOfCredential,
 } from '../../domain/credentials.ts';
 import { isStateKey } from '../../domain/names.ts';
 import type { StateDocument } from '../../projections/documents.ts';
@@ -38,9 +40,11 @@ export const createCredentials = ({ runner }: Pick<Parts, 'runner'>): Credential
       const found = read(apiKeysPrefix + id);
       return found.ok ? ok(found.value && parseApiKeyRecord(found.value.value)) : found;
     },
-    isRevoked: (jti) => {
-      const found = read(revokedTokensPrefix + jti);
-      return found.ok ? ok(found.value !== undefined) : found;
+    isGood: (name) => {
+      const key = stateKeyOfCredential(name);
+      const found = key === undefined ? ok(undefined) : read(key);
+      // A key is there while it is good, and a token while it is not.
+      return found.ok ? ok((found.value === undefined) !== name.startsWith(keyCredential(''))) : found;
     },
     onChanged: (listener) => {
       let following = true;

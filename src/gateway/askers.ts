@@ -1,10 +1,13 @@
-import type { ServerResponse } from 'node:http';
 import { ProblemError, problem } from '../errors.ts';
+import type { Asker, CredentialWatch } from './auth/credential-watch.ts';
 
 /** Those who wait over HTTP for what somebody else has to say. */
 export type Askers = {
-  /** Runs `ask` with a signal that aborts when the connection of `response` closes, or with `shutting_down` when the hub drains. */
-  whileOpen<Value>(response: ServerResponse, ask: (signal: AbortSignal) => Promise<Value>): Promise<Value>;
+  /**
+   * Runs `ask` with a signal that aborts when the connection closes, with `shutting_down` when the hub drains, or with
+   * `unauthorized` when the credential of whoever asks ends.
+   */
+  whileOpen<Value>(asker: Asker, ask: (signal: AbortSignal) => Promise<Value>): Promise<Value>;
   drain(): void;
 };
 
@@ -12,20 +15,22 @@ export type Askers = {
 export const drainReason = (): ProblemError =>
   new ProblemError(problem('shutting_down', 'The hub is shutting down'));
 
-export const createAskers = (): Askers => {
+export const createAskers = (watchCredential: CredentialWatch['watch']): Askers => {
   const open = new Set<AbortController>();
   let draining = false;
   return {
-    whileOpen: async (response, ask) => {
+    whileOpen: async ({ res: response, state }, ask) => {
       const controller = new AbortController();
       const onClose = (): void => controller.abort();
       if (draining) controller.abort(drainReason());
       else if (response.destroyed) onClose();
       response.once('close', onClose);
       open.add(controller);
+      const stopWatching = watchCredential(state.subject, (why) => controller.abort(new ProblemError(why)));
       try {
         return await ask(controller.signal);
       } finally {
+        stopWatching();
         open.delete(controller);
         response.off('close', onClose);
       }

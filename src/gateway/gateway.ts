@@ -52,17 +52,18 @@ const drainLimitMs = 6_000;
 export const openGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const { core, config, logger, counters } = options;
   const keys = await openKeySets({ config, logger });
-  const access = createAccess(config, { keys });
+  const access = createAccess(config, { keys, credentials: core.credentials });
   const clientAddress = createClientAddress(config.trustedProxies);
   const rateLimit = createRateLimit(config, counters === undefined ? undefined : { counters, logger });
   const budgetOf = createBudgetOf(access, clientAddress);
   const tails = createTails({
     logger,
+    watch: access.watch,
     counted: (more) => {
       core.meters.http.openTails += more;
     },
   });
-  const askers = createAskers();
+  const askers = createAskers(access.watch);
   let draining = false;
   const isDraining = (): boolean => draining;
 
@@ -87,8 +88,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     scheme: config.tlsCert === null ? 'http' : 'https',
     clientIp: createClientIp(config.trustedProxies),
   };
-  app.use(createProxyRoute(core, forwarding));
-  app.use(createRest({ core, config, logger, tails, askers, isDraining }));
+  app.use(createProxyRoute(core, forwarding, access.whileGood));
+  app.use(createRest({ core, config, logger, tails, askers, whileGood: access.whileGood, isDraining }));
 
   const ordinary = app.callback();
   const hotRead = createHotReads({ core, access, rateLimit, budgetOf, isDraining });
@@ -105,7 +106,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     access,
     forwarding,
     addressOf: clientAddress,
-    hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, logger }) },
+    hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, access, logger }) },
   });
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -118,6 +119,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     graphql.close();
     await Promise.all([sockets.close(), drained]);
     counters?.close();
+    access.close();
   };
   let port: number;
   try {

@@ -6,13 +6,16 @@ import { fault, ok, type Problem, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Logger } from '../logger.ts';
 import type { NexusCore } from '../nexus-core.ts';
+import type { Access } from './auth/access.ts';
 import { parseJson } from './json.ts';
 import { problemOf } from './problem.ts';
 import type { Attended, Connection, SocketHost } from './ws/attach.ts';
 import { createOutbox, type Outbox } from './ws/outbox.ts';
+import { closeCodes } from './ws/session.ts';
 
 export type NodeLinkOptions = {
   readonly core: Pick<NexusCore, 'served' | 'fromNodes'>;
+  readonly access: Pick<Access, 'watch'>;
   readonly logger: Logger;
 };
 
@@ -25,7 +28,7 @@ const closeForbidden = 4403;
  * Serves other nodes of the log: their consumers of the durable subscriptions that this node owns, the heartbeats that they
  * have heard, and their calls of instances whose WebSocket is open to this node.
  */
-export const createNodeLink = ({ core, logger }: NodeLinkOptions): SocketHost => ({
+export const createNodeLink = ({ core, access, logger }: NodeLinkOptions): SocketHost => ({
   protocol: nodeProtocol,
   admitsLater: false,
   attend: ({ socket, transport, subject, onAlive }: Connection): Attended => {
@@ -33,15 +36,18 @@ export const createNodeLink = ({ core, logger }: NodeLinkOptions): SocketHost =>
       socket.close(closeForbidden, 'for nodes of the log, whose tokens have the scope admin');
       return { paused: false, drain: () => Promise.resolve() };
     }
-    return attendNode(
-      { core, logger },
-      socket,
-      createOutbox({ socket, transport, highBytes, onDrained: onAlive }),
-    );
+    const stopWatching = access.watch(subject, ({ detail }) => socket.close(closeCodes.unauthorized, detail));
+    socket.once('close', stopWatching);
+    const outbox = createOutbox({ socket, transport, highBytes, onDrained: onAlive });
+    return attendNode({ core, logger }, socket, outbox);
   },
 });
 
-const attendNode = ({ core, logger }: NodeLinkOptions, socket: WebSocket, outbox: Outbox): Attended => {
+const attendNode = (
+  { core, logger }: Omit<NodeLinkOptions, 'access'>,
+  socket: WebSocket,
+  outbox: Outbox,
+): Attended => {
   const members = new Map<number, Member>();
   /** Pulls and calls. */
   const asked = new Map<number, AbortController>();

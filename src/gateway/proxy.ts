@@ -9,6 +9,7 @@ import { type Problem, ProblemError, problem } from '../errors.ts';
 import type { NexusCore } from '../nexus-core.ts';
 import type { AnswerHead, AnswerSink, ForwardRequest } from '../nexus-proxy.ts';
 import type { Admitted } from './auth/access.ts';
+import type { CredentialWatch } from './auth/credential-watch.ts';
 import { callOptionsOf } from './call-options.ts';
 import { contextOf, type RequestState } from './context.ts';
 import type { ClientAddress } from './limits/client-address.ts';
@@ -160,7 +161,11 @@ const sinkOf = (response: ServerResponse, onBegin: () => void): AnswerSink => {
 
 /** ANY /proxy/{name}/{path}: behind the gate, past the router. */
 export const createProxyRoute =
-  (core: NexusCore, forwarding: Forwarding): Middleware<RequestState> =>
+  (
+    core: NexusCore,
+    forwarding: Forwarding,
+    whileGood: CredentialWatch['whileGood'],
+  ): Middleware<RequestState> =>
   async (ctx, next) => {
     const { req, res, state } = ctx;
     if (!isProxied(req.url)) return next();
@@ -179,12 +184,14 @@ export const createProxyRoute =
     });
     const request = forwardRequestOf({ request: req, ...state }, target, forwarding);
     const body = await bodyOf(req);
-    const done = await core.forward(
-      service,
-      body === undefined ? request : { ...request, body },
-      sink,
-      contextOf(ctx),
-      callOptionsOf(req.headers, gone.signal),
+    const done = await whileGood(ctx, () =>
+      core.forward(
+        service,
+        body === undefined ? request : { ...request, body },
+        sink,
+        contextOf(ctx),
+        callOptionsOf(req.headers, gone.signal),
+      ),
     );
     res.off('close', onClose);
     // What still comes of a body that nobody wanted is thrown away, so that the client reads the answer.

@@ -2,14 +2,14 @@ import type { Position } from '../../domain/event.ts';
 import { ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message, StateChange, Watch, Watched } from '../nexus-core.ts';
-import { watchExpiry } from './auth/expiry.ts';
+import type { CredentialWatch } from './auth/credential-watch.ts';
 import { createSink, type Sink } from './back-pressure.ts';
 import type { RequestContext } from './context.ts';
 
 /** Live tails by server-sent events (HTML standard, section 9.2). */
 export type Tails = {
   /**
-   * Serves one tail until the client goes, its token expires, or `close`. Each item is an event whose id is its
+   * Serves one tail until the client goes, its credential ends, or `close`. Each item is an event whose id is its
    * position, so that `Last-Event-ID` resumes behind it; `caughtUp` and `gap` are events of those names.
    *
    * @throws {ProblemError} while nothing was answered yet.
@@ -25,6 +25,7 @@ export type Tails = {
 
 export type TailOptions = {
   readonly logger: Logger;
+  readonly watch: CredentialWatch['watch'];
   readonly maxTails?: number;
   /** How often a silent tail says that it is alive. */
   readonly heartbeatMs?: number;
@@ -35,7 +36,13 @@ export type TailOptions = {
 const retryMs = 1_000;
 
 export const createTails = (options: TailOptions): Tails => {
-  const { logger, maxTails = 1_024, heartbeatMs = 15_000, counted = () => {} } = options;
+  const {
+    logger,
+    watch: watchCredential,
+    maxTails = 1_024,
+    heartbeatMs = 15_000,
+    counted = () => {},
+  } = options;
   const open = new Set<AbortController>();
 
   const serve: Tails['serve'] = async (ctx, begin, frames) => {
@@ -48,7 +55,7 @@ export const createTails = (options: TailOptions): Tails => {
     open.add(ending);
     counted(1);
     res.once('close', end);
-    const stopExpiry = watchExpiry(ctx.state.subject.expiresAt, end);
+    const stopWatching = watchCredential(ctx.state.subject, end);
     let heartbeat: NodeJS.Timeout | undefined;
     try {
       const watch = await begin(ending.signal);
@@ -71,7 +78,7 @@ export const createTails = (options: TailOptions): Tails => {
       if (!res.headersSent) throw error;
       logger.warn({ err: error }, 'a live tail broke off');
     } finally {
-      stopExpiry();
+      stopWatching();
       clearInterval(heartbeat);
       res.off('close', end);
       open.delete(ending);

@@ -28,12 +28,14 @@ test('the catalogue › has each route of the routers, and no other', async (t) 
   const hub = await openHub();
   t.teardown(hub.close);
   const logger = createLogger('silent', { write: () => {} });
+  const watch = () => () => {};
   const sections = createSections({
     core: hub.core,
     config: hub.config,
     logger,
-    tails: createTails({ logger }),
-    askers: createAskers(),
+    tails: createTails({ logger, watch }),
+    askers: createAskers(watch),
+    whileGood: (_, work) => work(),
     isDraining: () => false,
   });
   const routes = new Set<string>(beforeRest);

@@ -108,7 +108,7 @@ test('a key › of another form is refused with a pointer', async (t) => {
 
 test('lists › come in pages, each behind the one before', async (t) => {
   for (let made = 0; made < 5; made++) await create({ name: `page ${made}`, scopes: ['admin'] });
-  for (let made = 0; made < 5; made++) await revoke({ jti: `page ${made}` });
+  for (let made = 0; made < 5; made++) await revoke({ jti: `page-${made}` });
   for (const [path, member, name] of [
     ['/api-keys', 'apiKeys', 'id'],
     ['/revoked-tokens', 'revokedTokens', 'jti'],
@@ -150,9 +150,11 @@ test('a revocation › lasts until the token has expired, and is prolonged but n
 test('a revocation › without an end lasts 365 days, and of a whole token until its exp and the leeway', async (t) => {
   const days = Date.parse(String((await revoke({ jti: 'j-2' })).body.expiresAt)) - Date.now();
   t.true(Math.abs(days - 365 * 86_400_000) < 60_000);
-  const whole = await revoke({ token: tokenOf({ jti: 'j/3 ü', exp: nowSec + 100 }) });
-  t.like(whole.body, { jti: 'j/3 ü', expiresAt: new Date((nowSec + 130) * 1_000).toISOString() });
-  t.false(JSON.stringify(await readWholeLog(hub.url)).includes(tokenOf({ jti: 'j/3 ü', exp: nowSec + 100 })));
+  const whole = await revoke({ token: tokenOf({ jti: 'j/3*%?', exp: nowSec + 100 }) });
+  t.like(whole.body, { jti: 'j/3*%?', expiresAt: new Date((nowSec + 130) * 1_000).toISOString() });
+  t.false(
+    JSON.stringify(await readWholeLog(hub.url)).includes(tokenOf({ jti: 'j/3*%?', exp: nowSec + 100 })),
+  );
 });
 
 test('a revocation › of what cannot be one is refused with a pointer', async (t) => {
@@ -218,14 +220,14 @@ test('the commands › are those of POST /commands, of frames and of GraphQL too
   t.like(read.data, { apiKey: { id, scopes: ['admin'] } });
   const document = `mutation ($id: ID!) {
     revokeApiKey(id: $id) { success id }
-    revokeToken(jti: "from GraphQL") { jti expiresAt }
+    revokeToken(jti: "from-GraphQL") { jti expiresAt }
   }`;
-  t.like((await askGraphql(hub, document, { id })).data, { revokeToken: { jti: 'from GraphQL' } });
+  t.like((await askGraphql(hub, document, { id })).data, { revokeToken: { jti: 'from-GraphQL' } });
   const rest = await askGraphql(
     hub,
     'query ($id: ID!) { apiKey(id: $id) { id } revokedTokens(first: 1000) { jti } }',
     { id },
   );
   t.is(rest.data?.apiKey, null);
-  t.true(JSON.stringify(rest.data).includes('from GraphQL'));
+  t.true(JSON.stringify(rest.data).includes('from-GraphQL'));
 });

@@ -200,6 +200,7 @@ test('every route of REST that changes something › keeps its key, or refuses o
     logger: createLogger('silent'),
     tails: { open: nothing, drain: nothing } as never,
     askers: { whileOpen: nothing, drain: () => {} } as never,
+    whileGood: nothing,
     isDraining: () => false,
   });
   const changing = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);

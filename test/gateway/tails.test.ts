@@ -28,7 +28,7 @@ const serveTails = async (
   items: (signal: AbortSignal) => AsyncIterable<Watched<Message>>,
   options: Partial<TailOptions> = {},
 ): Promise<string> => {
-  const tails = createTails({ logger, ...options });
+  const tails = createTails({ logger, watch: () => () => {}, ...options });
   const app = new Koa<RequestState>();
   app.silent = true;
   app.use(async (ctx) => {

@@ -23,7 +23,7 @@ export const attachTo = async (
     core,
     config,
     logger,
-    access: createAccess(config),
+    access: createAccess(config, { credentials: core.credentials }),
     hosts,
     limits,
   });

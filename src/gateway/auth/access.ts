@@ -3,15 +3,18 @@ import type { Subject } from '../../../domain/access.ts';
 import { isAuthenticated } from '../../config/authenticated.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import type { Credentials } from '../../nexus-credentials.ts';
+import { type ApiKeys, createApiKeys, isApiKeyText } from './api-keys.ts';
+import { type CredentialWatch, createCredentialWatch } from './credential-watch.ts';
 import type { KeySets } from './key-sets.ts';
 import { isLoopbackOrigin, protectedModeFault } from './protected-mode.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 
 /** Who a request is from. */
 export type Admitted = Subject & {
-  /** Ms since 1970, the leeway included; there when a token said so. */
+  /** Ms since 1970, the leeway included; there when a token or a key said so. */
   readonly expiresAt?: number;
-  /** What can be revoked: `jti:…` of a token that has one. */
+  /** What can be revoked, by its name (domain/credentials.ts): an API key, or a token that has a `jti`. */
   readonly credential?: string;
 };
 
@@ -21,7 +24,7 @@ export type TokenSubject = Admitted & { readonly expiresAt: number };
 /** What a token says, at once or when its key was waited for. */
 export type Verified<Value> = Result<Value> | Promise<Result<Value>>;
 
-type EachAccess = {
+type EachAccess = CredentialWatch & {
   /** Lets a request in when nothing has to be verified for it; undefined otherwise, whether it may come in or not. */
   admitNow(request: IncomingMessage): Admitted | undefined;
   /** False for a page of a foreign site: neither same origin, nor of this machine, nor in corsOrigins. */
@@ -33,20 +36,23 @@ export type OpenAccess = EachAccess & {
   readonly mode: 'off';
   admit(request: IncomingMessage): Result<Admitted>;
   /** There are no tokens to verify: each one is `unauthorized`. */
-  verifyToken(token: string): Result<TokenSubject>;
+  verifyToken(token: string): Result<Admitted>;
   readonly tokens: undefined;
 };
 
 export type TokenAccess = EachAccess & {
   readonly mode: 'jwt';
   /**
-   * Lets a request in by its bearer token: else `unauthorized`, or `keys_unavailable`.
+   * Lets a request in by its bearer token, or its API key: else `unauthorized`, `keys_unavailable` or, while nobody knows
+   * what was revoked, `not_ready`.
    *
    * @param options.token The token where it came by another way than the Authorization header (a subprotocol).
    */
   admit(request: IncomingMessage, options?: { readonly token?: string }): Verified<Admitted>;
-  verifyToken(token: string): Verified<TokenSubject>;
+  /** The same for a token or key that came by another way. */
+  verifyToken(token: string): Verified<Admitted>;
   readonly tokens: Tokens;
+  readonly apiKeys: ApiKeys;
 };
 
 export type Access = OpenAccess | TokenAccess;
@@ -57,6 +63,8 @@ export const localSubject: Subject = { id: 'local', scopes: ['admin'] };
 export type AccessOptions = {
   /** Of jwksUrl and jwksFile. */
   readonly keys?: KeySets | undefined;
+  /** Without it there are no API keys, and no token is revoked. */
+  readonly credentials?: Credentials;
   /** Ms since 1970; the system's unless given. */
   readonly clock?: () => number;
 };
@@ -64,7 +72,7 @@ export type AccessOptions = {
 /** @throws {RangeError} when jwtSecret is too short. */
 export const createAccess = (
   config: Pick<Config, 'jwtSecret' | 'jwksUrl' | 'jwksFile' | 'jwtIssuer' | 'jwtAudience' | 'corsOrigins'>,
-  { keys, clock = Date.now }: AccessOptions = {},
+  { keys, credentials = noCredentials, clock = Date.now }: AccessOptions = {},
 ): Access => {
   const corsOrigins = new Set(config.corsOrigins);
   const originAllowed = (request: IncomingMessage): boolean => {
@@ -84,26 +92,54 @@ export const createAccess = (
         protectedModeFault(request, corsOrigins) === undefined ? localSubject : undefined,
       verifyToken: () => fault(problem('unauthorized', 'This hub runs without authentication')),
       originAllowed,
+      ...watchesNothing,
       tokens: undefined,
     };
   }
 
-  const tokens = createTokens(config, keys, clock);
+  const tokens = createTokens(config, keys, credentials, clock);
+  const apiKeys = createApiKeys(credentials, clock);
+  const verify = (token: string): Verified<Admitted> =>
+    isApiKeyText(token) ? apiKeys.verify(token) : tokens.verify(token);
+  const { watch, whileGood, close } = createCredentialWatch({
+    credentials,
+    forget: (names) => {
+      tokens.forget(names);
+      apiKeys.forget(names);
+    },
+  });
   return {
     mode: 'jwt',
     admit: (request, options) => {
-      if (options?.token !== undefined) return tokens.verify(options.token);
+      if (options?.token !== undefined) return verify(options.token);
       const token = bearerToken(request);
-      return token.ok ? tokens.verify(token.value) : token;
+      return token.ok ? verify(token.value) : token;
     },
     admitNow: (request) => {
       const token = bearerToken(request);
-      return token.ok ? tokens.known(token.value) : undefined;
+      return token.ok ? (tokens.known(token.value) ?? apiKeys.known(token.value)) : undefined;
     },
-    verifyToken: tokens.verify,
+    verifyToken: verify,
     originAllowed,
+    watch,
+    whileGood,
+    close,
     tokens,
+    apiKeys,
   };
+};
+
+const noCredentials: Credentials = {
+  apiKey: () => ok(undefined),
+  isGood: () => ok(true),
+  onChanged: () => () => {},
+};
+
+/** In protected mode nothing that was let in expires, or can be revoked. */
+const watchesNothing: CredentialWatch = {
+  watch: () => () => {},
+  whileGood: (_asker, work) => work(),
+  close: () => {},
 };
 
 const tokenAbsent: Problem = problem('unauthorized', 'A bearer token is needed in the Authorization header', {

@@ -6,6 +6,7 @@ import type { RequestContext } from '../context.ts';
 import { asksForGraphiql } from '../pages/graphiql.ts';
 import { pageFiles, shellPaths } from '../pages/table.ts';
 import { type Access, type Admitted, bearerToken, type Verified } from './access.ts';
+import { isApiKeyText } from './api-keys.ts';
 import { readHeader, refuse } from './token-form.ts';
 import { type Hs256, reasonOf, type Tokens } from './tokens.ts';
 
@@ -36,17 +37,18 @@ export const createAuthenticate = (
   blockedSec: (ctx: RequestContext) => number,
 ): Authenticate => {
   if (access.mode === 'off') return (ctx) => access.admit(ctx.req);
-  const { tokens } = access;
+  const { tokens, apiKeys } = access;
   const verifyHs256 = tokens.hs256 === undefined ? undefined : createVerify(tokens, tokens.hs256);
   return (ctx) => {
     const token = bearerToken(ctx.req);
     if (!token.ok) return token;
-    const subject = tokens.known(token.value);
+    const subject = tokens.known(token.value) ?? apiKeys.known(token.value);
     if (subject !== undefined) return { ok: true, value: subject };
     const retryAfterSec = blockedSec(ctx);
     if (retryAfterSec > 0) {
       return fault(problem('rate_limited', 'Too many bad tokens from this address', { retryAfterSec }));
     }
+    if (isApiKeyText(token.value)) return apiKeys.verify(token.value);
     if (verifyHs256 === undefined) return tokens.verify(token.value);
     const header = readHeader(token.value);
     if (!header.ok) return header;

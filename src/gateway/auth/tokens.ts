@@ -4,6 +4,7 @@ import { tokenLeewaySec } from '../../../domain/credentials.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
+import type { Credentials } from '../../nexus-credentials.ts';
 import type { TokenSubject } from './access.ts';
 import { subjectOf } from './claims.ts';
 import type { KeySets } from './key-sets.ts';
@@ -17,6 +18,8 @@ export type Tokens = {
   known(token: string): TokenSubject | undefined;
   /** Takes a token whose HS256 signature holds: checks its claims, and keeps it. */
   take(token: string): Result<TokenSubject>;
+  /** Forgets the tokens of these credentials, or all. */
+  forget(names: ReadonlySet<string> | undefined): void;
   /** For whatever else verifies HS256; undefined when there is no secret. */
   readonly hs256: Hs256 | undefined;
 };
@@ -46,6 +49,7 @@ type Known = { readonly subject: TokenSubject; readonly key: VerificationKey | u
 export const createTokens = (
   config: Pick<Config, 'jwtSecret' | 'jwtIssuer' | 'jwtAudience'>,
   keys: KeySets | undefined,
+  credentials: Pick<Credentials, 'isGood'>,
   clock: () => number,
 ): Tokens => {
   const hs256 = config.jwtSecret === null ? undefined : hs256Of(config.jwtSecret, clock);
@@ -68,7 +72,12 @@ export const createTokens = (
     const claims = readClaims(token);
     if (!claims.ok) return claims;
     const result = subjectOf(claims.value, config, clock());
-    if (result.ok && token.length <= maxKnownLength) knownTokens.set(token, { subject: result.value, key });
+    if (!result.ok) return result;
+    const { credential } = result.value;
+    const good = credential === undefined ? ok(true) : credentials.isGood(credential);
+    if (!good.ok) return good;
+    if (!good.value) return refuse('The token was revoked');
+    if (token.length <= maxKnownLength) knownTokens.set(token, { subject: result.value, key });
     return result;
   };
 
@@ -116,6 +125,11 @@ export const createTokens = (
   return {
     known,
     hs256,
+    forget: (names) => {
+      if (names === undefined) return knownTokens.clear();
+      for (const [token, { subject }] of knownTokens)
+        if (subject.credential !== undefined && names.has(subject.credential)) knownTokens.delete(token);
+    },
     take: (token) => takeOf(token, undefined),
     verify: (token) => {
       const subject = known(token);

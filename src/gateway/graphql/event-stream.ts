@@ -1,12 +1,13 @@
 import { PassThrough } from 'node:stream';
 import type { FormattedExecutionResult } from 'graphql';
-import { watchExpiry } from '../auth/expiry.ts';
+import type { Admitted } from '../auth/access.ts';
+import type { CredentialWatch } from '../auth/credential-watch.ts';
 import type { Results } from './execution.ts';
 
 /** Open streams of results by server-sent events (graphql-sse, distinct connections). */
 export type EventStreams = {
   /** Undefined when there are as many as there may be. */
-  open(expiresAt: number | undefined): EventStream | undefined;
+  open(subject: Admitted): EventStream | undefined;
   close(): void;
 };
 
@@ -24,7 +25,7 @@ const maxStreams = 4_096;
 const keepAliveMs = 15_000;
 const highWaterMark = 256 * 1024;
 
-export const createEventStreams = (): EventStreams => {
+export const createEventStreams = (watchCredential: CredentialWatch['watch']): EventStreams => {
   const streams = new Set<PassThrough>();
 
   const finish = (body: PassThrough): void => {
@@ -34,18 +35,18 @@ export const createEventStreams = (): EventStreams => {
   };
 
   return {
-    open: (expiresAt) => {
+    open: (subject) => {
       if (streams.size >= maxStreams) return undefined;
       const body = new PassThrough({ highWaterMark });
       streams.add(body);
       const keepAlive = setInterval(() => {
         if (!body.writableNeedDrain && !body.writableEnded) body.write(':\n\n');
       }, keepAliveMs).unref();
-      const stopExpiry = watchExpiry(expiresAt, () => finish(body));
+      const stopWatching = watchCredential(subject, () => finish(body));
       body.once('close', () => {
         streams.delete(body);
         clearInterval(keepAlive);
-        stopExpiry();
+        stopWatching();
       });
       // Sent at once, so that the client has the head of the answer before the first result.
       body.write(':\n\n');

@@ -63,7 +63,7 @@ export const createGraphql = (options: GraphqlOptions): Graphql => {
   const documents = countOperations(createDocuments(understanding, persisted), core.meters.graphql);
   const shared = { schema, documents, core, logger, hideSuggestions: !introspection };
   const page = createGraphiqlPage({ introspection, documentsOnly: persisted.only });
-  const http = createGraphqlHttp({ ...shared, askers, spend, pages, page });
+  const http = createGraphqlHttp({ ...shared, askers, spend, pages, page, watch: access.watch });
   const sockets = createGraphqlSockets({ ...shared, access, framesPerSec: config.wsFramesPerSec });
   const close = (): void => {
     persisted.close();

@@ -5,6 +5,7 @@ import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
+import type { CredentialWatch } from '../auth/credential-watch.ts';
 import { readJson } from '../body.ts';
 import { contextOf, type RequestState } from '../context.ts';
 import { asksForGraphiql } from '../pages/graphiql.ts';
@@ -29,6 +30,7 @@ export type GraphqlHttpOptions = {
   readonly logger: Logger;
   readonly askers: Askers;
   readonly spend: Spend;
+  readonly watch: CredentialWatch['watch'];
   readonly pages: PageFiles;
   readonly page: Page;
   readonly hideSuggestions: boolean;
@@ -39,8 +41,8 @@ export type GraphqlHttpOptions = {
  * put into the context's state.
  */
 export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
-  const { schema, documents, core, logger, askers, spend, pages, page, hideSuggestions } = options;
-  const streams = createEventStreams();
+  const { schema, documents, core, logger, askers, spend, watch, pages, page, hideSuggestions } = options;
+  const streams = createEventStreams(watch);
 
   const respond = (
     ctx: KoaContext,
@@ -90,11 +92,13 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
       const what = kind === 'subscription' ? eventStream : `${json}, ${graphqlJson} or ${eventStream}`;
       return respondProblem(ctx, problem('not_acceptable', `The answer can be had as ${what}`));
     }
+    const state: RequestState = ctx.state;
     const context = {
       core,
       context: contextOf(ctx),
       executing: createExecuting(core, request, prepared),
-      whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) => askers.whileOpen(ctx.res, ask),
+      whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) =>
+        askers.whileOpen({ res: ctx.res, state }, ask),
     };
     const operation: Operation = { schema, prepared, request, context, logger, hideSuggestions };
     if (!stream) {
@@ -102,8 +106,7 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
       const failed = result.data === undefined && media === graphqlJson;
       return respond(ctx, media || json, failed ? 400 : 200, result);
     }
-    const state: RequestState = ctx.state;
-    const opened = streams.open(state.subject.expiresAt);
+    const opened = streams.open(state.subject);
     if (opened === undefined) {
       return respondProblem(ctx, problem('overloaded', 'The hub has as many event streams as it may'));
     }

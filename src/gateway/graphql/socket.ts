@@ -6,7 +6,6 @@ import { newId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
-import { watchExpiry } from '../auth/expiry.ts';
 import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
 import type { Connection, SocketHost } from '../ws/attach.ts';
@@ -141,16 +140,16 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       subject,
       gone: gone.signal,
       close: outbox.close,
-      admitted: () => expire(),
+      admitted: () => watchCredential(),
     };
-    let stopExpiry = (): void => {};
-    const expire = (): void => {
-      stopExpiry();
-      stopExpiry = watchExpiry(extra.subject?.expiresAt, () =>
-        outbox.close(closeCodes.unauthorized, 'the token has expired'),
+    let stopWatching = (): void => {};
+    const watchCredential = (): void => {
+      if (extra.subject === undefined) return;
+      stopWatching = access.watch(extra.subject, ({ detail }) =>
+        outbox.close(closeCodes.unauthorized, detail),
       );
     };
-    expire();
+    watchCredential();
     const closed = server.opened(
       {
         protocol: socket.protocol,
@@ -169,7 +168,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
     });
     socket.once('close', (code, reason) => {
-      stopExpiry();
+      stopWatching();
       intake.stop();
       gone.abort();
       closed(code, reason.toString()).catch((error: unknown) =>

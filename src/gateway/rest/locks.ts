@@ -27,7 +27,7 @@ export const lockRoutes = ({ core, askers }: RestOptions): RestRouter => {
   router.post(path, async (ctx) => {
     negotiate(ctx);
     const data = await commandData(ctx, { key: pathText(ctx, 'key') });
-    const done = await askers.whileOpen(ctx.res, (signal) =>
+    const done = await askers.whileOpen(ctx, (signal) =>
       executeOnce(ctx, core, { type: 'AcquireLock', data }, signal),
     );
     const acquired = unwrap(done);

@@ -15,7 +15,7 @@ const envelope = new Set(['type', 'data', 'commandId', 'expectedRevision']);
 const maxCommandIdLength = 128;
 
 /** /log, /streams and /commands: the events as they stand, and what makes them. */
-export const logRoutes = ({ core, logger, askers }: RestOptions): RestRouter => {
+export const logRoutes = ({ core, logger, askers, whileGood }: RestOptions): RestRouter => {
   const router = createRouter();
 
   router.get('/log', async (ctx) => {
@@ -32,7 +32,8 @@ export const logRoutes = ({ core, logger, askers }: RestOptions): RestRouter => 
       to: query.text('to'),
     });
     const context = contextOf(ctx);
-    if (type === ndjsonType) await exportLog(ctx, core, options, limit, context, logger);
+    if (type === ndjsonType)
+      await whileGood(ctx, () => exportLog(ctx, core, options, limit, context, logger));
     else sendJson(ctx, 200, unwrap(await core.log({ ...options, ...given({ limit }) }, context)));
   });
 
@@ -53,7 +54,7 @@ export const logRoutes = ({ core, logger, askers }: RestOptions): RestRouter => 
     // The others wait for the hub alone.
     const done =
       command.type === 'AcquireLock'
-        ? await askers.whileOpen(ctx.res, (signal) => executeOnce(ctx, core, command, signal))
+        ? await askers.whileOpen(ctx, (signal) => executeOnce(ctx, core, command, signal))
         : await executeOnce(ctx, core, command);
     if (!done.ok) throw new ProblemError(commandFault(command.type, done.problem));
     markPosition(ctx, done.value);

@@ -13,7 +13,7 @@ export const requestRoutes = ({ core, askers }: RestOptions): RestRouter => {
     const topic = pathText(ctx, 'topic');
     const { topic: _topic, ...data } = await commandData(ctx, { topic });
     const replied = unwrap(
-      await askers.whileOpen(ctx.res, (signal) => core.request(topic, data, contextOf(ctx), { signal })),
+      await askers.whileOpen(ctx, (signal) => core.request(topic, data, contextOf(ctx), { signal })),
     );
     markPosition(ctx, replied);
     sendJson(ctx, 200, replied);

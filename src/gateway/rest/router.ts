@@ -4,6 +4,7 @@ import { ProblemError, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
+import type { CredentialWatch } from '../auth/credential-watch.ts';
 import type { RequestState } from '../context.ts';
 import type { Tails } from '../tails.ts';
 import type { RestContext } from './answer.ts';
@@ -31,6 +32,7 @@ export type RestOptions = {
   readonly logger: Logger;
   readonly tails: Tails;
   readonly askers: Askers;
+  readonly whileGood: CredentialWatch['whileGood'];
   /** True once the hub is shutting down. */
   readonly isDraining: () => boolean;
 };

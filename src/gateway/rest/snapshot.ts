@@ -15,7 +15,7 @@ import { createRouter, type RestOptions, type RestRouter } from './router.ts';
 const progressEveryMs = 500;
 
 /** /snapshot: the whole state, or a prefix of it, as a file. */
-export const snapshotRoutes = ({ core, logger }: RestOptions): RestRouter => {
+export const snapshotRoutes = ({ core, logger, whileGood }: RestOptions): RestRouter => {
   const router = createRouter();
 
   router.get('/snapshot', async (ctx) => {
@@ -36,8 +36,10 @@ export const snapshotRoutes = ({ core, logger }: RestOptions): RestRouter => {
     ctx.respond = false;
     const sink = createSink(ctx.res);
     try {
-      for (; block.done !== true; block = await blocks.next()) if (!(await sink.write(block.value))) return;
-      if (await sink.flush()) ctx.res.end();
+      await whileGood(ctx, async () => {
+        for (; block.done !== true; block = await blocks.next()) if (!(await sink.write(block.value))) return;
+        if (await sink.flush()) ctx.res.end();
+      });
     } catch (error) {
       // Without its last line it is no snapshot.
       logger.warn({ err: error }, 'a snapshot broke off');

@@ -94,7 +94,7 @@ export const subscriptionRoutes = ({ core, logger, askers }: RestOptions): RestR
     const name = pathText(ctx, 'name');
     const context = contextOf(ctx);
     const data = (await readJson(ctx.req)) ?? {};
-    const pulled = await askers.whileOpen(ctx.res, (signal) => core.pull(name, data, context, signal));
+    const pulled = await askers.whileOpen(ctx, (signal) => core.pull(name, data, context, signal));
     const { deliveries } = unwrap(pulled);
     handOver(ctx, name, deliveries, context);
     if (type === batchType) sendDeliveries(ctx, deliveries);

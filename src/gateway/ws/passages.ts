@@ -5,7 +5,6 @@ import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { ForwardRequest, Upgraded } from '../../nexus-proxy.ts';
 import type { Access, Admitted } from '../auth/access.ts';
-import { watchExpiry } from '../auth/expiry.ts';
 import { callOptionsOf } from '../call-options.ts';
 import { contextFrom, correlationIdOf, requestIdOf } from '../context.ts';
 import { problemOf } from '../problem.ts';
@@ -79,15 +78,15 @@ export const createPassages = (options: PassagesOptions): Passages => {
     subject: Admitted,
   ) => {
     const { socket: instance, fields } = opened;
-    let stopExpiry = (): void => {};
+    let stopWatching = (): void => {};
     const end = (): void => {
-      stopExpiry();
+      stopWatching();
       open.delete(end);
       client.destroy();
       instance.destroy();
     };
     open.add(end);
-    stopExpiry = watchExpiry(subject.expiresAt, end);
+    stopWatching = access.watch(subject, end);
     for (const side of [client, instance]) side.on('error', end).once('close', end);
     if ('setTimeout' in client && typeof client.setTimeout === 'function') client.setTimeout(idleMs, end);
     const own = ['Upgrade', 'websocket', 'Connection', 'Upgrade', 'X-Nexus-Instance', opened.instance];

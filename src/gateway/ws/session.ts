@@ -6,7 +6,6 @@ import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
-import { watchExpiry } from '../auth/expiry.ts';
 import { parseJson } from '../json.ts';
 import { problemOf } from '../problem.ts';
 import { answer, createAsking } from './exchange.ts';
@@ -78,7 +77,7 @@ export const openSession = (options: SessionOptions): Session => {
   let badFrames = 0;
   let badSince = steadyNow();
   let draining = false;
-  let stopExpiry = (): void => {};
+  let stopWatching = (): void => {};
 
   const outbox = createOutbox({
     socket,
@@ -200,9 +199,10 @@ export const openSession = (options: SessionOptions): Session => {
     if (verified.value.id !== subject.id) {
       return refuse(problem('forbidden', 'A connection cannot change its subject'), id);
     }
+    const { expiresAt } = verified.value;
     const sameScopes = verified.value.scopes.join(' ') === subject.scopes.join(' ');
     subject = verified.value;
-    expire();
+    watchCredential();
     if (!sameScopes) {
       services.authorise(subject);
       await subscriptions.authorise(subject);
@@ -211,14 +211,15 @@ export const openSession = (options: SessionOptions): Session => {
       JSON.stringify({
         type: 'authenticated',
         id,
-        expiresAt: new Date(verified.value.expiresAt).toISOString(),
+        // Absent for a key that does not expire.
+        expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt).toISOString(),
       }),
     );
   };
 
-  const expire = (): void => {
-    stopExpiry();
-    stopExpiry = watchExpiry(subject.expiresAt, () => end(closeCodes.unauthorized, 'the token has expired'));
+  const watchCredential = (): void => {
+    stopWatching();
+    stopWatching = access.watch(subject, ({ detail }) => end(closeCodes.unauthorized, detail));
   };
 
   const end = (code: number, reason: string): void => {
@@ -233,14 +234,14 @@ export const openSession = (options: SessionOptions): Session => {
     if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
   });
   socket.once('close', () => {
-    stopExpiry();
+    stopWatching();
     replays.close();
     services.close();
     // What the client sent before it left takes effect before what it holds goes to others.
     subscriptions.close('cut', intake.idle().then(settlements.idle));
     asking.close();
   });
-  expire();
+  watchCredential();
 
   return {
     get paused() {
