@@ -30,6 +30,9 @@ export type Config = {
   readonly rateLimitWriteMax: number | null;
   readonly rateLimitInvokeMax: number | null;
   readonly rateLimitWindowSec: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxWebSockets: number;
   readonly wsFramesPerSec: number;
   /** CIDRs. */
   readonly trustedProxies: readonly string[];
@@ -124,6 +127,9 @@ export const parseConfig = (
     rateLimitWriteMax: value('rateLimitWriteMax', options.rateLimitWriteMax),
     rateLimitInvokeMax: value('rateLimitInvokeMax', options.rateLimitInvokeMax),
     rateLimitWindowSec: value('rateLimitWindowSec', options.rateLimitWindowSec),
+    maxConnections: value('maxConnections', options.maxConnections),
+    maxConnectionsPerAddress: value('maxConnectionsPerAddress', options.maxConnectionsPerAddress),
+    maxWebSockets: value('maxWebSockets', options.maxWebSockets),
     wsFramesPerSec: value('wsFramesPerSec', options.wsFramesPerSec),
     trustedProxies: value('trustedProxies', options.trustedProxies),
     corsOrigins: value('corsOrigins', options.corsOrigins),

@@ -207,6 +207,27 @@ export const options: Options = {
     default: 60,
     meaning: 'that window, in seconds',
   },
+  maxConnections: {
+    kind: integer(1, 1_000_000),
+    env: 'NEXUS_MAX_CONNECTIONS',
+    flag: null,
+    default: 16_384,
+    meaning: 'connections to the gateway; beyond it the one that has been silent longest ends',
+  },
+  maxConnectionsPerAddress: {
+    kind: integer(1, 1_000_000),
+    env: 'NEXUS_MAX_CONNECTIONS_PER_ADDRESS',
+    flag: null,
+    default: 1_024,
+    meaning: 'of those, from one address, this machine and trustedProxies excepted',
+  },
+  maxWebSockets: {
+    kind: integer(1, 1_000_000),
+    env: 'NEXUS_MAX_WEB_SOCKETS',
+    flag: null,
+    default: 12_288,
+    meaning: 'of those, WebSockets',
+  },
   wsFramesPerSec: {
     kind: integer(0, 1_000_000_000, ' (0 is no limit)'),
     env: 'NEXUS_WS_FRAMES_PER_SEC',

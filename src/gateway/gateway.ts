@@ -12,7 +12,7 @@ import { createCors } from './cors.ts';
 import { createBudgetOf, createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
 import { createHotReads } from './hot-reads.ts';
-import { createClientAddress, createClientIp } from './limits/client-address.ts';
+import { createClientAddress, createClientIp, createCountedAddress } from './limits/client-address.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
 import { createPageFiles } from './pages/page-files.ts';
@@ -105,7 +105,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     logger,
     access,
     forwarding,
-    addressOf: clientAddress,
+    addressOf: createCountedAddress(config.trustedProxies),
     hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, access, logger }) },
   });
   let closed: Promise<void> | undefined;

@@ -1,12 +1,6 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.ts';
 import { type Problem, problem } from '../errors.ts';
@@ -14,6 +8,9 @@ import type { Logger } from '../logger.ts';
 import { createArrivals } from './arrivals.ts';
 import { framingFault } from './framing.ts';
 import { maxUrlLength } from './gate.ts';
+import { createPeerAddress } from './limits/client-address.ts';
+import { type Connections, followConnections } from './limits/connections.ts';
+import { createDepartures, departureLimits } from './limits/departures.ts';
 import { rawProblem } from './problem.ts';
 import { readTlsFiles, watchTlsFiles } from './tls.ts';
 
@@ -22,7 +19,9 @@ export type Timeouts = {
   readonly headersMs: number;
   /** For a whole request to arrive, its body included; under /proxy and at /snapshot, for anything of its body to. */
   readonly requestMs: number;
-  /** How often those two are looked at. */
+  /** For a client to take anything of its answer (limits/departures.ts). */
+  readonly answerMs: number;
+  /** How often those three are looked at. */
   readonly checkEveryMs: number;
   /** For the next request on an idle connection; more than what proxies in front wait. */
   readonly keepAliveMs: number;
@@ -33,6 +32,7 @@ export type Timeouts = {
 export const defaultTimeouts: Timeouts = {
   headersMs: 10_000,
   requestMs: 30_000,
+  answerMs: 60_000,
   checkEveryMs: 1_000,
   keepAliveMs: 65_000,
   idleMs: 330_000,
@@ -47,13 +47,15 @@ export type WebServer = {
 };
 
 const sweepMs = 20;
-const maxConnections = 16_384;
 const maxHeaderSize = 16_384;
 const maxHeaders = 1_000;
 
 /** @throws {Error} when the TLS files cannot be read or do not fit together. */
 export const createWebServer = (
-  config: Pick<Config, 'tlsCert' | 'tlsKey'>,
+  config: Pick<
+    Config,
+    'tlsCert' | 'tlsKey' | 'maxConnections' | 'maxConnectionsPerAddress' | 'trustedProxies'
+  >,
   listener: RequestListener,
   logger: Logger,
   timeouts: Timeouts,
@@ -87,7 +89,7 @@ export const createWebServer = (
   if (tlsCert !== null && tlsKey !== null) {
     const files = { cert: tlsCert, key: tlsKey };
     const tls = createTlsServer(
-      { ...options, ...readTlsFiles(files), minVersion: 'TLSv1.2' },
+      { ...options, ...readTlsFiles(files), minVersion: 'TLSv1.2', handshakeTimeout: timeouts.headersMs },
       (request, response) => answer(request, response),
     );
     tls.on('tlsClientError', (error) => logger.debug({ err: error }, 'a TLS handshake failed'));
@@ -98,18 +100,25 @@ export const createWebServer = (
   }
   // RFC 9110, section 10.1.1: an expectation that is not known may be passed over too.
   server.on('checkExpectation', answer);
-  server.maxConnections = maxConnections;
   server.maxHeadersCount = maxHeaders;
   server.setTimeout(timeouts.idleMs);
-  const sockets = trackSockets(server, tlsCert !== null);
+  const sockets = followConnections(server, tlsCert !== null, {
+    max: config.maxConnections,
+    maxPerAddress: config.maxConnectionsPerAddress,
+    addressOf: createPeerAddress(config.trustedProxies),
+  });
   const arrivals = createArrivals(timeouts.requestMs, (socket, answer) => {
     if (answer.headersSent) socket.destroy();
     else answerBroken(requestTimedOut, socket, sockets);
   });
-  const looking = setInterval(
-    () => arrivals.look(sockets.requesting, sockets.answerOf),
-    timeouts.checkEveryMs,
-  ).unref();
+  const departures = createDepartures({ ...departureLimits, stallMs: timeouts.answerMs }, (socket) => {
+    logger.debug({ unreadBytes: socket.writableLength }, 'a client that does not read was cut off');
+    socket.destroy();
+  });
+  const looking = setInterval(() => {
+    arrivals.look(sockets.requesting, sockets.answerOf);
+    departures.look(sockets.requesting, sockets.answerOf);
+  }, timeouts.checkEveryMs).unref();
   server.once('close', () => clearInterval(looking));
   server.on('clientError', (error: ClientError, socket) => {
     if (error.code === 'ECONNRESET') socket.destroy();
@@ -149,67 +158,22 @@ export const createWebServer = (
   };
 };
 
-type Sockets = {
-  readonly all: ReadonlySet<Duplex>;
-  /** Those on which no request has come yet. */
-  readonly unused: ReadonlySet<Duplex>;
-  /** Those on which requests come: with TLS, the ones inside. */
-  readonly requesting: ReadonlySet<Socket>;
-  /** To the newest request on the socket. */
-  answerOf(socket: Duplex): ServerResponse | undefined;
-  /** True while the answer to a request is begun or owed on the socket: nothing may be written in between. */
-  isAnswering(socket: Duplex): boolean;
-};
-
-const trackSockets = (server: Server, isTls: boolean): Sockets => {
-  const all = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    all.add(socket);
-    socket.once('close', () => all.delete(socket));
-  });
-  const unused = new Set<Duplex>();
-  const requesting = new Set<Socket>();
-  // With TLS requests come on the socket inside.
-  server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
-    unused.add(socket);
-    requesting.add(socket);
-    socket.once('close', () => {
-      unused.delete(socket);
-      requesting.delete(socket);
-    });
-  });
-  const answers = new WeakMap<Duplex, ServerResponse<IncomingMessage>>();
-  server.on('request', (request, response) => {
-    unused.delete(request.socket);
-    answers.set(request.socket, response);
-  });
-  for (const event of ['upgrade', 'checkExpectation'] as const)
-    server.on(event, (request: IncomingMessage) => unused.delete(request.socket));
-  return {
-    all,
-    unused,
-    requesting,
-    answerOf: (socket) => answers.get(socket),
-    isAnswering: (socket) => {
-      const answer = answers.get(socket);
-      return answer !== undefined && !answer.writableEnded && (answer.headersSent || answer.req.complete);
-    },
-  };
-};
-
 type ClientError = Error & { readonly code?: string; readonly rawPacket?: Buffer };
 
 const requestTimedOut = problem('request_timeout', 'The request did not arrive in time');
 
 /** Answers what never became a request, or the request whose body broke the rules of HTTP. */
-const answerBroken = (fault: Problem, socket: Duplex, sockets: Sockets): void => {
-  if (!socket.writable || sockets.isAnswering(socket)) {
+const answerBroken = (fault: Problem, socket: Duplex, sockets: Connections): void => {
+  // Who has said nothing is owed nothing: of thousands at once, each answer would keep others waiting.
+  if (!socket.writable || sockets.isAnswering(socket) || isSilent(socket)) {
     socket.destroy();
     return;
   }
   socket.on('error', () => socket.destroy());
   socket.end(rawProblem(fault), () => socket.destroy());
 };
+
+const isSilent = (socket: Duplex): boolean => socket instanceof Socket && socket.bytesRead === 0;
 
 const brokenProblem = (error: ClientError): Problem => {
   switch (error.code) {

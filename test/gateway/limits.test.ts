@@ -2,7 +2,7 @@ import test from 'ava';
 import jwt from 'jsonwebtoken';
 import { BoundedMap } from '../../src/bounded-map.ts';
 import { openHub } from '../support/hub.ts';
-import { type Answer, call } from './client.ts';
+import { type Answer, call, exchange } from './client.ts';
 
 const secret = 'a secret of more than thirty-two bytes';
 const token = (sub: string): string => jwt.sign({ sub, scope: 'admin' }, secret, { expiresIn: 600 });
@@ -121,15 +121,31 @@ test('bad tokens › spend the budget of their address; those that are known are
   t.is((await call(hub.url, 'GET', '/topics', as(known))).status, 200);
 });
 
-test('behind a trusted proxy › each client has its own budget, which a forged hop does not widen', async (t) => {
+test('behind a trusted proxy › each client has its own budget, which a forged hop or Forwarded does not widen', async (t) => {
   const hub = await openHub({ rateLimitMax: 2, jwtSecret: secret, trustedProxies: ['127.0.0.0/8'] });
   t.teardown(() => hub.close());
-  const from = (forwarded: string): Promise<Answer> =>
-    call(hub.url, 'GET', '/topics', { headers: { 'x-forwarded-for': forwarded } });
+  const from = (forwarded: string, more: Readonly<Record<string, string>> = {}): Promise<Answer> =>
+    call(hub.url, 'GET', '/topics', { headers: { 'x-forwarded-for': forwarded, ...more } });
   t.is((await from('1.1.1.1')).status, 401);
   t.is((await from('9.9.9.1, 1.1.1.1')).status, 401);
   t.true(refused(await from('9.9.9.2, 1.1.1.1')));
+  t.true(refused(await from('1.1.1.1', { forwarded: 'for=9.9.9.3' })));
+  t.true(refused(await from('1.1.1.1', { 'x-real-ip': '9.9.9.4', 'x-client-ip': '9.9.9.4' })));
+  const lines = await exchange(
+    hub.port,
+    'GET /topics HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 9.9.9.5\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: close\r\n\r\n',
+  );
+  t.regex(lines, /^HTTP\/1\.1 429 /);
   t.is((await from('2.2.2.2')).status, 401);
+});
+
+test('without trusted proxies › X-Forwarded-For widens no budget', async (t) => {
+  const hub = await openHub({ rateLimitMax: 2, jwtSecret: secret });
+  t.teardown(() => hub.close());
+  const from = (forwarded: string): Promise<Answer> =>
+    call(hub.url, 'GET', '/topics', { headers: { 'x-forwarded-for': forwarded } });
+  for (const address of ['9.9.9.1', '9.9.9.2']) t.is((await from(address)).status, 401);
+  t.true(refused(await from('9.9.9.3')));
 });
 
 test('a new window › has the whole budget again', async (t) => {

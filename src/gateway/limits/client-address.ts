@@ -19,18 +19,29 @@ export const createClientAddress = (trustedProxies: readonly string[]): ClientAd
 export const createClientIp = (trustedProxies: readonly string[]): ClientAddress =>
   createFinder(trustedProxies, (address) => address.toString());
 
+/**
+ * The same client where it is counted by connections. Empty, which is not counted, for this machine: there stand proxies
+ * that nobody has named, and tools.
+ */
+export const createCountedAddress = (trustedProxies: readonly string[]): ClientAddress =>
+  createFinder(trustedProxies, countedKeyOf);
+
+/** What a connection is counted by before anything was said on it; empty also for the trusted proxies. */
+export const createPeerAddress = (trustedProxies: readonly string[]): ((socket: Socket) => string) => {
+  const isTrusted = createIsTrusted(trustedProxies);
+  return (socket) => {
+    const address = parse(socket.remoteAddress);
+    return address === undefined || isTrusted(address) ? '' : countedKeyOf(address);
+  };
+};
+
 export type ClientAddress = (request: IncomingMessage) => string;
 
 const createFinder = (
   trustedProxies: readonly string[],
   nameOf: (address: Address) => string,
 ): ClientAddress => {
-  const trusted = trustedProxies.map((cidr) => ipaddr.parseCIDR(cidr));
-  const isTrusted = (address: Address): boolean =>
-    trusted.some((range) => {
-      const [network, bits] = range;
-      return network.kind() === address.kind() && address.match(network, bits);
-    });
+  const isTrusted = createIsTrusted(trustedProxies);
   const peers = new WeakMap<Socket, { readonly key: string; readonly trusted: boolean }>();
 
   const peerOf = (socket: Socket): { readonly key: string; readonly trusted: boolean } => {
@@ -61,10 +72,21 @@ const createFinder = (
   };
 };
 
+const createIsTrusted = (trustedProxies: readonly string[]): ((address: Address) => boolean) => {
+  const trusted = trustedProxies.map((cidr) => ipaddr.parseCIDR(cidr));
+  return (address) =>
+    trusted.some((range) => {
+      const [network, bits] = range;
+      return network.kind() === address.kind() && address.match(network, bits);
+    });
+};
+
 const parse = (text: string | undefined): Address | undefined => {
   if (text === undefined || !ipaddr.isValid(text)) return undefined;
   return ipaddr.process(text);
 };
+
+const countedKeyOf = (address: Address): string => (address.range() === 'loopback' ? '' : keyOf(address));
 
 const keyOf = (address: Address): string =>
   address.kind() === 'ipv4'

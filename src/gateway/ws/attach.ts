@@ -66,13 +66,17 @@ export type WebSocketLimits = SessionLimits & {
   readonly drainMs: number;
 };
 
-const defaults: Omit<WebSocketLimits, 'framesPerSec'> = {
+const defaults: Omit<WebSocketLimits, keyof ReturnType<typeof configured>> = {
   ...sessionLimits,
-  maxConnections: 4_096,
-  maxConnectionsPerAddress: 1_024,
   pingEveryMs: 30_000,
   drainMs: 5_000,
 };
+
+const configured = ({ wsFramesPerSec, maxWebSockets, maxConnectionsPerAddress }: Config) => ({
+  framesPerSec: wsFramesPerSec,
+  maxConnections: maxWebSockets,
+  maxConnectionsPerAddress,
+});
 
 const serverOptions = {
   noServer: true,
@@ -91,7 +95,7 @@ type Peer = { readonly attended: Attended; readonly socket: WebSocket; silent: n
  */
 export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<void> } => {
   const { server, core, access, logger, config, addressOf = peerAddress } = options;
-  const limits: WebSocketLimits = { ...defaults, framesPerSec: config.wsFramesPerSec, ...options.limits };
+  const limits: WebSocketLimits = { ...defaults, ...configured(config), ...options.limits };
   const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
   const { opened, closed } = core.meters.sockets;
   const peers = new Set<Peer>();

@@ -80,7 +80,7 @@ export const enterUpgrade = (
 
 /** Counts open sockets, in all and by address. */
 export type ConnectionCaps = {
-  /** The fault when there is no room; otherwise the socket is counted until it closes. */
+  /** The fault when there is no room (an empty address is one of this machine's, which may have all there is); otherwise the socket is counted until it closes. */
   take(address: string, socket: Duplex): Problem | undefined;
 };
 
@@ -91,7 +91,7 @@ export const createConnectionCaps = (max: number, maxPerAddress: number): Connec
     take: (address, socket) => {
       const here = byAddress.get(address) ?? 0;
       if (all >= max) return problem('overloaded', `The hub has its ${max} WebSockets`);
-      if (here >= maxPerAddress)
+      if (address !== '' && here >= maxPerAddress)
         return problem('rate_limited', `One address may have ${maxPerAddress} WebSockets`);
       all++;
       byAddress.set(address, here + 1);
