@@ -9,6 +9,7 @@ import type { RateLimit } from './limits/rate-limit.ts';
 import { spendingOf } from './limits/spending.ts';
 import { problemOf, respondProblem } from './problem.ts';
 import type { RequestEnd } from './request-end.ts';
+import type { HeaderFields } from './security-headers.ts';
 
 export type GateOptions = {
   readonly access: Access;
@@ -17,6 +18,8 @@ export type GateOptions = {
   readonly budgetOf: BudgetOf;
   readonly clientAddress: (request: RequestContext['req']) => string;
   readonly logger: Logger;
+  /** What every answer carries. */
+  readonly standing: HeaderFields;
   /** True once the server takes no new connections: each answer then ends its own. */
   readonly isDraining: () => boolean;
   readonly ended: RequestEnd;
@@ -32,15 +35,13 @@ export const createBudgetOf = (access: Access, clientAddress: GateOptions['clien
   access.mode === 'jwt' ? (_, subject) => `s ${subject}` : (request) => `a ${clientAddress(request)}`;
 
 const nobody = { id: 'nobody', scopes: [] };
-/** Answers are data: no browser is to run or load anything of them, nor to frame them. */
-export const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
 
 /**
  * The middlewares in front of every route, in this order: ids and security headers, the URL's form, who asks, how
  * much is left of the budget; and around all of them the one place where a fault becomes an answer.
  */
 export const createGate = (options: GateOptions): readonly Middleware<RequestState>[] => {
-  const { access, cors, rateLimit, budgetOf, clientAddress, logger, isDraining, ended } = options;
+  const { access, cors, rateLimit, budgetOf, clientAddress, logger, standing, isDraining, ended } = options;
   const authenticate = createAuthenticate(access, (ctx) =>
     rateLimit.blockedSec(`a ${clientAddress(ctx.req)}`),
   );
@@ -54,9 +55,8 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     state.budget = false;
     state.spending = 'reads';
     res.setHeader('X-Request-Id', state.requestId);
-    res.setHeader('X-Content-Type-Options', 'nosniff');
     res.setHeader('Cache-Control', 'no-store');
-    res.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    for (let at = 0; at < standing.length; at += 2) res.setHeader(standing[at] ?? '', standing[at + 1] ?? '');
     let fault: Problem | undefined;
     try {
       await next();

@@ -19,6 +19,7 @@ import { createPageFiles } from './pages/page-files.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRequestEnd } from './request-end.ts';
 import { createRest } from './rest/router.ts';
+import { standingFields } from './security-headers.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
 import { createTails } from './tails.ts';
 import { attachWebSockets } from './ws/attach.ts';
@@ -67,6 +68,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   let draining = false;
   const isDraining = (): boolean => draining;
 
+  const standing = standingFields(config);
+
   const app = new Koa();
   app.on('error', (error: unknown) => logger.debug({ err: error }, 'a connection broke'));
   const gate = createGate({
@@ -76,6 +79,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     budgetOf,
     clientAddress,
     logger,
+    standing,
     isDraining,
     ended: createRequestEnd(core.meters),
   });
@@ -92,7 +96,14 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   app.use(createRest({ core, config, logger, tails, askers, whileGood: access.whileGood, isDraining }));
 
   const ordinary = app.callback();
-  const hotRead = createHotReads({ core, access, rateLimit, budgetOf, isDraining });
+  const hotRead = createHotReads({
+    core,
+    access,
+    rateLimit,
+    budgetOf,
+    standing: config.corsOrigins.length === 0 ? standing : [...standing, 'Vary', 'Origin'],
+    isDraining,
+  });
   const listener: RequestListener = (request, response) => {
     if (!hotRead(request, response)) ordinary(request, response);
   };

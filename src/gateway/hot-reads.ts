@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NexusCore, StateEntry } from '../nexus-core.ts';
 import type { Access } from './auth/access.ts';
 import { requestIdOf } from './context.ts';
-import { contentSecurityPolicy } from './gate.ts';
 import type { RateLimit, Spent } from './limits/rate-limit.ts';
 import { entityTag } from './rest/precondition.ts';
 import { entryCacheControl } from './rest/state.ts';
+import type { HeaderFields } from './security-headers.ts';
 
 export type HotReadOptions = {
   readonly core: NexusCore;
@@ -13,6 +13,8 @@ export type HotReadOptions = {
   readonly rateLimit: RateLimit;
   /** The budget that a request of this subject is counted against. */
   readonly budgetOf: (request: IncomingMessage, subject: string) => string;
+  /** What every answer carries, to a request without an Origin. */
+  readonly standing: HeaderFields;
   readonly isDraining: () => boolean;
 };
 
@@ -31,7 +33,7 @@ const plainKey = /^[A-Za-z0-9._~%-]{1,512}$/;
 export const createHotReads = (
   options: HotReadOptions,
 ): ((request: IncomingMessage, response: ServerResponse) => boolean) => {
-  const { core, access, rateLimit, budgetOf, isDraining } = options;
+  const { core, access, rateLimit, budgetOf, standing, isDraining } = options;
 
   /** The entry, when it can be had at once. */
   const entryOf = (key: string, subject: Admitted, correlationId: string): StateEntry | undefined => {
@@ -56,7 +58,7 @@ export const createHotReads = (
     if (entry === undefined) return false;
     const spent = rateLimit.spendReadNow(budgetOf(request, subject.id));
     if (spent === undefined) return false;
-    send(response, entry, requestId, spent);
+    send(response, standing, entry, requestId, spent);
     core.meters.http.finished('/state/{key}', 'GET', 200, (performance.now() - startedMs) / 1_000);
     return true;
   };
@@ -65,15 +67,18 @@ export const createHotReads = (
 type Admitted = NonNullable<ReturnType<Access['admitNow']>>;
 
 /** One array of names and values: Node puts them on the wire as they are, where each `setHeader` is checked and kept. */
-const send = (response: ServerResponse, entry: StateEntry, requestId: string, spent: Spent): void => {
+const send = (
+  response: ServerResponse,
+  standing: HeaderFields,
+  entry: StateEntry,
+  requestId: string,
+  spent: Spent,
+): void => {
   const body = JSON.stringify(entry);
   response.writeHead(200, [
     'X-Request-Id',
     requestId,
-    'X-Content-Type-Options',
-    'nosniff',
-    'Content-Security-Policy',
-    contentSecurityPolicy,
+    ...standing,
     'RateLimit-Limit',
     String(spent.limit),
     'RateLimit-Remaining',

@@ -83,6 +83,7 @@ test('hot reads › take what is plain, and leave the rest to Koa', async (t) =>
     access,
     rateLimit,
     budgetOf: (_, subject) => subject,
+    standing: [],
     isDraining: () => draining,
   });
   const server = createServer((incoming, answer) => {

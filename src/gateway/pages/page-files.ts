@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { ParameterizedContext as KoaContext } from 'koa';
 import { ProblemError, problem } from '../../errors.ts';
+import { pageFields } from '../security-headers.ts';
 import { type PageFile, type PagePath, pageFiles } from './table.ts';
 
 /** A page: its text, and the one policy that lets it load what it needs and nothing else. */
@@ -80,7 +81,7 @@ export const createPageFiles = (): PageFiles => {
       const bytes = Buffer.from(html((path) => urls.get(path) ?? path));
       const version = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
       ctx.set('content-security-policy', contentSecurityPolicy);
-      ctx.set('referrer-policy', 'no-referrer');
+      ctx.set(pageFields);
       ctx.set('cache-control', 'no-cache');
       answer(ctx, { bytes, type: 'text/html; charset=utf-8', version });
     },
