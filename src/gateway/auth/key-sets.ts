@@ -2,13 +2,14 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
 import { openKeySetFile } from './key-set-file.ts';
-import { openKeySetUrl } from './key-set-url.ts';
 import type { KeyAlgorithm, VerificationKey } from './keys.ts';
 
 /** The public keys of jwksFile and jwksUrl. */
 export type KeySets = {
   /** Without a `kid`: the key that alone has the algorithm. */
   find(algorithm: KeyAlgorithm, kid: string | undefined): VerificationKey | undefined;
+  /** True when `token` was signed with the key, by the key's algorithm and no other. Never rejects. */
+  isSigned(token: string, key: VerificationKey): Promise<boolean>;
   /** False once the key is in no set any more. */
   has(key: VerificationKey): boolean;
   /** True when there is no key at all: the sets cannot be had, or are empty. */
@@ -32,6 +33,8 @@ export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | un
   const { config, logger, clock, filePollMs } = options;
   const { jwksFile, jwksUrl } = config;
   if (jwksFile === null && jwksUrl === null) return undefined;
+  // What only key sets need is loaded when there is one.
+  const { compactVerify } = await import('jose');
   const sources = { file: emptyKeys, url: emptyKeys };
   let byName: ReadonlyMap<string, VerificationKey> = new Map();
   let lone: ReadonlyMap<string, VerificationKey | undefined> = new Map();
@@ -62,7 +65,7 @@ export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | un
   const byUrl =
     jwksUrl === null
       ? undefined
-      : await openKeySetUrl({
+      : await (await import('./key-set-url.ts')).openKeySetUrl({
           url: jwksUrl,
           logger,
           use: use('url'),
@@ -71,6 +74,14 @@ export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | un
 
   return {
     find: (algorithm, kid) => (kid === undefined ? lone.get(algorithm) : byName.get(`${algorithm} ${kid}`)),
+    isSigned: async (token, { key, algorithm }) => {
+      try {
+        await compactVerify(token, key, { algorithms: [algorithm] });
+        return true;
+      } catch {
+        return false;
+      }
+    },
     has: (key) => all.has(key),
     get empty() {
       return all.size === 0;
