@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { openZeroMq } from './bus/zeromq.ts';
 import { isAuthenticated } from './config/authenticated.ts';
+import { readText } from './config/read-text.ts';
 import { parseConfig } from './config.ts';
 import { openCore } from './core.ts';
 import { endProcess } from './end-process.ts';
@@ -12,15 +12,6 @@ import { createLogger, type Logger } from './logger.ts';
 
 /** After this a drain that does not end is cut off. */
 const drainMs = 10_000;
-
-const readText = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-};
 
 const fail = (line: string, code: number): never => {
   process.stderr.write(`${line}\n`);

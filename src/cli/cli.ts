@@ -15,6 +15,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'saves the state to a file, and loads it',
     load: async () => (await import('./snapshot.ts')).snapshotActions,
   },
+  token: {
+    summary: "makes a token, signed with the hub's jwtSecret",
+    load: async () => (await import('./token.ts')).tokenActions,
+  },
 };
 
 const endSignals = ['SIGINT', 'SIGTERM'] as const;
@@ -136,6 +140,7 @@ const runAction = async (
       json: options.json === true,
       client: createClient(url, textOr(options.token, NEXUS_TOKEN), ending.signal),
       output,
+      env,
       signal: ending.signal,
     });
   } finally {

@@ -1,6 +1,6 @@
 import type { ParseArgsConfig } from 'node:util';
 import type { Client } from './client.ts';
-import type { Output } from './output.ts';
+import type { Output, Surroundings } from './output.ts';
 
 /** The command line is wrong: the process ends with 2, and says how it is used. */
 export class UsageError extends Error {
@@ -21,6 +21,7 @@ export type Invocation = {
   readonly json: boolean;
   readonly client: Client;
   readonly output: Output;
+  readonly env: Surroundings['env'];
   /** Aborted when the process is asked to end. */
   readonly signal: AbortSignal;
 };

@@ -58,6 +58,67 @@ test('wrong usage exits with 2, says what is wrong in one line and how it is use
   }
 });
 
+test('token › makes one that the hub takes, for the scopes, the subject and the time asked for', async (t) => {
+  const env = { NEXUS_URL: hub.url, NEXUS_JWT_SECRET: jwtSecret };
+  const made = await runHere(['token', '--scope', 'state:read:cli/* state:write:cli/*'], env);
+  t.deepEqual([made.code, made.stderr], [0, '']);
+  t.regex(made.stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  const asked = { ...env, NEXUS_TOKEN: made.stdout.trim() };
+  t.is((await runHere(['state', 'set', 'cli/token', '1'], asked)).code, 0);
+  t.regex((await runHere(['state', 'set', 'other', '1'], asked)).stderr, /^nexus: forbidden/);
+
+  const args = [
+    '--scope',
+    'admin',
+    '--sub',
+    'ci',
+    '--ttl',
+    '7d',
+    '--issuer',
+    'me',
+    '--audience',
+    'hub',
+    '--json',
+  ];
+  const [one, two] = await Promise.all(
+    [1, 2].map(async () => JSON.parse((await runHere(['token', ...args], env)).stdout)),
+  );
+  t.like(one, { sub: 'ci', scope: 'admin', iss: 'me', aud: 'hub', exp: one.iat + 7 * 86_400 });
+  t.is(one.expiresAt, new Date(one.exp * 1_000).toISOString());
+  t.not(one.jti, two.jti, 'each can be revoked by itself');
+});
+
+test('token › is wrong usage with what is no scope, a subject of the hub, or a time that is none', async (t) => {
+  for (const args of [
+    [],
+    ['--scope', ' '],
+    ['--scope', 'state:reads:*'],
+    ['--scope', 'admin', '--sub', 'system'],
+    ['--scope', 'admin', '--ttl', '0s'],
+    ['--scope', 'admin', '--ttl', '367d'],
+    ['--scope', 'admin', '--ttl', '1 hour'],
+  ]) {
+    const { code, stdout, stderr } = await runHere(['token', ...args], { NEXUS_JWT_SECRET: jwtSecret });
+    t.deepEqual([code, stdout], [2, ''], args.join(' '));
+    t.regex(stderr, /^nexus: [^\n]+\n\nUsage:/);
+  }
+});
+
+test('token › takes secret, issuer and audience from nexus.config.json, and says where a secret would come from', async (t) => {
+  const none = await runHere(['token', '--scope', 'admin'], {});
+  t.is(none.code, 1);
+  t.regex(none.stderr, /^nexus: there is no jwtSecret: set NEXUS_JWT_SECRET [^\n]*\n$/);
+  const short = await runHere(['token', '--scope', 'admin'], { NEXUS_JWT_SECRET: 'short' });
+  t.is(short.code, 1);
+  t.regex(short.stderr, /^nexus: jwtSecret: a value of 5 bytes[^\n]*\n$/);
+  const config = { jwtSecret, jwtIssuer: 'issuer', jwtAudience: 'hub' };
+  const own = await mkdtemp(join(tmpdir(), 'nexus-cli-'));
+  t.teardown(() => rm(own, { recursive: true }));
+  await writeFile(join(own, 'nexus.config.json'), JSON.stringify(config));
+  const made = await nexus(['token', '--scope', 'admin', '--json'], own);
+  t.like(JSON.parse(made.stdout), { sub: 'cli', iss: 'issuer', aud: 'hub' });
+});
+
 test('a call that fails exits with 1 and one line', async (t) => {
   const token = signToken('me', 'state:read:a/*');
   const cases: readonly (readonly [RegExp, ...string[]])[] = [
