@@ -1,3 +1,4 @@
+import { type AccessDeniedEvent, auditShapes } from './audit/denied.ts';
 import type { Category, LogEvent, RecordedEvent } from './event.ts';
 import type { InterfaceEvent } from './interface/interface.ts';
 import { interfaceShapes } from './interface/shapes.ts';
@@ -30,6 +31,7 @@ export type AnyEvent =
   | RetentionEvent
   | TrimmedEvent
   | StatePolicyEvent
+  | AccessDeniedEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
 
@@ -117,6 +119,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   RetentionRemoved: { category: 'nexus', fault: (data) => (isText(data.topic) ? undefined : 'topic') },
   ...trimShapes,
   ...statePolicyShapes,
+  ...auditShapes,
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };
 

@@ -28,6 +28,7 @@ import { createMessageQuery } from './core/message-at.ts';
 import { createObservability } from './core/observability.ts';
 import type { Parts } from './core/parts.ts';
 import { createReads } from './core/reads.ts';
+import { tellProblems } from './core/refused.ts';
 import { createReplayApi } from './core/replays.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
@@ -240,8 +241,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     clock,
     meters,
   };
-  const observability = createObservability(parts, expiry);
-  held.defer(observability.close);
+  const observability = createObservability(parts, expiry, { now: clock, after });
   const commands = createCommands(parts, handler, deciders);
   const requests = createRequests({ parts, execute: commands.execute, handler });
   const reads = createReads(parts);
@@ -304,20 +304,17 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     await registry.close();
     await expiry.close();
     await snapshots?.close();
+    await observability.close();
     if (log.reachable) await record('NodeStopped');
     await held.disposeAsync();
   };
 
-  return {
-    config,
-    node,
-    parts,
+  const { denied, metrics, onProblem } = observability;
+  const operations = {
     execute: commands.execute,
-    stateResolvers: { register: resolvers.register, names: resolvers.names },
-    meters,
-    metrics: observability.metrics,
+    metrics,
     ...createInvocations(parts),
-    ...createServings(parts),
+    ...createServings(parts, onProblem),
     request: requests.request,
     reply: requests.reply,
     ...createStateQueries(reads, parts),
@@ -330,12 +327,22 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createRetentionQueries(reads, parts),
     ...createStatePolicyQueries(reads, parts),
     ...createCredentialQueries(reads),
-    credentials: createCredentials(parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     ...snapshotApi,
     ...replays,
     ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
+  };
+
+  return {
+    config,
+    node,
+    parts,
+    ...tellProblems(operations, onProblem),
+    stateResolvers: { register: resolvers.register, names: resolvers.names },
+    credentials: createCredentials(parts),
+    meters,
+    denied,
     fromNodes: registry.fromNodes,
     quiesce: () => {
       stopLoads();

@@ -23,6 +23,8 @@ export type Context = {
   readonly minPosition?: Position;
   /** `strong`: reads show at least what the log has when they are asked, on a log of several nodes too. */
   readonly consistency?: 'strong';
+  /** The asker asks again by another way when this is refused: a refusal counts there. */
+  readonly tentative?: true;
   /** Aborts when the asker is gone, or with the `ProblemError` that what waits is to answer. */
   readonly signal?: AbortSignal;
 };

@@ -1,4 +1,5 @@
-import type { Result } from './errors.ts';
+import type { Refused } from './audit/denials.ts';
+import type { Problem, Result } from './errors.ts';
 import type { Meters } from './metrics/meters.ts';
 import type { Context } from './nexus-core.ts';
 
@@ -7,4 +8,6 @@ export type ObservabilityApi = {
   readonly meters: Meters;
   /** What this node has counted and knows of itself, in the text format of Prometheus (docs/observability.md). */
   metrics(context: Context): Promise<Result<string>>;
+  /** Tells the audit of a refusal that no operation has made: of whoever a host did not let in. */
+  denied(problem: Problem, who: Refused): void;
 };

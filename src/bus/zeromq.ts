@@ -3,6 +3,7 @@ import { steadyNow } from '../clock.ts';
 import { isAuthenticated, type TokenKeys } from '../config/authenticated.ts';
 import { type Endpoint, parseEndpoint, parsePeer } from '../config/endpoint.ts';
 import type { Config } from '../config.ts';
+import { problem } from '../errors.ts';
 import { localSubject } from '../gateway/auth/access.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../logger.ts';
@@ -50,6 +51,8 @@ const defaultEndpoints = new Set(['tcp://127.0.0.1:5556', 'tcp://127.0.0.1:5557'
 
 const feedSubject: Subject = { id: 'system', scopes: ['admin'] };
 
+const unknownKey = problem('unauthorized', 'The key of the ZeroMQ client is not known');
+
 type Bound = { readonly endpoint: string; close(): Promise<void> };
 
 /**
@@ -88,7 +91,8 @@ const assemble = async (options: ZeroMqOptions, held: AsyncDisposableStack): Pro
   let curve: Curve | undefined;
   if (secretKey !== null) {
     const poll = clientsPollMs === undefined ? {} : { pollMs: clientsPollMs };
-    curve = keep(await openCurve({ secretKey, clientsFile, logger, ...poll }));
+    const onUnknown = (address: string): void => core.denied(unknownKey, { address });
+    curve = keep(await openCurve({ secretKey, clientsFile, logger, onUnknown, ...poll }));
   }
 
   const context = { subject: feedSubject, correlationId: newId() };

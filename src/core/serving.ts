@@ -6,12 +6,16 @@ import type { Context, Serving } from '../nexus-core.ts';
 import type { Channel } from '../registry/socket/channel.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
+import { type OnProblem, tellProblems } from './refused.ts';
 import { validate } from './validate.ts';
 
 const scope = 'services:write';
 
 /** Services that are called over the connections which they open. */
-export const createServings = ({ runner, registry }: Pick<Parts, 'runner' | 'registry'>) => ({
+export const createServings = (
+  { runner, registry }: Pick<Parts, 'runner' | 'registry'>,
+  onProblem: OnProblem,
+) => ({
   openServing: (channel: Channel): Serving => {
     const attendance = registry.attend(channel);
 
@@ -40,26 +44,29 @@ export const createServings = ({ runner, registry }: Pick<Parts, 'runner' | 'reg
       return ok({ service, max });
     };
 
-    return {
-      serve,
-      stop: (service) =>
-        attendance.stop(service, 'its WebSocket serves it no more')
-          ? ok(undefined)
-          : fault(problem('not_found', 'this connection does not serve a service of this id')),
-      answer(call, answer) {
-        const taken = attendance.answer(call, answer);
-        if (taken === 'taken') return ok(undefined);
-        return taken === 'late'
-          ? fault(problem('stale_call', `nobody waits for the answer to call ${call} any more`, { call }))
-          : fault(problem('not_found', `there was no call ${call} on this connection`, { call }));
+    return tellProblems<Serving>(
+      {
+        serve,
+        stop: (service) =>
+          attendance.stop(service, 'its WebSocket serves it no more')
+            ? ok(undefined)
+            : fault(problem('not_found', 'this connection does not serve a service of this id')),
+        answer(call, answer) {
+          const taken = attendance.answer(call, answer);
+          if (taken === 'taken') return ok(undefined);
+          return taken === 'late'
+            ? fault(problem('stale_call', `nobody waits for the answer to call ${call} any more`, { call }))
+            : fault(problem('not_found', `there was no call ${call} on this connection`, { call }));
+        },
+        authorise(context) {
+          if (allows(context.subject, { scope })) return;
+          for (const service of [...attendance.services])
+            attendance.stop(service, 'the new token may not serve it');
+        },
+        drain: () => attendance.drain('the hub is shutting down'),
+        close: attendance.close,
       },
-      authorise(context) {
-        if (allows(context.subject, { scope })) return;
-        for (const service of [...attendance.services])
-          attendance.stop(service, 'the new token may not serve it');
-      },
-      drain: () => attendance.drain('the hub is shutting down'),
-      close: attendance.close,
-    };
+      onProblem,
+    );
   },
 });

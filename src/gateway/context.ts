@@ -19,6 +19,9 @@ export type RequestState = {
   claims?: unknown;
 };
 
+/** Whoever was not let in, or needs no token. */
+export const nobody: Admitted = { id: 'nobody', scopes: [] };
+
 export type RequestContext = ParameterizedContext<RequestState>;
 
 const id = /^[A-Za-z0-9._:@/+=-]{1,128}$/;

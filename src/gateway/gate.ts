@@ -3,7 +3,7 @@ import { type Problem, ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Access } from './auth/access.ts';
 import { createAuthenticate, isProbe, isPublic } from './auth/authenticate.ts';
-import { correlationIdOf, type RequestContext, type RequestState, requestIdOf } from './context.ts';
+import { correlationIdOf, nobody, type RequestContext, type RequestState, requestIdOf } from './context.ts';
 import type { Cors } from './cors.ts';
 import type { RateLimit } from './limits/rate-limit.ts';
 import { spendingOf } from './limits/spending.ts';
@@ -33,8 +33,6 @@ export type BudgetOf = (request: RequestContext['req'], subject: string) => stri
 
 export const createBudgetOf = (access: Access, clientAddress: GateOptions['clientAddress']): BudgetOf =>
   access.mode === 'jwt' ? (_, subject) => `s ${subject}` : (request) => `a ${clientAddress(request)}`;
-
-const nobody = { id: 'nobody', scopes: [] };
 
 /**
  * The middlewares in front of every route, in this order: ids and security headers, the URL's form, who asks, how

@@ -81,7 +81,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     logger,
     standing,
     isDraining,
-    ended: createRequestEnd(core.meters),
+    ended: createRequestEnd({ core, clientAddress }),
   });
   for (const middleware of gate) app.use(middleware);
   const pages = createPageFiles();

@@ -38,7 +38,7 @@ export const createHotReads = (
   /** The entry, when it can be had at once. */
   const entryOf = (key: string, subject: Admitted, correlationId: string): StateEntry | undefined => {
     try {
-      const read = core.state(key, {}, { subject, correlationId });
+      const read = core.state(key, {}, { subject, correlationId, tentative: true });
       return read instanceof Promise || !read.ok ? undefined : read.value;
     } catch {
       // Koa's way meets the same fault, and says what it is.

@@ -14,7 +14,7 @@ import { createOutbox, type Outbox } from './ws/outbox.ts';
 import { closeCodes } from './ws/session.ts';
 
 export type NodeLinkOptions = {
-  readonly core: Pick<NexusCore, 'served' | 'fromNodes'>;
+  readonly core: Pick<NexusCore, 'served' | 'fromNodes' | 'denied'>;
   readonly access: Pick<Access, 'watch'>;
   readonly logger: Logger;
 };
@@ -31,8 +31,10 @@ const closeForbidden = 4403;
 export const createNodeLink = ({ core, access, logger }: NodeLinkOptions): SocketHost => ({
   protocol: nodeProtocol,
   admitsLater: false,
-  attend: ({ socket, transport, subject, onAlive }: Connection): Attended => {
+  attend: ({ socket, transport, subject, address, onAlive }: Connection): Attended => {
     if (subject === undefined || !allows(subject, { scope: 'admin' })) {
+      const why = problem('forbidden', 'the token lacks the scope admin', { scope: 'admin' });
+      core.denied(why, subject === undefined ? { address } : { subject: subject.id });
       socket.close(closeForbidden, 'for nodes of the log, whose tokens have the scope admin');
       return { paused: false, drain: () => Promise.resolve() };
     }

@@ -105,10 +105,10 @@ export const hostFamilies = (meters: Meters): readonly Family[] => [
     samples: () => samplesOf('code', meters.denied),
   },
   {
-    name: 'nexus_access_audit_entries_total',
-    help: 'Entries of the audit that were written to the log, or dropped as it was away for too long.',
+    name: 'nexus_access_audited_total',
+    help: 'Refusals that were written to the log, or dropped as it was away for too long.',
     type: 'counter',
     labels: ['outcome'],
-    samples: () => samplesOf('outcome', meters.audit),
+    samples: () => samplesOf('outcome', meters.audited),
   },
 ];

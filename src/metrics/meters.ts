@@ -43,9 +43,9 @@ export type Meters = {
   readonly watched: Tally<'messages' | 'state' | 'services' | 'events'>;
   /** Messages that consumers of durable subscriptions took. */
   readonly deliveries: Tally<'first' | 'again'>;
-  /** Refusals for the audit by kind, and what of the audit was dropped. */
+  /** Refusals that the audit has counted, and those of them that were written, or dropped. */
   readonly denied: Tally<ErrorCode>;
-  readonly audit: Tally<'written' | 'dropped'>;
+  readonly audited: Tally<'written' | 'dropped'>;
 };
 
 /** Methods that have a series of their own; all others share one. */
@@ -97,5 +97,5 @@ export const createMeters = (): Meters => ({
   watched: new Tally(),
   deliveries: new Tally(),
   denied: new Tally(),
-  audit: new Tally(),
+  audited: new Tally(),
 });

@@ -11,6 +11,7 @@ import {
   serviceId,
   topic,
 } from '../support/arbitraries.ts';
+import { auditSamples } from '../support/audit-samples.ts';
 import { by } from '../support/given.ts';
 import { interfaceSamples } from '../support/interface-samples.ts';
 import { positionAt, record } from '../support/recorded.ts';
@@ -293,6 +294,7 @@ const samples: {
   },
   ...trimSamples,
   ...statePolicySamples,
+  ...auditSamples,
   ReplaysStopped: {
     stream: 'subscription-billing',
     data: { replays: [{ replayId: 'r', request: 4 }] },

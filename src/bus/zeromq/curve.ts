@@ -15,6 +15,8 @@ export type CurveOptions = {
   readonly secretKey: string;
   readonly clientsFile: string | null;
   readonly logger: Logger;
+  /** Told where a client comes from whose key is not known. */
+  readonly onUnknown: (address: string) => void;
   /** How often the file is looked at; 1,000 unless given. */
   readonly pollMs?: number;
 };
@@ -69,6 +71,7 @@ export const openCurve = async (options: CurveOptions): Promise<Curve> => {
   const admit = (domain: string, publicKey: string): boolean => {
     const connection = fronts.map((front) => front.find(domain)).find((found) => found !== undefined);
     const subject = clients.subjectOf(publicKey);
+    if (connection !== undefined && subject === undefined) options.onUnknown(connection.address);
     if (connection === undefined || connection.client !== undefined || subject === undefined) return false;
     const known = connections().filter(({ client }) => client !== undefined);
     const own = known.filter(({ client }) => client?.publicKey === publicKey);

@@ -32,6 +32,7 @@ export type GraphqlSocketOptions = {
 /** What the hub keeps for one socket: its subject is known from the upgrade, or from connection_init. */
 type Extra = {
   subject: Admitted | undefined;
+  readonly address: string;
   readonly close: (code: number, reason: string) => void;
   /** Aborts when the socket is closed. */
   readonly gone: AbortSignal;
@@ -58,6 +59,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
       const verified = await access.verifyToken(typeof token === 'string' ? token : '');
       if (extra.gone.aborted) return false;
       if (!verified.ok) {
+        core.denied(verified.problem, { address: extra.address });
         const { code, detail } = verified.problem;
         extra.close(code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.tryAgain, detail);
         return false;
@@ -106,7 +108,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     onError: (_context, _id, _payload, errors) => errors.map((error) => formatError(error, logger)),
   });
 
-  const attend = ({ socket, transport, subject, onAlive }: Connection) => {
+  const attend = ({ socket, transport, subject, address, onAlive }: Connection) => {
     const outbox = createOutbox({
       socket,
       transport,
@@ -138,6 +140,7 @@ export const createGraphqlSockets = (options: GraphqlSocketOptions): SocketHost 
     const gone = new AbortController();
     const extra: Extra = {
       subject,
+      address,
       gone: gone.signal,
       close: outbox.close,
       admitted: () => watchCredential(),

@@ -8,6 +8,7 @@ import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { Access, Admitted } from '../auth/access.ts';
+import { nobody } from '../context.ts';
 import { framingFault } from '../framing.ts';
 import { type Forwarding, isProxied } from '../proxy.ts';
 import { createPassages } from './passages.ts';
@@ -22,6 +23,8 @@ export type Connection = {
   readonly request: IncomingMessage;
   /** Undefined: the host of this path asks for the token itself. */
   readonly subject: Admitted | undefined;
+  /** Of the client, as the audit and the limits have it. */
+  readonly address: string;
   /** To be called when the peer shows that it lives by other means than a frame or a pong. */
   readonly onAlive: () => void;
 };
@@ -141,6 +144,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
         transport: entry.transport,
         request,
         subject: entry.subject,
+        address: addressOf(request),
         onAlive: () => {
           peer.silent = 0;
         },
@@ -162,18 +166,21 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   });
 
   let closing = false;
+  const refuseTelling = (request: IncomingMessage, socket: Duplex, why: Problem): void => {
+    core.meters.http.problems.add(why.code);
+    core.denied(why, { address: addressOf(request) });
+    refuseUpgrade(request, socket, why);
+  };
   const passages = createPassages({
     core,
+    refuse: refuseTelling,
     access,
     logger,
     forwarding: options.forwarding,
     take: (request, socket) => caps.take(addressOf(request), socket),
   });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const refuse = (why: Problem): void => {
-      core.meters.http.problems.add(why.code);
-      refuseUpgrade(request, socket, why);
-    };
+    const refuse = (why: Problem): void => refuseTelling(request, socket, why);
     const broken = framingFault(request);
     if (broken !== undefined) {
       refuse(broken);
@@ -230,8 +237,6 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
 const byGetOnly = problem('method_not_allowed', 'A WebSocket is opened by GET');
 const noSuchPath = problem('not_found', 'No WebSocket is served at this path');
 const shuttingDown = problem('shutting_down', 'The hub is shutting down');
-
-const nobody: Admitted = { id: 'nobody', scopes: [] };
 
 const peerAddress = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
 

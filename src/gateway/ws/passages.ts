@@ -9,7 +9,7 @@ import { callOptionsOf } from '../call-options.ts';
 import { contextFrom, correlationIdOf, requestIdOf } from '../context.ts';
 import { problemOf } from '../problem.ts';
 import { type Forwarding, forwardRequestOf, proxiedTarget } from '../proxy.ts';
-import { admitUpgrade, bearerPrefix, enterUpgrade, refuseUpgrade } from './upgrade.ts';
+import { admitUpgrade, bearerPrefix, enterUpgrade } from './upgrade.ts';
 
 export type PassagesOptions = {
   readonly core: NexusCore;
@@ -18,6 +18,8 @@ export type PassagesOptions = {
   readonly forwarding: Forwarding;
   /** The fault when there is no room for one more socket. */
   readonly take: (request: IncomingMessage, socket: Duplex) => Problem | undefined;
+  /** Answers with a problem and closes the socket. */
+  readonly refuse: (request: IncomingMessage, socket: Duplex, why: Problem) => void;
 };
 
 /** WebSockets between clients and services, of which the hub reads nothing but the handshake. */
@@ -122,7 +124,7 @@ export const createPassages = (options: PassagesOptions): Passages => {
       else if (closing || client.destroyed) value.socket.destroy();
       else join(client, head, value, subject);
     } catch (error) {
-      refuseUpgrade(request, client, problemOf(error, logger));
+      options.refuse(request, client, problemOf(error, logger));
     } finally {
       client.off('close', onClose);
     }
@@ -131,7 +133,7 @@ export const createPassages = (options: PassagesOptions): Passages => {
   return {
     open(request, socket, head) {
       socket.on('error', () => socket.destroy());
-      const refuse = (why: Problem): void => refuseUpgrade(request, socket, why);
+      const refuse = (why: Problem): void => options.refuse(request, socket, why);
       if (closing) return refuse(shuttingDown);
       enterUpgrade(admitUpgrade(access, request, false), socket, {
         check: () => (closing ? shuttingDown : take(request, socket)),

@@ -184,6 +184,11 @@ export const openSession = (options: SessionOptions): Session => {
     return undefined;
   };
 
+  const deny = (fault: Problem, id: FrameId | undefined): undefined => {
+    core.denied(fault, { subject: subject.id });
+    return refuse(fault, id);
+  };
+
   const unsubscribe = (subscription: string, id: FrameId | undefined): undefined => {
     const answer = subscriptions.unsubscribe(subscription);
     if (!answer.ok) return refuse(answer.problem, id);
@@ -195,9 +200,9 @@ export const openSession = (options: SessionOptions): Session => {
     const verified = await access.verifyToken(token);
     // Who closed the socket meanwhile needs no answer, and its expiry no watch.
     if (socket.readyState !== socket.OPEN) return;
-    if (!verified.ok) return refuse(verified.problem, id);
+    if (!verified.ok) return deny(verified.problem, id);
     if (verified.value.id !== subject.id) {
-      return refuse(problem('forbidden', 'A connection cannot change its subject'), id);
+      return deny(problem('forbidden', 'A connection cannot change its subject'), id);
     }
     const { expiresAt } = verified.value;
     const sameScopes = verified.value.scopes.join(' ') === subject.scopes.join(' ');

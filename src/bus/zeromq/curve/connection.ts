@@ -26,6 +26,8 @@ export type Attach = (domain: string, address: string, line: Line) => Promise<Se
 
 export type Connection = Line & {
   readonly domain: string;
+  /** Of the peer. */
+  readonly address: string;
   /** Undefined until the client has proven its key. */
   readonly client: { readonly publicKey: string; readonly subject: Subject } | undefined;
   admit(publicKey: string, subject: Subject): void;
@@ -72,6 +74,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
   let sentBytes = 0;
   let unheardBytes = 0;
   let ended = false;
+  const address = outer.remoteAddress ?? '';
 
   const drop = (): void => {
     if (ended) return;
@@ -144,6 +147,7 @@ export const openConnection = (options: ConnectionOptions): Connection => {
 
   const connection: Connection = {
     domain,
+    address,
     get client() {
       return client;
     },
