@@ -103,3 +103,23 @@ test('docs/access.md › has the rows of the catalogue under its headings, and n
   );
   for (const [title, rows] of Object.entries(tables)) t.deepEqual(sections.get(title), rows, title);
 });
+
+test('docs/owasp-api-security.md › names for each of the ten risks tests that there are', (t) => {
+  const [, ...risks] = source('docs/owasp-api-security.md').split('\n## ');
+  t.deepEqual(
+    risks.map((risk) => /^API(\d+): /.exec(risk)?.[1]),
+    Array.from({ length: 10 }, (_, index) => String(index + 1)),
+  );
+  for (const risk of risks) {
+    const shown = [...risk.matchAll(/^- `(test\/[\w./-]+\.test\.ts)`: (.+)$/gm)];
+    t.true(shown.length >= 3, risk.slice(0, 60));
+    t.is(shown.length, risk.match(/^- /gm)?.length, 'each line names a file and a title');
+    for (const [, path = '', title = ''] of shown) {
+      const titles = [...source(path).matchAll(/\btest(?:\.serial|\.after|\.skip)?\(\s*(['`])(.*?)\1/g)];
+      t.true(
+        titles.some(([, , own = '']) => own.includes(title)),
+        `${path} has no test “${title}”`,
+      );
+    }
+  }
+});
