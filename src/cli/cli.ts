@@ -19,6 +19,14 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "makes a token, signed with the hub's jwtSecret",
     load: async () => (await import('./token.ts')).tokenActions,
   },
+  'api-keys': {
+    summary: 'makes, lists and revokes API keys',
+    load: async () => (await import('./api-keys.ts')).apiKeyActions,
+  },
+  'revoke-token': {
+    summary: 'revokes a token before it expires',
+    load: async () => (await import('./revoke-token.ts')).revokeTokenActions,
+  },
 };
 
 const endSignals = ['SIGINT', 'SIGTERM'] as const;
@@ -37,10 +45,10 @@ const commonHelp = `
 `;
 
 const usage = (): string => {
-  const rows = Object.entries(commands).map(([name, { summary }]) => `  nexus ${name.padEnd(9)} ${summary}`);
+  const rows = Object.entries(commands).map(([name, { summary }]) => `  nexus ${name.padEnd(13)} ${summary}`);
   return `Usage: nexus COMMAND …
 
-  nexus start     starts the hub: registry, message bus, versioned state and gateway over one event log
+  nexus start         starts the hub: registry, message bus, versioned state and gateway over one event log
 ${rows.join('\n')}
 
 \`nexus COMMAND --help\` says more of each.

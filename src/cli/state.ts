@@ -1,5 +1,4 @@
 import type { Json } from '../../domain/event.ts';
-import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import { given } from '../given.ts';
 import { linesOf, objectOf } from './client.ts';
 import {
@@ -11,6 +10,7 @@ import {
   UsageError,
   wholeOf,
 } from './command.ts';
+import { listOf } from './pages.ts';
 
 const keyPath = (key: string): string => `/state/${encodeURIComponent(key)}`;
 
@@ -18,11 +18,6 @@ const pathOf = ({ words: [key = ''] }: Invocation): string => {
   if (key === '') throw new UsageError('a key has at least one character');
   if (!key.isWellFormed()) throw new UsageError('the key is not well-formed text');
   return keyPath(key);
-};
-
-const listOf = (answer: JsonObject, name: string): readonly JsonObject[] => {
-  const list = answer[name];
-  return Array.isArray(list) ? list.filter(isJsonObject) : [];
 };
 
 const shown = (value: Json | undefined): string => JSON.stringify(value ?? null);

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import { isScope } from '../../domain/access.ts';
-import { scopesOf, subjectNameFault } from '../../domain/subject-name.ts';
+import { subjectNameFault } from '../../domain/subject-name.ts';
 import { readText } from '../config/read-text.ts';
 import { type Config, parseConfig } from '../config.ts';
 import { type Action, type Actions, CallFailed, type Invocation, textOf, UsageError } from './command.ts';
+import { scopesIn, ttlSecIn } from './grant.ts';
 
-const unitSec = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
-const ttlForm = /^(\d{1,8})([smhd])$/;
+const defaultTtlSec = 3_600;
 const maxTtlSec = 366 * 86_400;
 
 /** The configuration as the hub would have it here: environment over nexus.config.json. */
@@ -17,32 +16,11 @@ const configOf = ({ env }: Invocation): Config => {
   return parsed.config;
 };
 
-const scopeOf = (invocation: Invocation): string => {
-  const scopes = scopesOf(textOf(invocation, 'scope') ?? '');
-  if (scopes.length === 0) throw new UsageError('--scope is needed: scopes with spaces between them');
-  const wrong = scopes.find((scope) => !isScope(scope));
-  if (wrong !== undefined) throw new UsageError(`--scope: ${JSON.stringify(wrong)} is no scope`);
-  return scopes.join(' ');
-};
-
 const subjectOf = (invocation: Invocation): string => {
   const name = textOf(invocation, 'sub') ?? 'cli';
   const wrong = subjectNameFault(name);
   if (wrong !== undefined) throw new UsageError(`--sub ${wrong}`);
   return name;
-};
-
-const ttlSecOf = (invocation: Invocation): number => {
-  const text = textOf(invocation, 'ttl') ?? '1h';
-  const [, count, unit] = ttlForm.exec(text) ?? [];
-  const ttlSec =
-    unit === 's' || unit === 'm' || unit === 'h' || unit === 'd' ? Number(count) * unitSec[unit] : 0;
-  if (ttlSec < 1 || ttlSec > maxTtlSec) {
-    throw new UsageError(
-      `--ttl must be such as 30s, 15m, 1h or 7d, at most 366d, not ${JSON.stringify(text)}`,
-    );
-  }
-  return ttlSec;
 };
 
 const make: Action = {
@@ -58,7 +36,11 @@ const make: Action = {
     audience: { type: 'string' },
   },
   run: async (invocation) => {
-    const asked = { sub: subjectOf(invocation), scope: scopeOf(invocation), ttlSec: ttlSecOf(invocation) };
+    const asked = {
+      sub: subjectOf(invocation),
+      scope: scopesIn(invocation).join(' '),
+      ttlSec: ttlSecIn(invocation, maxTtlSec) ?? defaultTtlSec,
+    };
     const { jwtSecret, jwtIssuer, jwtAudience } = configOf(invocation);
     if (jwtSecret === null) {
       throw new CallFailed(

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import jwt from 'jsonwebtoken';
 import { nexus, runHere, startNexus } from '../support/cli.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { until } from '../support/rest.ts';
@@ -39,6 +40,12 @@ test('wrong usage exits with 2, says what is wrong in one line and how it is use
     ['state', 'watch'],
     ['state', 'get', 'k', '--url', 'ftp://x'],
     ['state', 'get', 'k', '--token', 'a\nb'],
+    ['api-keys'],
+    ['api-keys', 'create', 'a'],
+    ['api-keys', 'create', 'a', '--scope', ' '],
+    ['api-keys', 'revoke'],
+    ['revoke-token'],
+    ['revoke-token', 'a.b.c', '--jti', 'a'],
   ];
   const answers = await Promise.all(wrong.map((args) => run(...args)));
   for (const [index, { code, stdout, stderr }] of answers.entries()) {
@@ -226,4 +233,48 @@ test('snapshot › what one hub saves another loads, whole; a damaged or a plain
   await run('snapshot', 'save', path('after.json'), ...on);
   t.deepEqual(entriesIn(await readFile(path('after.json'), 'utf8')), entriesIn(text));
   t.false((await readdir(folder)).some((name) => name.endsWith('.tmp')));
+});
+
+test('an API key is made, shown once, listed and revoked', async (t) => {
+  const made = await run(
+    'api-keys',
+    'create',
+    'cli key',
+    '--scope',
+    'services:read state:read:*',
+    '--ttl',
+    '1m',
+  );
+  t.is(made.stderr, '');
+  const [, id = ''] = /^nxk_([0-9a-f]{24})_[A-Za-z0-9_-]{43}\n$/.exec(made.stdout) ?? [];
+  t.regex(
+    (await run('api-keys', 'list')).stdout,
+    new RegExp(`^${id}\tcli key\tkey:${id}\tservices:read state:read:\\*\t20.*Z$`, 'm'),
+  );
+  const token = made.stdout.trim();
+  t.is((await run('state', 'list', '--token', token)).code, 0);
+  t.is((await run('api-keys', 'revoke', id)).stdout, 'revoked\n');
+  t.regex((await run('state', 'list', '--token', token)).stderr, /^nexus: unauthorized: /);
+  t.regex((await run('api-keys', 'revoke', id)).stderr, /^nexus: not_found: /);
+  const json = await run('api-keys', 'create', 'j', '--scope', 'admin', '--sub', 'ci', '--json');
+  t.like(JSON.parse(json.stdout), { subject: 'ci', scopes: ['admin'], keyShown: true, expiresAt: null });
+  t.regex(
+    (await run('api-keys', 'create', 'j', '--scope', 'admin', '--sub', 'local')).stderr,
+    /^nexus: invalid: /,
+  );
+  t.is((await run('api-keys', 'create', 'j', '--scope', 'root')).code, 2);
+});
+
+test('a token is revoked by itself, or by its jti', async (t) => {
+  const token = jwt.sign({ scope: 'state:read:*' }, jwtSecret, {
+    subject: 'ada',
+    expiresIn: 600,
+    jwtid: 'cli-1',
+  });
+  t.is((await run('state', 'list', '--token', token)).code, 0);
+  t.regex((await run('revoke-token', token)).stdout, /^cli-1 is revoked until 20.*Z\n$/);
+  t.regex((await run('state', 'list', '--token', token)).stderr, /^nexus: unauthorized: /);
+  const done = await run('revoke-token', '--jti', 'cli-2', '--expires-at', '2040-01-01T00:00:00Z', '--json');
+  t.like(JSON.parse(done.stdout), { jti: 'cli-2', expiresAt: '2040-01-01T00:00:30.000Z' });
+  t.regex((await run('revoke-token', signToken('ada', 'admin'))).stderr, /^nexus: invalid: .*jti/);
 });
