@@ -58,6 +58,7 @@ test('a key › leaves its secret in no event, no history, no state and no log l
     t.false(text.includes(Buffer.from(secret, 'base64url').toString('hex')));
   }
   const stored = (await request(hub.url, 'GET', stateKey)).body;
+  t.is(stored.expiresAt, made.body.expiresAt, 'it goes by itself');
   t.regex(String((stored.value as { readonly hash: string }).hash), /^[0-9a-f]{64}$/);
 });
 
