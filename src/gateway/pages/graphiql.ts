@@ -15,8 +15,6 @@ const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  // CodeMirror and the panes of GraphiQL place things by style attributes.
-  "style-src-attr 'unsafe-inline'",
   "img-src 'self' data:",
   'font-src data:',
   "connect-src 'self'",

@@ -19,16 +19,6 @@ query Services {
 }
 `;
 
-  const send = (params, headers, accept, signal) =>
-    fetch('/graphql', {
-      method: 'POST',
-      headers: { ...headers, accept, 'content-type': 'application/json' },
-      body: JSON.stringify(params),
-      cache: 'no-store',
-      credentials: 'omit',
-      signal,
-    });
-
   /** A refusal before GraphQL (a token that is missing, a limit) is a problem document: told as an error of GraphQL. */
   const resultOf = async (response) => {
     const body = await response.json();
@@ -36,51 +26,58 @@ query Services {
     return { errors: [{ message: body.detail, extensions: { code: body.code, status: response.status } }] };
   };
 
-  const isSubscription = (document, name) =>
-    document?.definitions.some(
-      (definition) =>
-        definition.kind === 'OperationDefinition' &&
-        definition.operation === 'subscription' &&
-        (name === undefined || name === null || definition.name?.value === name),
-    ) === true;
+  async function* textOf(stream) {
+    const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+    for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;
+  }
 
-  async function* resultsOf(params, headers) {
-    const stopped = new AbortController();
+  async function* eventsOf(stream, signal) {
+    let rest = '';
     try {
-      const response = await send(params, headers, 'text/event-stream', stopped.signal);
-      if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) {
-        yield await resultOf(response);
-        return;
-      }
-      let rest = '';
-      for await (const chunk of chunksOf(response.body.pipeThrough(new TextDecoderStream()))) {
-        rest += chunk;
+      for await (const text of textOf(stream)) {
+        rest += text;
         for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
           const lines = rest.slice(0, end).split('\n');
           rest = rest.slice(end + 2);
-          if (!lines.includes('event: next')) continue;
           const data = lines.find((line) => line.startsWith('data: '));
-          if (data !== undefined) yield JSON.parse(data.slice('data: '.length));
+          if (lines.includes('event: next') && data !== undefined)
+            yield JSON.parse(data.slice('data: '.length));
         }
       }
-    } finally {
-      stopped.abort();
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
-  /** Streams are iterated by their reader, because not every browser iterates them by themselves. */
-  async function* chunksOf(stream) {
-    const reader = stream.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  }
+  /** The results of a stream; `return` ends it while the next one is being waited for. */
+  const resultsOf = (response, stopped) => {
+    const events = eventsOf(response.body, stopped.signal);
+    const results = {
+      next: () => events.next(),
+      return: async () => {
+        stopped.abort();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => results,
+    };
+    return results;
+  };
 
-  const fetcher = async (params, { headers = {}, documentAST } = {}) => {
-    if (isSubscription(documentAST, params.operationName)) return resultsOf(params, headers);
-    return resultOf(await send(params, headers, 'application/graphql-response+json, application/json;q=0.9'));
+  /** The hub answers a subscription with the one of these types that can carry it. */
+  const accept = 'application/graphql-response+json, application/json;q=0.9, text/event-stream;q=0.8';
+
+  const fetcher = async (params, { headers = {} } = {}) => {
+    const stopped = new AbortController();
+    const response = await fetch('/graphql', {
+      method: 'POST',
+      headers: { ...headers, accept, 'content-type': 'application/json' },
+      body: JSON.stringify(params),
+      cache: 'no-store',
+      credentials: 'omit',
+      signal: stopped.signal,
+    });
+    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
+    return isStream ? resultsOf(response, stopped) : resultOf(response);
   };
 
   const { createElement } = globalThis.React;
