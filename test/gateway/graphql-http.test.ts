@@ -1,6 +1,7 @@
 import test from 'ava';
-import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
+import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery, parse } from 'graphql';
 import { ProblemError, problem } from '../../src/errors.ts';
+import { documentLimits, exceedsShape } from '../../src/gateway/graphql/limits.ts';
 import { askGraphql, getGraphql, graphqlJson, postGraphql } from '../support/graphql.ts';
 import { openHub } from '../support/hub.ts';
 
@@ -193,6 +194,126 @@ test('limits › are held before anything is executed, and tell which', async (t
   const withVariable = `query ($n: Int) { ${['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}: events(first: $n) { ${fields} }`).join(' ')} }`;
   t.is((await askGraphql(hub, withVariable, { n: 1_000 }, accept(graphqlJson))).status, 400);
   t.is((await askGraphql(hub, withVariable, { n: 10 }, accept(graphqlJson))).status, 200);
+});
+
+const times = (count: number, of: (index: number) => string): string =>
+  Array.from({ length: count }, (_, index) => of(index)).join(' ');
+
+/** Documents of which the size says how much of one thing they have, and nothing else is near its limit. */
+const sized: readonly (readonly [
+  what: string,
+  limit: number,
+  document: (size: number) => string,
+  said: RegExp,
+])[] = [
+  ['bytes', documentLimits.maxTextBytes, (n) => `{ health { status } }${' '.repeat(n - 21)}`, /32768 bytes/],
+  [
+    'tokens',
+    documentLimits.maxTokens,
+    (n) => `mutation { setState(key: "limits/a", value: [${'1 '.repeat(n - 16)}]) { version } }`,
+    /5000 tokens/,
+  ],
+  [
+    'aliases',
+    documentLimits.maxAliases,
+    (n) => `{ ${times(n, (i) => `a${i}: health { status }`)} }`,
+    /16 aliases/,
+  ],
+  [
+    'aliases in fragments',
+    documentLimits.maxAliases,
+    (n) =>
+      `{ a: health { status } ...F } fragment F on Query { ${times(n - 1, (i) => `f${i}: health { status }`)} }`,
+    /16 aliases/,
+  ],
+  [
+    'fields',
+    documentLimits.maxFields,
+    (n) => `query Q0 { health { status } } ${times(n / 2 - 1, (i) => `query R${i} { health { status } }`)}`,
+    /500 fields/,
+  ],
+  [
+    'one name',
+    documentLimits.maxRepeats,
+    (n) => `{ health { ${'status '.repeat(n)} } }`,
+    /16 times in one place/,
+  ],
+  [
+    'fragments',
+    documentLimits.maxFragments,
+    (n) =>
+      `{ ${times(n, (i) => `...F${i}`)} } ${times(n, (i) => `fragment F${i} on Query { health { status } }`)}`,
+    /50 fragments/,
+  ],
+  [
+    'spreads',
+    documentLimits.maxSpreads,
+    (n) => `{ health { ${'... { status } '.repeat(n)} } }`,
+    /200 spreads/,
+  ],
+  [
+    'directives',
+    documentLimits.maxDirectives,
+    (n) => `{ health { ${times(n, () => '... @include(if: true) { status }')} } }`,
+    /100 directives/,
+  ],
+  [
+    'variables',
+    documentLimits.maxVariables,
+    (n) =>
+      `mutation (${times(n, (i) => `$v${i}: JSON`)}) { setState(key: "limits/v", value: [${times(n, (i) => `$v${i}`)}]) { version } }`,
+    /100 variables/,
+  ],
+];
+for (const [what, limit, document, said] of sized) {
+  test(`limits › ${limit} ${what} are let through, and one more is refused`, async (t) => {
+    const name = what === 'fields' ? { operationName: 'Q0' } : {};
+    const send = (query: string) => postGraphql(hub, JSON.stringify({ query, ...name }), accept(graphqlJson));
+    const within = await send(document(limit));
+    t.is(within.status, 200, JSON.stringify(within.errors));
+    const over = await send(document(limit + (what === 'fields' ? 2 : 1)));
+    t.is(over.status, 400);
+    t.regex(over.errors[0]?.message ?? '', said);
+  });
+}
+
+test('limits › depth counts through fragments of every kind, and introspection apart', (t) => {
+  const nest = (depth: number, inner: string) => `${'{ a '.repeat(depth)}${inner}${'}'.repeat(depth)}`;
+  const deep: readonly ((depth: number) => string)[] = [
+    (depth) => nest(depth, ''),
+    (depth) => `${nest(depth - 5, '{ ...F }')} fragment F on A ${nest(5, '')}`,
+    (depth) => nest(depth - 5, `{ ... on A ${nest(5, '')} }`),
+    (depth) => `${nest(depth - 5, '{ ...F }')} fragment F on A { ...G } fragment G on A ${nest(5, '')}`,
+    (depth) => `{ b } query Q ${nest(depth, '')}`,
+    (depth) => nest(depth, `{ __schema ${nest(20, '')} }`),
+  ];
+  for (const of of deep) {
+    t.is(exceedsShape(parse(of(documentLimits.maxDepth))), undefined);
+    t.regex(
+      exceedsShape(parse(of(documentLimits.maxDepth + 1)))?.message ?? '',
+      /12 fields deep, and this one is 13/,
+    );
+  }
+});
+
+test('limits › 1,000 units are let through, and one step more is refused: literals, variables and defaults', async (t) => {
+  const fields = 'id type stream revision position data recordedAt actor metadata';
+  // 5 times 10 + 9 fields for 20 pages of 50 items, and 10 + 10 fields for 4 pages.
+  const cost = (head: string, first: string) =>
+    `${head} { ${times(5, (i) => `e${i}: events(first: 1000) { ${fields} }`)} last: events(first: ${first}) { ${fields} __typename } }`;
+  const status = async (query: string, variables?: object): Promise<number> =>
+    (await askGraphql(hub, query, variables, accept(graphqlJson))).status;
+  t.is(await status(cost('', '200')), 200);
+  t.is(await status(cost('', '201')), 400);
+  t.is(await status(cost('query ($n: Int)', '$n'), { n: 200 }), 200);
+  t.is(await status(cost('query ($n: Int)', '$n'), { n: 201 }), 400);
+  t.is(await status(cost('query ($n: Int)', '$n')), 400, 'the longest page where nothing is said');
+  t.is(await status(cost('query ($n: Int = 1)', '$n')), 400);
+  const inFragments = (first: string) =>
+    `{ ...F ... on Query { last: events(first: ${first}) { ${fields} __typename } } } fragment F on Query { ${times(5, (i) => `e${i}: events(first: 1000) { ...G }`)} } fragment G on Event { ${fields} }`;
+  t.is(await status(inFragments('200')), 200);
+  t.is(await status(inFragments('201')), 400);
+  t.is(await status('{ ...I } fragment I on Query { __schema { queryType { name } } }'), 200);
 });
 
 test('introspection › of GraphiQL passes, and gives a schema that describes the hub', async (t) => {

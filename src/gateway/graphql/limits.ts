@@ -1,5 +1,6 @@
 import {
   type DocumentNode,
+  type FieldNode,
   type FragmentDefinitionNode,
   GraphQLError,
   Kind,
@@ -17,6 +18,13 @@ export const documentLimits = {
   maxDepth: 12,
   maxAliases: 16,
   maxFields: 500,
+  /** Of one response name in one selection set: validation compares each with each other. */
+  maxRepeats: 16,
+  maxFragments: 50,
+  /** Fragments that are spread, inline ones included. */
+  maxSpreads: 200,
+  maxDirectives: 100,
+  maxVariables: 100,
   maxCost: 1_000,
 } as const;
 
@@ -33,29 +41,71 @@ const fragmentsOf = (document: DocumentNode): ReadonlyMap<string, FragmentDefini
 
 const isIntrospection = (name: string): boolean => name.startsWith('__');
 
+const responseName = (node: FieldNode): string => node.alias?.value ?? node.name.value;
+
+/** How often the name that is there most often is there. */
+const most = (names: Iterable<string>): number => {
+  const counts = new Map<string, number>();
+  let worst = 0;
+  for (const name of names) {
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    worst = Math.max(worst, count);
+  }
+  return worst;
+};
+
+const exceedsWidth = (document: DocumentNode): GraphQLError | undefined => {
+  const aliased: string[] = [];
+  let fields = 0;
+  let repeats = 0;
+  let spreads = 0;
+  let directives = 0;
+  let variables = 0;
+  visit(document, {
+    Field: (node) => {
+      fields++;
+      if (node.alias !== undefined) aliased.push(node.name.value);
+    },
+    SelectionSet: ({ selections }) => {
+      const names = selections.filter((one) => one.kind === Kind.FIELD).map(responseName);
+      repeats = Math.max(repeats, most(names));
+      spreads += selections.length - names.length;
+    },
+    Directive: () => {
+      directives++;
+    },
+    VariableDefinition: () => {
+      variables++;
+    },
+  });
+  const fragments = document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION).length;
+  const aliases = most(aliased);
+  const { maxAliases, maxFields, maxRepeats, maxFragments, maxSpreads, maxDirectives, maxVariables } =
+    documentLimits;
+  if (aliases > maxAliases) return refuse(`One field may have ${maxAliases} aliases, and one has ${aliases}`);
+  const counted: readonly (readonly [count: number, max: number, what: string])[] = [
+    [fields, maxFields, 'fields'],
+    [fragments, maxFragments, 'fragments'],
+    [spreads, maxSpreads, 'spreads of fragments'],
+    [directives, maxDirectives, 'directives'],
+    [variables, maxVariables, 'variables'],
+  ];
+  for (const [count, max, what] of counted) {
+    if (count > max) return refuse(`A document may have ${max} ${what}, and this one has ${count}`);
+  }
+  return repeats > maxRepeats
+    ? refuse(`A name may stand ${maxRepeats} times in one place, and one stands there ${repeats} times`)
+    : undefined;
+};
+
 /**
  * Checks depth and width before validation, which takes time that grows with both. Undefined when the document is
  * within the limits; one with cyclic fragments is left to validation, each fragment counted once.
  */
 export const exceedsShape = (document: DocumentNode): GraphQLError | undefined => {
-  const aliases = new Map<string, number>();
-  let fields = 0;
-  let worst = 0;
-  visit(document, {
-    Field: (node) => {
-      fields++;
-      if (node.alias === undefined) return;
-      const count = (aliases.get(node.name.value) ?? 0) + 1;
-      aliases.set(node.name.value, count);
-      worst = Math.max(worst, count);
-    },
-  });
-  if (worst > documentLimits.maxAliases) {
-    return refuse(`One field may have ${documentLimits.maxAliases} aliases, and one has ${worst}`);
-  }
-  if (fields > documentLimits.maxFields) {
-    return refuse(`A document may have ${documentLimits.maxFields} fields, and this one has ${fields}`);
-  }
+  const wide = exceedsWidth(document);
+  if (wide !== undefined) return wide;
   const fragments = fragmentsOf(document);
   const heights = new Map<string, number>();
   const heightOf = (set: SelectionSetNode | undefined): number => {
