@@ -25,6 +25,8 @@ export type Context = {
   readonly consistency?: 'strong';
   /** The asker asks again by another way when this is refused: a refusal counts there. */
   readonly tentative?: true;
+  /** The context is of one request and its reads belong together: they ask once between them where the log is. */
+  readonly together?: true;
   /** Aborts when the asker is gone, or with the `ProblemError` that what waits is to answer. */
   readonly signal?: AbortSignal;
 };

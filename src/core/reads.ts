@@ -45,13 +45,25 @@ export const createReads = ({ log, hub, runner }: Pick<Parts, 'log' | 'hub' | 'r
     );
   };
 
-  const caughtUp = async ({ minPosition, consistency }: Context): Promise<Result<undefined>> => {
+  /** Where the log was when a request of several reads first asked: what came before the request came before that. */
+  const asked = new WeakMap<Context, Promise<Position>>();
+  const logPosition = (context: Context): Promise<Position> => {
+    if (context.together !== true) return log.position();
+    const known = asked.get(context);
+    if (known !== undefined) return known;
+    const position = log.position();
+    asked.set(context, position);
+    return position;
+  };
+
+  const caughtUp = async (context: Context): Promise<Result<undefined>> => {
+    const { minPosition, consistency } = context;
     if (minPosition !== undefined) {
       const wanted = positionOf(log, 'X-Nexus-Min-Position', minPosition);
       const reached = wanted.ok ? await wait(wanted.value) : wanted;
       if (!reached.ok) return reached;
     }
-    return consistency === 'strong' ? wait(await log.position()) : ok(undefined);
+    return consistency === 'strong' ? wait(await logPosition(context)) : ok(undefined);
   };
 
   const current = (): ReadFrom => ({ store: runner.store, position: runner.position, asOf: undefined });

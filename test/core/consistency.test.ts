@@ -93,3 +93,22 @@ test('a refusal › is told once the read models show the version that it names'
   const answer = await answeredBehind(refused, () => set(core, 'other', 1));
   t.like(answer, { ok: false, problem: { code: 'version_conflict' } });
 });
+
+test('strong reads › of one request ask once between them where the log is, others each for itself', async (t) => {
+  const core = await open(t);
+  let asked = 0;
+  const position = () => {
+    asked++;
+    return core.parts.log.position();
+  };
+  const reads = createReads({ ...core.parts, log: { ...core.parts.log, position } });
+  const strong: Context = { ...context, consistency: 'strong' };
+  const together: Context = { ...strong, together: true };
+  const sixteen = (of: () => Context) => Promise.all(Array.from({ length: 16 }, () => reads.ready(of())));
+  await sixteen(() => together);
+  t.is(asked, 1);
+  await sixteen(() => ({ ...together }));
+  t.is(asked, 17, 'another request asks anew');
+  await sixteen(() => strong);
+  t.is(asked, 33);
+});

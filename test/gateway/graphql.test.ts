@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import test from 'ava';
 import { askGraphql } from '../support/graphql.ts';
-import { openHub } from '../support/hub.ts';
+import { type Hub, openHub } from '../support/hub.ts';
 import { jwtSecret, signToken } from '../support/token.ts';
 
 const hub = await openHub();
@@ -264,4 +264,86 @@ test('scopes › hold for GraphQL, and without a token nothing is parsed', async
   t.like(errors[0]?.extensions, { code: 'forbidden', scope: 'services:read' });
   const allowed = await askGraphql(guarded, '{ state(key: "app/a") { key } }', undefined, headers);
   t.deepEqual(allowed.body, { data: { state: null } });
+});
+
+/** A hub that notes each call of its core, with the context that it was made in. */
+const openCounted = async (): Promise<{
+  readonly hub: Hub;
+  readonly calls: { readonly name: string; readonly context: unknown }[];
+}> => {
+  const calls: { name: string; context: unknown }[] = [];
+  const counted = await openHub({
+    wrap: (core) =>
+      new Proxy(core, {
+        get: (target, name, receiver) => {
+          const value: unknown = Reflect.get(target, name, receiver);
+          if (typeof value !== 'function') return value;
+          return (...args: unknown[]) => {
+            calls.push({ name: String(name), context: args.at(-1) });
+            return Reflect.apply(value, target, args);
+          };
+        },
+      }),
+  });
+  return { hub: counted, calls };
+};
+
+test('reads › are one call for each root field, however much is asked for below it', async (t) => {
+  const { hub: counted, calls } = await openCounted();
+  t.teardown(() => counted.close());
+  for (let n = 0; n < 20; n++) {
+    await askGraphql(
+      counted,
+      `mutation {
+        registerService(input: { name: "n${n}", version: "1.0.0", host: "127.0.0.1", port: 9 }) { id }
+        createSubscription(name: "s${n}", topic: "t.${n}") { name }
+      }`,
+    );
+  }
+  calls.length = 0;
+  const { errors, data } = await askGraphql(
+    counted,
+    `{
+      services(first: 20) { id status circuit { reason } healthCheck { intervalMs } balancing { strategy } }
+      subscriptions { name topic lagEvents inFlight deadLetters }
+      serviceInterfaces(first: 20) { name interfaces { major version } }
+      states(first: 20) { key value version }
+    }`,
+    undefined,
+    { 'x-nexus-consistency': 'strong' },
+  );
+  t.deepEqual(errors, []);
+  t.like(data, { services: { length: 20 }, subscriptions: { length: 20 } });
+  t.deepEqual(calls.map(({ name }) => name).sort(), [
+    'serviceInterfaces',
+    'services',
+    'states',
+    'subscriptions',
+  ]);
+  t.is(new Set(calls.map(({ context }) => context)).size, 1);
+  t.like(calls[0]?.context, { consistency: 'strong', together: true });
+});
+
+test('reads › of several keys in one document show one moment, while transactions change them together', async (t) => {
+  const both = (value: number): Promise<unknown> =>
+    askGraphql(
+      hub,
+      `mutation { transactState(then: [
+        { op: SET, key: "torn/a", value: ${value} }, { op: SET, key: "torn/b", value: ${value} }
+      ]) { succeeded } }`,
+    );
+  await both(0);
+  let writing = true;
+  const writer = (async () => {
+    for (let value = 1; writing; value++) await both(value);
+  })();
+  const seen = new Set<unknown>();
+  for (let n = 0; n < 150; n++) {
+    const { a, b } = await dataOf('{ a: state(key: "torn/a") { value } b: state(key: "torn/b") { value } }');
+    t.deepEqual(a, b);
+    seen.add(JSON.stringify(a));
+  }
+  writing = false;
+  await writer;
+  t.true(seen.size > 1, 'control: they were being changed');
 });

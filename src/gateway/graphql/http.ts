@@ -3,7 +3,7 @@ import type { FormattedExecutionResult, GraphQLError, GraphQLSchema } from 'grap
 import type { ParameterizedContext as KoaContext } from 'koa';
 import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
-import type { NexusCore } from '../../nexus-core.ts';
+import type { Context, NexusCore } from '../../nexus-core.ts';
 import type { Askers } from '../askers.ts';
 import type { CredentialWatch } from '../auth/credential-watch.ts';
 import { readJson } from '../body.ts';
@@ -95,7 +95,7 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
     const state: RequestState = ctx.state;
     const context = {
       core,
-      context: contextOf(ctx),
+      context: togetherOf(contextOf(ctx)),
       executing: createExecuting(core, request, prepared),
       whileAsked: <Value>(ask: (signal: AbortSignal) => Promise<Value>) =>
         askers.whileOpen({ res: ctx.res, state }, ask),
@@ -145,6 +145,10 @@ export const createGraphqlHttp = (options: GraphqlHttpOptions) => {
     close: (): void => streams.close(),
   };
 };
+
+/** The fields of one document are reads of one moment, and one look at the log is enough for all of them. */
+const togetherOf = (context: Context): Context =>
+  context.consistency === undefined ? context : { ...context, together: true };
 
 type SingleMedia = typeof json | typeof graphqlJson;
 
