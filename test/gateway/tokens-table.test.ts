@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -9,7 +10,15 @@ import { type Listening, listen } from '../registry/support.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { part } from '../support/jws.ts';
 import { openWs } from '../support/ws-client.ts';
-import { audience, badTokens, goodTokens, issuer, keySet, secret } from './fixtures/token-cases.ts';
+import {
+  audience,
+  badTokens,
+  freshToken,
+  goodTokens,
+  issuer,
+  keySet,
+  secret,
+} from './fixtures/token-cases.ts';
 
 // One hub with a secret and a key set, and each token tried on every way in.
 let hub: Hub;
@@ -200,4 +209,74 @@ test('RFC 8725, 3.10 › an address in a token › is never asked', async (t) =>
   t.true(named.length >= 3);
   for (const each of named) await byHeaders.REST?.(bearer(each));
   t.is(asked, 0);
+});
+
+test('a token whose signature is waited for › is taken on every way in', async (t) => {
+  t.is((await byHeaders.REST?.(bearer(freshToken())))?.status, 200);
+  t.is((await byHeaders.GraphQL?.(bearer(freshToken())))?.status, 200);
+  t.is((await byHeaders.WebSocket?.(bearer(freshToken())))?.status, 101);
+  t.is((await byHeaders['GraphQL over WebSocket']?.(bearer(freshToken())))?.status, 101);
+  t.is((await subprotocol(freshToken())).status, 101);
+  t.is(await connectionInit(freshToken()), 0);
+  const ws = await openWs(hub.url, { headers: { authorization: `Bearer ${good.HS256}` } });
+  t.like(await ws.ask({ type: 'auth', token: freshToken() }), { type: 'authenticated' });
+  await ws.close();
+});
+
+const upgradeText = (token: string): string =>
+  [
+    'GET /ws HTTP/1.1',
+    `Host: 127.0.0.1:${hub.port}`,
+    `Authorization: Bearer ${token}`,
+    ...Object.entries(upgradeOf('nexus.v1')).map(([name, value]) => `${name}: ${value}`),
+    '\r\n',
+  ].join('\r\n');
+
+/** A text frame of a client, with a mask of zeros (RFC 6455, section 5.2). */
+const frameOf = (text: string): Buffer =>
+  Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
+
+test('an upgrade whose token is waited for › loses no frame that came right behind it', async (t) => {
+  const socket = connect(hub.port, '127.0.0.1');
+  t.teardown(() => socket.destroy());
+  socket.write(
+    Buffer.concat([Buffer.from(upgradeText(freshToken())), frameOf('{"type":"ping","id":"early"}')]),
+  );
+  let answer = '';
+  for await (const chunk of socket) {
+    answer += String(chunk);
+    if (answer.includes('"pong"')) break;
+  }
+  t.regex(answer, /^HTTP\/1\.1 101 /);
+  t.true(answer.includes('"id":"early"'));
+});
+
+test('an upgrade whose client goes while its token is waited for › leaves nothing behind', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const socket = connect(hub.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(upgradeText(freshToken()));
+    if (round % 2 === 0) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+  t.is((await byHeaders.REST?.(bearer(token)))?.status, 200);
+  t.deepEqual(
+    hub.logged.filter(({ level }) => level === 'error'),
+    [],
+  );
+});
+
+test('a hub with a key set alone › asks for its tokens, and takes no other', async (t) => {
+  const alone = await openHub({
+    jwksFile: join(folder, 'keys.json'),
+    jwtIssuer: issuer,
+    jwtAudience: audience,
+  });
+  t.teardown(() => alone.close());
+  const ask = async (headers: Headers): Promise<number> =>
+    (await fetch(`${alone.url}/state`, { headers: headers as Record<string, string> })).status;
+  t.is(await ask({}), 401);
+  t.is(await ask(bearer(freshToken())), 200);
+  t.is(await ask(bearer(good.RS256 ?? '')), 200);
+  t.is(await ask(bearer(token)), 401, 'HS256');
 });
