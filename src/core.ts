@@ -61,6 +61,8 @@ import { openStatePolicies } from './state/policies.ts';
 import { openQuotas } from './state/quotas.ts';
 import { createResolvers } from './state/resolvers.ts';
 import { openSnapshots } from './state/snapshot.ts';
+import { traceCommands } from './tracing/traced-commands.ts';
+import { createTracing } from './tracing/tracing.ts';
 import { version } from './version.ts';
 import { createHub, type Hub } from './watch/hub.ts';
 
@@ -138,6 +140,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const memory = readNodeMemory(config.dataDir);
   const { node } = memory;
   const meters = createMeters();
+  const tracing = createTracing();
   const opened = await openLog({
     urls: config.log,
     memory: memory.log,
@@ -148,7 +151,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     signal,
   });
   const { logId, reached } = opened;
-  const log = measureLog(opened.log, meters.appends);
+  const log = measureLog(opened.log, meters.appends, tracing);
   held.defer(() => log.close());
   if (memory.log?.logId !== logId || memory.log.kind !== log.kind) {
     writeNodeMemory(config.dataDir, { node, log: { logId, kind: log.kind } });
@@ -240,10 +243,12 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     logger,
     clock,
     meters,
+    tracing,
   };
   const observability = createObservability(parts, expiry, { now: clock, after });
   const commands = createCommands(parts, handler, deciders);
-  const requests = createRequests({ parts, execute: commands.execute, handler });
+  const execute = traceCommands(commands.execute, tracing);
+  const requests = createRequests({ parts, execute, handler });
   const reads = createReads(parts);
   const replays = createReplayApi(parts, reads);
   const queries = createLogQueries(parts, reads);
@@ -311,7 +316,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
 
   const { denied, metrics, onProblem } = observability;
   const operations = {
-    execute: commands.execute,
+    execute,
     metrics,
     ...createInvocations(parts),
     ...createServings(parts, onProblem),
@@ -342,6 +347,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     stateResolvers: { register: resolvers.register, names: resolvers.names },
     credentials: createCredentials(parts),
     meters,
+    tracing,
     denied,
     fromNodes: registry.fromNodes,
     quiesce: () => {

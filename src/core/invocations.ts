@@ -3,16 +3,22 @@ import { isServiceName } from '../../domain/names.ts';
 import { heartbeatSchema, invokeSchema, proxySchema } from '../command/service-schemas.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
-import type { CallMeter } from '../metrics/meters.ts';
+import type { CallKind, CallMeter } from '../metrics/meters.ts';
 import type { CallOptions, Context, Invoked } from '../nexus-core.ts';
 import type { AnswerSink, ForwardRequest, Upgraded } from '../nexus-proxy.ts';
 import type { ProxyOptions } from '../registry/call/proxy.ts';
+import type { Trace } from '../registry/call/trace.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import { demand } from './demand.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 
 /** What services and their callers do that is no event of its own: heartbeats and calls. */
-export const createInvocations = ({ registry, meters }: Pick<Parts, 'registry' | 'meters'>) => ({
+export const createInvocations = ({
+  registry,
+  meters,
+  tracing,
+}: Pick<Parts, 'registry' | 'meters' | 'tracing'>) => ({
   heartbeat: async (
     id: string,
     data: unknown,
@@ -43,8 +49,8 @@ export const createInvocations = ({ registry, meters }: Pick<Parts, 'registry' |
     if (refused !== undefined) return refused;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    return measured(meters.calls.invoke, () =>
-      registry.invoke(service, input.value, { ...options, ...traceOf(context) }),
+    return measured(meters.calls.invoke, tracing, { name: 'invoke', service, context }, (trace) =>
+      registry.invoke(service, input.value, { ...options, ...trace }),
     );
   },
 
@@ -57,8 +63,8 @@ export const createInvocations = ({ registry, meters }: Pick<Parts, 'registry' |
   ): Promise<Result<undefined>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
-    return measured(meters.calls.proxy, () =>
-      registry.forward(service, request, wanted.value, sink, { ...options, ...traceOf(context) }),
+    return measured(meters.calls.proxy, tracing, { name: 'proxy', service, context }, (trace) =>
+      registry.forward(service, request, wanted.value, sink, { ...options, ...trace }),
     );
   },
 
@@ -70,21 +76,34 @@ export const createInvocations = ({ registry, meters }: Pick<Parts, 'registry' |
   ): Promise<Result<Upgraded>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
-    return measured(meters.calls.upgrade, () =>
-      registry.upgrade(service, request, wanted.value, { ...options, ...traceOf(context) }),
+    return measured(meters.calls.upgrade, tracing, { name: 'upgrade', service, context }, (trace) =>
+      registry.upgrade(service, request, wanted.value, { ...options, ...trace }),
     );
   },
 });
 
-/** Counts what comes of a call, and how long that took. */
+type TracedCall = { readonly name: CallKind; readonly service: string; readonly context: Context };
+
+/** Counts what comes of a call, and how long that took; with tracing on the call is a span, which the instance is told of. */
 const measured = async <Value>(
   { outcomes, duration }: CallMeter,
-  call: () => Promise<Result<Value>>,
+  tracing: Tracing | undefined,
+  { name, service, context }: TracedCall,
+  call: (trace: Trace) => Promise<Result<Value>>,
 ): Promise<Result<Value>> => {
   const startedMs = performance.now();
-  const done = await call();
+  const own = traceOf(context);
+  const activity = tracing?.start(name, {
+    kind: 'client',
+    parent: context.traceparent,
+    attributes: { 'rpc.system': 'nexus', 'rpc.service': service },
+  });
+  const done = await call(
+    activity === undefined ? own : { ...own, traceparent: activity.traceparent, isSpan: true },
+  );
   outcomes.add(done.ok ? 'ok' : done.problem.code);
   duration.observe((performance.now() - startedMs) / 1_000);
+  activity?.end(done.ok ? undefined : done.problem.code);
   return done;
 };
 
@@ -93,7 +112,10 @@ const refusal = (service: string, context: Context) =>
     ? demand(context, { scope: 'services:invoke', service })
     : fault(problem('service_not_found', 'no service has this name', { service: service.slice(0, 64) }));
 
-const traceOf = ({ correlationId, traceparent }: Context) => ({ correlationId, ...given({ traceparent }) });
+const traceOf = ({ correlationId, traceparent }: Context): Trace => ({
+  correlationId,
+  ...given({ traceparent }),
+});
 
 const proxyOptions = (
   service: string,

@@ -33,6 +33,11 @@ const patternRule = 'must be a topic, in which a segment may be * and the last o
 /** Made once per event, however many watchers it goes to, so that hosts can share what they make of it. */
 const messages = new WeakMap<LogEvent, Message>();
 
+const traceparents = new WeakMap<Message, string>();
+
+/** Of what published a message that `messageFrom` made, when it was traced. */
+export const traceparentOf = (message: Message): string | undefined => traceparents.get(message);
+
 /** A message as clients see it; undefined for an event that is none. The same event gives the same object. */
 export const messageFrom = (event: LogEvent): Message | undefined => {
   const made = messages.get(event);
@@ -41,6 +46,8 @@ export const messageFrom = (event: LogEvent): Message | undefined => {
   if (!decoded.ok || !decoded.known || decoded.event.type !== 'MessagePublished') return undefined;
   const message = messageOf(decoded.event);
   messages.set(event, message);
+  const { traceparent } = event.metadata;
+  if (traceparent !== undefined) traceparents.set(message, traceparent);
   return message;
 };
 

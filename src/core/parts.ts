@@ -10,6 +10,7 @@ import type { Maintenance } from '../retention/maintenance.ts';
 import type { StatePolicies } from '../state/policies.ts';
 import type { Quotas } from '../state/quotas.ts';
 import type { Resolvers } from '../state/resolvers.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { Hub } from '../watch/hub.ts';
 
 /** What the operations of the core are made of; opened and closed by core.ts alone. */
@@ -30,4 +31,5 @@ export type Parts = {
   readonly logger: Logger;
   readonly clock: () => number;
   readonly meters: Meters;
+  readonly tracing: Tracing | undefined;
 };

@@ -19,6 +19,7 @@ import type {
   Subscription,
   SubscriptionApi,
 } from '../nexus-subscriptions.ts';
+import { markDelivered } from '../tracing/deliveries.ts';
 import { demand } from './demand.ts';
 import { maxPageBytes, weigh } from './pages.ts';
 import type { Parts } from './parts.ts';
@@ -100,9 +101,10 @@ async function* told(
 }
 
 export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionApi => {
-  const { runner, subscriptions, meters } = parts;
+  const { runner, subscriptions, meters, tracing } = parts;
 
-  const took = (deliveries: readonly Delivery[]): void => {
+  const took = (name: string, deliveries: readonly Delivery[]): void => {
+    if (tracing !== undefined) markDelivered(tracing, name, deliveries);
     for (const { attempt } of deliveries) meters.deliveries.add(attempt === 1 ? 'first' : 'again');
   };
 
@@ -161,7 +163,7 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       const { max, waitMs } = input.value;
       const pulled = await server.value.pull(max, waitMs, signal);
       if (!pulled.ok) return pulled;
-      took(pulled.value);
+      took(name, pulled.value);
       return ok({ deliveries: pulled.value });
     },
 
@@ -192,7 +194,12 @@ export const createSubscriptionApi = (parts: Parts, reads: Reads): SubscriptionA
       if (!consuming.ok) return consuming;
       const { topic, from } = found.value;
       const { position = asPosition(from), deliveries } = consuming.value;
-      return ok({ subscription: name, topic, position, deliveries: told(deliveries, took) });
+      return ok({
+        subscription: name,
+        topic,
+        position,
+        deliveries: told(deliveries, (batch) => took(name, batch)),
+      });
     },
 
     served: (name) => subscriptions.own(name),

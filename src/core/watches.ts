@@ -20,6 +20,7 @@ import type {
   Watched,
   WatchInput,
 } from '../nexus-core.ts';
+import { markWatched } from '../tracing/deliveries.ts';
 import type { WatchFilter } from '../watch/filter.ts';
 import { positionOf } from './as-of.ts';
 import { demand } from './demand.ts';
@@ -40,7 +41,7 @@ const changeNames: Readonly<Record<string, ServiceChange['change']>> = {
 /** What is watched, as the metrics name it. */
 type WatchKind = 'messages' | 'state' | 'services' | 'events';
 
-export const createWatches = ({ log, hub, runner, registry, meters }: Parts) => {
+export const createWatches = ({ log, hub, runner, registry, meters, tracing }: Parts) => {
   /** Where the watch begins: what the client says, or the newest event that the log has now. */
   const startOf = async (after: string | undefined): Promise<Result<Position>> => {
     if (after === 'start') return ok(log.start);
@@ -74,6 +75,7 @@ export const createWatches = ({ log, hub, runner, registry, meters }: Parts) => 
         const items = map(part.items, position);
         const withItems = (value: readonly Item[]): Step => {
           meters.watched.add(kind, value.length);
+          if (tracing !== undefined) markWatched(tracing, kind, part.items);
           return { done: false, value: { type: 'items', items: value, position } };
         };
         return items instanceof Promise ? items.then(withItems) : withItems(items);

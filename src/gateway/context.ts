@@ -4,6 +4,7 @@ import { parsePosition } from '../../domain/event.ts';
 import { invalidAt, ProblemError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Context } from '../nexus-core.ts';
+import type { Activity } from '../tracing/tracing.ts';
 import type { Admitted } from './auth/access.ts';
 import type { Spending } from './limits/spending.ts';
 
@@ -15,6 +16,8 @@ export type RequestState = {
   /** Whose budget the request is counted against; false for nobody's (limits/rate-limit.ts). */
   budget: string | false;
   spending: Spending;
+  /** The span of the request, with tracing on. */
+  activity?: Activity;
   /** Where koa-jwt leaves the payload of a token that it verified. */
   claims?: unknown;
 };
@@ -50,9 +53,9 @@ export const contextOf = (ctx: RequestContext): Context => contextFrom(ctx.req.h
 /** The same for a request that no Koa context was made for: an upgrade. */
 export const contextFrom = (
   headers: IncomingHttpHeaders,
-  state: Pick<RequestState, 'subject' | 'correlationId'>,
+  state: Pick<RequestState, 'subject' | 'correlationId' | 'activity'>,
 ): Context => {
-  const { traceparent } = headers;
+  const traceparent = state.activity?.traceparent ?? headers.traceparent;
   const causation = headers['x-causation-id'];
   const minPosition = headers['x-nexus-min-position'];
   const consistency = headers['x-nexus-consistency'];

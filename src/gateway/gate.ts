@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa';
 import { type Problem, ProblemError, problem, type Result } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { Access } from './auth/access.ts';
 import { createAuthenticate, isProbe, isPublic } from './auth/authenticate.ts';
 import { correlationIdOf, nobody, type RequestContext, type RequestState, requestIdOf } from './context.ts';
@@ -8,7 +9,7 @@ import type { Cors } from './cors.ts';
 import type { RateLimit } from './limits/rate-limit.ts';
 import { spendingOf } from './limits/spending.ts';
 import { problemOf, respondProblem } from './problem.ts';
-import type { RequestEnd } from './request-end.ts';
+import { beginRequest, type RequestEnd } from './request-end.ts';
 import type { HeaderFields } from './security-headers.ts';
 
 export type GateOptions = {
@@ -23,6 +24,7 @@ export type GateOptions = {
   /** True once the server takes no new connections: each answer then ends its own. */
   readonly isDraining: () => boolean;
   readonly ended: RequestEnd;
+  readonly tracing: Tracing | undefined;
 };
 
 /** Characters of a request's URL; the rest of the header's 16 KiB is for the fields. */
@@ -39,7 +41,8 @@ export const createBudgetOf = (access: Access, clientAddress: GateOptions['clien
  * much is left of the budget; and around all of them the one place where a fault becomes an answer.
  */
 export const createGate = (options: GateOptions): readonly Middleware<RequestState>[] => {
-  const { access, cors, rateLimit, budgetOf, clientAddress, logger, standing, isDraining, ended } = options;
+  const { access, cors, rateLimit, budgetOf, clientAddress, logger, standing, isDraining, ended, tracing } =
+    options;
   const authenticate = createAuthenticate(access, (ctx) =>
     rateLimit.blockedSec(`a ${clientAddress(ctx.req)}`),
   );
@@ -51,6 +54,7 @@ export const createGate = (options: GateOptions): readonly Middleware<RequestSta
     state.correlationId = correlationIdOf(req.headers['x-correlation-id'], state.requestId);
     state.subject = nobody;
     state.budget = false;
+    if (tracing !== undefined) state.activity = beginRequest(tracing, req);
     state.spending = 'reads';
     res.setHeader('X-Request-Id', state.requestId);
     res.setHeader('Cache-Control', 'no-store');

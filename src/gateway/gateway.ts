@@ -81,6 +81,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     logger,
     standing,
     isDraining,
+    tracing: core.tracing,
     ended: createRequestEnd({ core, clientAddress }),
   });
   for (const middleware of gate) app.use(middleware);

@@ -34,6 +34,8 @@ export const createHotReads = (
   options: HotReadOptions,
 ): ((request: IncomingMessage, response: ServerResponse) => boolean) => {
   const { core, access, rateLimit, budgetOf, standing, isDraining } = options;
+  // Each request is a span then.
+  if (core.tracing !== undefined) return () => false;
 
   /** The entry, when it can be had at once. */
   const entryOf = (key: string, subject: Admitted, correlationId: string): StateEntry | undefined => {

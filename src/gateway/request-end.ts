@@ -1,7 +1,8 @@
 import type { Problem } from '../errors.ts';
 import type { NexusCore } from '../nexus-core.ts';
+import type { Activity, Tracing } from '../tracing/tracing.ts';
 import { nobody, type RequestContext } from './context.ts';
-import { routeOf } from './route-of.ts';
+import { noRoute, routeOf } from './route-of.ts';
 
 export type RequestEndOptions = {
   readonly core: Pick<NexusCore, 'meters' | 'denied'>;
@@ -16,11 +17,34 @@ export type RequestEndOptions = {
  */
 export type RequestEnd = (ctx: RequestContext, startedMs: number, fault: Problem | undefined) => void;
 
+/** The span of a request. Its path is no attribute, as that holds what clients call their data. */
+export const beginRequest = (tracing: Tracing, request: RequestContext['req']): Activity => {
+  const { traceparent, tracestate } = request.headers;
+  const method = request.method ?? 'GET';
+  return tracing.start(method, {
+    kind: 'server',
+    parent: typeof traceparent === 'string' ? traceparent : undefined,
+    tracestate: typeof tracestate === 'string' ? tracestate : undefined,
+    attributes: {
+      'http.request.method': method,
+      'url.scheme': 'encrypted' in request.socket ? 'https' : 'http',
+      'network.protocol.version': request.httpVersion,
+    },
+  });
+};
+
 export const createRequestEnd = ({ core, clientAddress }: RequestEndOptions): RequestEnd => {
   const { http } = core.meters;
   return (ctx, startedMs, fault) => {
     const durationSec = (performance.now() - startedMs) / 1_000;
-    http.finished(routeOf(ctx), ctx.method, ctx.res.statusCode, durationSec);
+    const route = routeOf(ctx);
+    const { statusCode } = ctx.res;
+    http.finished(route, ctx.method, statusCode, durationSec);
+    ctx.state.activity?.end(statusCode >= 500 ? (fault?.code ?? String(statusCode)) : undefined, {
+      name: route === noRoute ? ctx.method : `${ctx.method} ${route}`,
+      'http.response.status_code': statusCode,
+      ...(route === noRoute ? {} : { 'http.route': route }),
+    });
     if (fault === undefined) return;
     http.problems.add(fault.code);
     const { subject } = ctx.state;

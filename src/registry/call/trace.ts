@@ -6,6 +6,8 @@ export type Trace = {
   /** W3C Trace Context, as the caller sent it. */
   readonly traceparent?: string;
   readonly tracestate?: string;
+  /** `traceparent` is a span that was begun for this very call: it is told as it is. */
+  readonly isSpan?: true;
 };
 
 // W3C Trace Context, section 3.2.2: no version ff, neither id of zeros alone.
@@ -33,10 +35,18 @@ const randomHex = (bytes: number): string => {
  * The header fields of a call: the caller's trace goes on under a new parent id; where there is none a trace begins here.
  * Its state goes along only with a trace that was sound.
  */
-export const traceHeaders = ({ correlationId, traceparent, tracestate }: Trace): Record<string, string> => {
+export const traceHeaders = ({
+  correlationId,
+  traceparent,
+  tracestate,
+  isSpan,
+}: Trace): Record<string, string> => {
   const parent = traceparent === undefined ? null : form.exec(traceparent);
   const headers: Record<string, string> = {
-    traceparent: `00-${parent?.[1] ?? randomHex(16)}-${randomHex(8)}-${parent?.[2] ?? '01'}`,
+    traceparent:
+      isSpan === true && traceparent !== undefined && parent !== null
+        ? traceparent
+        : `00-${parent?.[1] ?? randomHex(16)}-${randomHex(8)}-${parent?.[2] ?? '01'}`,
   };
   if (correlationId !== undefined) headers['x-correlation-id'] = correlationId;
   if (parent !== null && tracestate !== undefined) {
