@@ -30,6 +30,8 @@ export type Config = {
   readonly rateLimitWriteMax: number | null;
   readonly rateLimitInvokeMax: number | null;
   readonly rateLimitWindowSec: number;
+  readonly maxInFlight: number;
+  readonly maxLagMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
   readonly maxWebSockets: number;
@@ -127,6 +129,8 @@ export const parseConfig = (
     rateLimitWriteMax: value('rateLimitWriteMax', options.rateLimitWriteMax),
     rateLimitInvokeMax: value('rateLimitInvokeMax', options.rateLimitInvokeMax),
     rateLimitWindowSec: value('rateLimitWindowSec', options.rateLimitWindowSec),
+    maxInFlight: value('maxInFlight', options.maxInFlight),
+    maxLagMs: value('maxLagMs', options.maxLagMs),
     maxConnections: value('maxConnections', options.maxConnections),
     maxConnectionsPerAddress: value('maxConnectionsPerAddress', options.maxConnectionsPerAddress),
     maxWebSockets: value('maxWebSockets', options.maxWebSockets),

@@ -46,6 +46,8 @@ test('with nothing given every option has the default of the documents', (t) => 
     rateLimitWriteMax: null,
     rateLimitInvokeMax: null,
     rateLimitWindowSec: 60,
+    maxInFlight: 1_000,
+    maxLagMs: 100,
     maxConnections: 16_384,
     maxConnectionsPerAddress: 1_024,
     maxWebSockets: 12_288,

@@ -207,6 +207,21 @@ export const options: Options = {
     default: 60,
     meaning: 'that window, in seconds',
   },
+  maxInFlight: {
+    kind: integer(1, 1_000_000),
+    env: 'NEXUS_MAX_IN_FLIGHT',
+    flag: null,
+    default: 1_000,
+    meaning: 'HTTP requests that are worked on at once; beyond it the answer is 503',
+  },
+  maxLagMs: {
+    kind: integer(1, 60_000),
+    env: 'NEXUS_MAX_LAG_MS',
+    flag: null,
+    default: 100,
+    meaning:
+      'that a turn of the event loop may take before HTTP requests are answered with 503, in milliseconds',
+  },
   maxConnections: {
     kind: integer(1, 1_000_000),
     env: 'NEXUS_MAX_CONNECTIONS',

@@ -1,5 +1,6 @@
 import { ProblemError, problem } from '../errors.ts';
 import type { Asker, CredentialWatch } from './auth/credential-watch.ts';
+import { rest, resume } from './limits/work.ts';
 
 /** Those who wait over HTTP for what somebody else has to say. */
 export type Askers = {
@@ -27,9 +28,11 @@ export const createAskers = (watchCredential: CredentialWatch['watch']): Askers 
       response.once('close', onClose);
       open.add(controller);
       const stopWatching = watchCredential(state.subject, (why) => controller.abort(new ProblemError(why)));
+      rest(response.req);
       try {
         return await ask(controller.signal);
       } finally {
+        resume(response.req, false);
         stopWatching();
         open.delete(controller);
         response.off('close', onClose);

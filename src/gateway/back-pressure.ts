@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { rest } from './limits/work.ts';
 
 /** A reader that takes nothing for so long is gone, whatever TCP says. */
 export const drainLimitMs = 60_000;
@@ -17,6 +18,7 @@ export type Sink = {
 
 /** Writes to `response` no faster than it is read: what a slow reader has not taken is `pieceLength` and a socket's buffer. */
 export const createSink = (response: ServerResponse, limitMs: number = drainLimitMs): Sink => {
+  rest(response.req);
   let held = '';
   const flush = (): boolean | Promise<boolean> => {
     if (response.destroyed) return false;

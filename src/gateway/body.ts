@@ -3,6 +3,7 @@ import type { Json } from '../../domain/event.ts';
 import { ProblemError, problem } from '../errors.ts';
 import { isUtf8Type, mediaTypeOf } from '../media-type.ts';
 import { parseJson } from './json.ts';
+import { rest, resume } from './limits/work.ts';
 
 export const maxBodyBytes = 1_048_576;
 
@@ -73,8 +74,19 @@ const readPlain = (request: IncomingMessage, supported?: readonly string[]): Pro
   return readBody(request);
 };
 
-/** The whole body, `maxBodyBytes` at most. How long it may take is bounded by arrivals.ts. */
-const readBody = (request: IncomingMessage): Promise<Buffer> =>
+/**
+ * The whole body, `maxBodyBytes` at most. How long it may take is bounded by arrivals.ts.
+ *
+ * @throws {ProblemError} `overloaded`, when the hub has too much to do by the time it is there.
+ */
+const readBody = async (request: IncomingMessage): Promise<Buffer> => {
+  rest(request);
+  const body = await collect(request);
+  resume(request, true);
+  return body;
+};
+
+const collect = (request: IncomingMessage): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -13,6 +13,7 @@ import { createBudgetOf, createGate } from './gate.ts';
 import { createGraphql } from './graphql/graphql.ts';
 import { createHotReads } from './hot-reads.ts';
 import { createClientAddress, createClientIp, createCountedAddress } from './limits/client-address.ts';
+import { createOverload } from './limits/overload.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
 import { createPageFiles } from './pages/page-files.ts';
@@ -96,6 +97,11 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   app.use(createProxyRoute(core, forwarding, access.whileGood));
   app.use(createRest({ core, config, logger, tails, askers, whileGood: access.whileGood, isDraining }));
 
+  const overload = createOverload({
+    config,
+    logger,
+    onRefused: () => core.meters.http.problems.add('overloaded'),
+  });
   const ordinary = app.callback();
   const hotRead = createHotReads({
     core,
@@ -106,7 +112,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     isDraining,
   });
   const listener: RequestListener = (request, response) => {
-    if (!hotRead(request, response)) ordinary(request, response);
+    if (overload.refuses(request, response) || hotRead(request, response)) return;
+    overload.serve(request, () => ordinary(request, response));
   };
   const web = createWebServer(config, listener, logger, { ...defaultTimeouts, ...options.timeouts });
   const sockets = attachWebSockets({

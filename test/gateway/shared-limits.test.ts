@@ -84,7 +84,7 @@ test('SharedWindows › takes a hundredth at once, shares it among those who wai
   const counters = countersHere();
   const nodes = [new SharedWindows(10, counters), new SharedWindows(10, counters)] as const;
   const take = async (node: SharedWindows): Promise<boolean> =>
-    (await node.ratelimiter('k', 0, 1_000, 1_000))[0] > 0;
+    node.takeNow('k', 1_000) !== undefined || (await node.ratelimiter('k', 0, 1_000, 1_000))[0] > 0;
   const taken = await Promise.all(
     Array.from({ length: 3_000 }, (_, index) => take(index % 2 === 0 ? nodes[0] : nodes[1])),
   );

@@ -93,7 +93,14 @@ const createBudget = (
   };
 
   const spendNow = (client: string): Spent | undefined => {
-    const window = windows.get(`${what}:${client}`);
+    const key = `${what}:${client}`;
+    if (shared !== undefined) {
+      const taken = shared.takeNow(key, max);
+      return (
+        taken && { limit: max, remaining: taken.remaining - 1, resetSec: secondsLeft(taken, durationMs) }
+      );
+    }
+    const window = windows.get(key);
     // The last one is the package's, which refuses what comes behind it.
     if (window === undefined || window.remaining < 2) return undefined;
     const resetSec = secondsLeft(window, durationMs);

@@ -92,6 +92,15 @@ export class SharedWindows extends BoundedMap<string, Window> {
     }
   }
 
+  /** Takes one of what this node has at hand and is not the last of it; undefined when it would have to ask. */
+  takeNow(key: string, max: number): Window | undefined {
+    const lease = this.#leases.get(key);
+    if (lease === undefined || lease.left < 2 || steadyNow() >= lease.untilMs) return undefined;
+    lease.left--;
+    this.#tell(key, lease.unclaimed + lease.left + 1, lease.resetMs, max);
+    return this.get(key);
+  }
+
   /** Those who find the lease used up share the next one. */
   #ask(key: string, durationMs: number, max: number): Promise<void> {
     const asked = this.#asking.get(key);

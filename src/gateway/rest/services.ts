@@ -3,6 +3,7 @@ import { given } from '../../given.ts';
 import { readJson } from '../body.ts';
 import { callOptionsOf } from '../call-options.ts';
 import { contextOf } from '../context.ts';
+import { rest, resume } from '../limits/work.ts';
 import {
   commandData,
   markPosition,
@@ -90,7 +91,9 @@ export const serviceRoutes = ({ core }: RestOptions): RestRouter => {
     const onClose = (): void => gone.abort();
     const options = callOptionsOf(ctx.req.headers, gone.signal);
     ctx.res.once('close', onClose);
+    rest(ctx.req);
     const invoked = await core.invoke(pathText(ctx, 'name'), data, contextOf(ctx), options);
+    resume(ctx.req, false);
     ctx.res.off('close', onClose);
     const instance = invoked.ok ? invoked.value.instance : invoked.problem.facts?.instance;
     if (typeof instance === 'string') ctx.res.setHeader('X-Nexus-Instance', instance);
