@@ -117,8 +117,9 @@ const turnsOf = (maxLagMs: number) => {
 test('a long turn of the event loop › refuses nobody when it comes once, and in a row keeps turns near maxLagMs', (t) => {
   const { turn } = turnsOf(100);
   t.is(turn(500, 1, 0.2).served, 500, 'one hiccup');
-  t.is(turn(10, 1, 0.2).served, 10, 'no more than can be done');
   t.is(turn(10, 1, 0.2).served, 10);
+  for (let index = 0; index < 5; index++) t.is(turn(64, 10, 0.2).served, 64, 'a slow machine is no crowd');
+  turn(10, 1, 0.2);
   // Three times the capacity: each turn brings what came during the one before.
   let arrived = 100;
   let worst = 0;

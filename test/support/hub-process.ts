@@ -43,6 +43,7 @@ export const startHubProcess = async (
       NEXUS_ZMQ_PUBLISH: 'none',
       NEXUS_ZMQ_COMMAND: 'none',
       NEXUS_RATE_LIMIT_MAX: '100000000',
+      NEXUS_MAX_LAG_MS: '60000',
       ...env,
     },
   });

@@ -26,6 +26,8 @@ export type OverloadOptions = {
 
 /** How much more of both the vital requests may have. */
 const vitalShare = 2;
+/** So many requests are served in each turn, however long it takes: fewer are no crowd, but a machine that is busy elsewhere. */
+const minTurnRequests = 64;
 const tellEveryMs = 10_000;
 const vital: ReadonlySet<string> = new Set(['/health', '/health/live', '/health/ready', '/metrics']);
 
@@ -40,6 +42,7 @@ export const createOverload = (options: OverloadOptions): Overload => {
   const work: Work = { inFlight: 0 };
   const refuse = createRefusal();
   let turnBeganMs: number | undefined;
+  let servedInTurn = 0;
   /** The last turn was long as well: what waits is a standing queue, and no hiccup. */
   let standing = false;
   /** Of a turn, for requests that are served; those that it reaches later are refused. */
@@ -50,13 +53,15 @@ export const createOverload = (options: OverloadOptions): Overload => {
     if (turnBeganMs === undefined) return;
     const tookMs = nowMs() - turnBeganMs;
     turnBeganMs = undefined;
+    servedInTurn = 0;
     standing = tookMs > maxLagMs / 2;
     // Refusals take time too: turns become as long as `maxLagMs` when the allowance makes up for it.
     allowanceMs = Math.min(maxLagMs, Math.max(1, (allowanceMs * maxLagMs) / Math.max(tookMs, 1)));
   };
 
   const isTooMuch = (elapsedMs: number, share: number): boolean =>
-    work.inFlight >= maxInFlight * share || (standing && elapsedMs > allowanceMs * share);
+    work.inFlight >= maxInFlight * share ||
+    (standing && servedInTurn >= minTurnRequests && elapsedMs > allowanceMs * share);
 
   return {
     refuses: (request, response) => {
@@ -66,8 +71,10 @@ export const createOverload = (options: OverloadOptions): Overload => {
         afterTurn(endTurn);
       }
       const elapsedMs = now - turnBeganMs;
-      if (!isTooMuch(elapsedMs, 1)) return false;
-      if (isVital(request) && !isTooMuch(elapsedMs, vitalShare)) return false;
+      if (!isTooMuch(elapsedMs, 1) || (isVital(request) && !isTooMuch(elapsedMs, vitalShare))) {
+        servedInTurn++;
+        return false;
+      }
       if (now - toldMs >= tellEveryMs) {
         toldMs = now;
         logger.warn(
