@@ -66,6 +66,36 @@ const protocols: Readonly<Record<string, (node: Node) => Promise<Client>>> = {
       close: async () => {},
     };
   },
+  graphql: async ({ hub }) => {
+    const told = async (key: string, query: string, variables: object): Promise<Told> => {
+      const body = { query, variables, extensions: { idempotencyKey: key } };
+      const answer = (await request(hub.url, 'POST', '/graphql', { body })).body as {
+        readonly data?: object | null;
+        readonly errors?: readonly { readonly extensions: { readonly code: unknown } }[];
+        readonly extensions?: { readonly idempotentReplayed?: boolean };
+      };
+      return {
+        replayed: answer.extensions?.idempotentReplayed === true,
+        code: answer.errors?.[0]?.extensions.code,
+        answer: { ...answer.data },
+      };
+    };
+    return {
+      publish: (key, topic, payload) =>
+        told(
+          key,
+          'mutation($topic: String!, $payload: String!) { publishEvent(topic: $topic, payload: $payload) { messageId } }',
+          { topic, payload: JSON.stringify(payload) },
+        ),
+      increment: (key, name, by) =>
+        told(
+          key,
+          'mutation($name: String!, $by: Float!) { incrementState(key: $name, by: $by) { value version } }',
+          { name, by },
+        ),
+      close: async () => {},
+    };
+  },
   websocket: async ({ hub }) => {
     const ws = await openWs(hub.url);
     return framesClient(ws.ask, ws.close);
