@@ -50,6 +50,8 @@ test('commands on state keys over ZeroMQ › patch, count, resolve, change sever
   };
   t.like(await done('TransactState', transaction), { succeeded: true });
   t.like(await done('SetStatePolicy', { pattern: 'full/*', maxKeys: 1 }), { maxKeys: 1 });
+  t.like(await done('CreateApiKey', { name: 'by frame', scopes: ['admin'] }), { keyShown: true });
+  t.like(await done('RevokeToken', { jti: 'by-frame' }), { jti: 'by-frame' });
   await done('SetState', { key: 'full/1', value: 1 });
   const refused = await ask(command('SetState', { key: 'full/2', value: 1 }, 'full'));
   t.like(refused, { type: 'error', id: 'full', code: 'quota_exceeded', pattern: 'full/*' });

@@ -11,6 +11,7 @@ import { askGraphql, eventsOf } from '../support/graphql.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { redisForTest } from '../support/redis-server.ts';
 import { request } from '../support/rest.ts';
+import { openFaultProxy } from '../support/tcp-proxy.ts';
 import { jwtSecret, signToken } from '../support/token.ts';
 import { openWs, refusedWs } from '../support/ws-client.ts';
 
@@ -42,8 +43,8 @@ let made = 0;
 type Credential = { readonly token: string; readonly revoke: (at?: Hub) => Promise<number> };
 
 /** The two kinds of credentials that can be revoked, each made anew. */
-const kinds: Readonly<Record<string, (at?: Hub) => Promise<Credential>>> = {
-  'an API key': async (at = hub) => {
+const kinds = {
+  'an API key': async (at: Hub = hub): Promise<Credential> => {
     const body = { name: 'a', scopes: allScopes, ttlSec: 3_600 };
     const created = (await request(at.url, 'POST', '/api-keys', { headers: root, body })).body;
     return {
@@ -52,7 +53,7 @@ const kinds: Readonly<Record<string, (at?: Hub) => Promise<Credential>>> = {
         (await request(where.url, 'DELETE', `/api-keys/${created.id}`, { headers: root })).status,
     };
   },
-  'a token': async (at = hub) => {
+  'a token': async (at: Hub = hub): Promise<Credential> => {
     const options = { subject: 'ada', expiresIn: 3_600, jwtid: `ends-${made++}` } as const;
     const token = jwt.sign({ scope: allScopes.join(' ') }, jwtSecret, options);
     return {
@@ -285,30 +286,33 @@ test('keys and revocations › hold after a restart', async (t) => {
   const options = { jwtSecret, dataDir, log: [`file:${dataDir}`] };
   const before = await openHub(options);
   const [good, bad, token] = [
-    await kinds['an API key']?.(before),
-    await kinds['an API key']?.(before),
-    await kinds['a token']?.(before),
+    await kinds['an API key'](before),
+    await kinds['an API key'](before),
+    await kinds['a token'](before),
   ];
-  await bad?.revoke();
-  await token?.revoke();
+  await bad.revoke();
+  await token.revoke();
   await before.close();
   const after = await openHub(options);
   t.teardown(() => after.close());
-  const statusOf = async (one: Credential | undefined) =>
-    (await request(after.url, 'GET', '/state/a', { headers: as(one?.token ?? '') })).status;
+  const statusOf = async (one: Credential) =>
+    (await request(after.url, 'GET', '/state/a', { headers: as(one.token) })).status;
   t.deepEqual([await statusOf(good), await statusOf(bad), await statusOf(token)], [404, 401, 401]);
 });
 
 test('keys and revocations › hold on another node of the log, and end there what runs', async (t) => {
   const redis = await redisForTest(t);
   if (redis === undefined) return;
+  const link = await openFaultProxy({ target: redis, seed: 1 });
   const [near, far] = [
     await openHub({ jwtSecret, log: [redis.url] }),
-    await openHub({ jwtSecret, log: [redis.url] }),
+    await openHub({ jwtSecret, log: [`redis://127.0.0.1:${link.port}`] }),
   ];
   t.teardown(async () => {
+    link.resume();
     await near.close();
     await far.close();
+    await link.close();
   });
   for (const make of Object.values(kinds)) {
     const { token, revoke } = await make(near);
@@ -324,4 +328,19 @@ test('keys and revocations › hold on another node of the log, and end there wh
     t.is(await tail.next(), undefined);
     t.is((await request(far.url, 'GET', '/state/a', { headers: as(token) })).status, 401);
   }
+
+  const { token, revoke } = await kinds['a token'](near);
+  const client = await openWs(far.url, { headers: as(token) });
+  link.pause();
+  t.true((await revoke(near)) < 300);
+  t.is((await request(near.url, 'GET', '/state/a', { headers: as(token) })).status, 401);
+  t.is(
+    (await client.ask({ type: 'ping' })).type,
+    'pong',
+    'whoever cannot see the log goes on with what it knew',
+  );
+  t.is((await request(far.url, 'GET', '/state/a', { headers: as(token) })).status, 404);
+  link.resume();
+  t.is((await client.closed).code, 4401);
+  t.is((await request(far.url, 'GET', '/state/a', { headers: as(token) })).status, 401);
 });
