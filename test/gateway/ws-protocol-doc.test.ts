@@ -77,10 +77,14 @@ test('docs/protocol.md › names each root field of the schema', (t) => {
 });
 
 test('docs/protocol.md › tells the limits of documents as they are', (t) => {
-  const { maxTokens, maxDepth, maxAliases, maxFields, maxCost } = documentLimits;
+  const { maxTokens, maxDepth, maxAliases, maxFields, maxCost, maxRepeats } = documentLimits;
+  const { maxFragments, maxSpreads, maxDirectives, maxVariables } = documentLimits;
   t.true(text.includes(`32 KiB, ${maxTokens.toLocaleString('en')} tokens`));
   t.true(text.includes(`| depth | ${maxDepth} `));
   t.true(text.includes(`| aliases of one field | ${maxAliases} |`));
   t.true(text.includes(`| fields in the document | ${maxFields} |`));
+  t.true(text.includes(`| times that one name stands in one place | ${maxRepeats} |`));
+  t.true(text.includes(`| fragments, spreads of fragments | ${maxFragments}, ${maxSpreads} |`));
+  t.true(text.includes(`| directives, variables | ${maxDirectives}, ${maxVariables} |`));
   t.true(text.includes(`| cost | ${maxCost.toLocaleString('en')}:`));
 });
