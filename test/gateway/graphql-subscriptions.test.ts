@@ -150,6 +150,71 @@ test('a subscription that is refused › gets an error with its code, and the so
   await client.dispose();
 });
 
+/** Each subscription, and what makes its `n`th item. */
+const resumable: Readonly<Record<string, readonly [field: string, cause: (n: number) => Promise<string>]>> = {
+  messages: ['messages(topic: "cut.>"', (n) => publish(`cut.${n % 3}`, n)],
+  stateChanged: ['stateChanged(prefix: "cut/"', (n) => run('SetState', { key: `cut/${n % 3}`, value: n })],
+  serviceChanged: ['serviceChanged(name: "cut"', (n) => run('UpdateService', { id: 'cut', tags: [`t${n}`] })],
+  events: ['events(category: "service"', (n) => run('UpdateService', { id: 'cut', weight: n + 1 })],
+};
+
+/** Positions of results behind one another; ending the iteration cuts the connection, without a word before. */
+const transports: Readonly<Record<string, (query: string) => AsyncGenerator<string>>> = {
+  async *'server-sent events'(query) {
+    const cut = new AbortController();
+    try {
+      for await (const { data } of eventsOf(await stream(query, cut.signal)))
+        yield positionOf(JSON.parse(data));
+    } finally {
+      cut.abort();
+    }
+  },
+  async *'graphql-transport-ws'(query) {
+    const ws = await openWs(hub.url, { path: '/graphql', protocols: ['graphql-transport-ws'] });
+    try {
+      ws.send({ type: 'connection_init' });
+      await ws.waitForType('connection_ack');
+      ws.send({ type: 'subscribe', id: '1', payload: { query } });
+      for (;;) yield positionOf((await ws.waitForType('next')).payload);
+    } finally {
+      ws.socket.terminate();
+    }
+  },
+};
+
+const positionOf = (result: unknown): string =>
+  /"position":"([0-9a-f]+)"/.exec(JSON.stringify(result))?.[1] ?? 'none';
+
+test.serial(
+  'a subscription that is cut › goes on behind its last position, without gap or repetition',
+  async (t) => {
+    await run('RegisterService', { id: 'cut', name: 'cut', version: '1.0.0', host: '127.0.0.1', port: 9 });
+    let n = 0;
+    for (const [transport, open] of Object.entries(transports)) {
+      for (const [name, [field, cause]] of Object.entries(resumable)) {
+        const take = async (after: string, count: number, meanwhile: () => Promise<unknown>) => {
+          const taken: string[] = [];
+          const rest = field.startsWith('serviceChanged') ? 'change' : '__typename';
+          const items = open(`subscription { ${field}, after: "${after}") { ${rest} position } }`);
+          const caused = meanwhile();
+          for await (const position of items) if (taken.push(position) === count) break;
+          await caused;
+          return taken;
+        };
+        const caused: string[] = [];
+        const three = async () => {
+          for (let more = 0; more < 3; more++) caused.push(await cause(n++));
+        };
+        const mark = await publish('mark', n);
+        const before = await take(mark, 3, three);
+        await three();
+        const behind = await take(before.at(-1) ?? '', 6, three);
+        t.deepEqual([...before, ...behind], caused, `${name} by ${transport}`);
+      }
+    }
+  },
+);
+
 test('a subscription of an idle topic › ends when the client completes it, and leaves no watcher behind', async (t) => {
   const own = await openHub();
   const before = watchersOf(own);
