@@ -1,7 +1,14 @@
 import test from 'ava';
-import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery, parse } from 'graphql';
+import {
+  buildClientSchema,
+  getIntrospectionQuery,
+  getOperationAST,
+  type IntrospectionQuery,
+  parse,
+} from 'graphql';
 import { ProblemError, problem } from '../../src/errors.ts';
-import { documentLimits, exceedsShape } from '../../src/gateway/graphql/limits.ts';
+import { costOf, documentLimits, exceedsShape } from '../../src/gateway/graphql/limits.ts';
+import { createSchema } from '../../src/gateway/graphql/schema.ts';
 import { askGraphql, getGraphql, graphqlJson, postGraphql } from '../support/graphql.ts';
 import { openHub } from '../support/hub.ts';
 
@@ -314,6 +321,17 @@ test('limits › 1,000 units are let through, and one step more is refused: lite
   t.is(await status(inFragments('200')), 200);
   t.is(await status(inFragments('201')), 400);
   t.is(await status('{ ...I } fragment I on Query { __schema { queryType { name } } }'), 200);
+});
+
+test('limits › each root field that answers a list costs by its length', (t) => {
+  const fields = Object.values(createSchema().getQueryType()?.getFields() ?? {});
+  const lists = fields.filter(({ type }) => String(type).startsWith('['));
+  t.true(lists.length > 8);
+  for (const { name } of lists) {
+    const document = parse(`{ ${name} { x } }`);
+    const operation = getOperationAST(document);
+    if (operation) t.is(costOf(document, operation, undefined), 12, name);
+  }
 });
 
 test('introspection › of GraphiQL passes, and gives a schema that describes the hub', async (t) => {

@@ -369,6 +369,7 @@ test('idempotency › a key is refused where it could not be kept, or makes no s
     ['mutation { invokeService(name: "a", method: "b") { result } }', 'k', 'not_supported'],
     ['mutation { request(topic: "a", payload: "1") { payload } }', 'k', 'not_supported'],
     ['mutation { heartbeat(id: "a") { status } }', 'k', 'not_supported'],
+    ['mutation { reply(replyTo: "a", payload: "1") { messageId } }', 'k', 'not_supported'],
     [set('i/refused', 1), 'a b', 'invalid'],
     [set('i/refused', 1), '', 'invalid'],
     [set('i/refused', 1), 1, 'invalid'],

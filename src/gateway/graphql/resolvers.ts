@@ -95,7 +95,9 @@ const request: Resolve<PublishArgs & { timeoutMs: number }, object> = async (_, 
   return { ...got(replied), success: true };
 };
 
-const reply: Resolve<{ replyTo: string; payload: string }, object> = async (_, args, { core, context }) => {
+const reply: Resolve<{ replyTo: string; payload: string }, object> = async (_, args, at) => {
+  refuseKey(at, 'a reply may be sent again as it is');
+  const { core, context } = at;
   const { replyTo = '', payload = '' } = given(args);
   return {
     ...got(await core.reply({ replyTo, payload: jsonText('payload', payload) }, context)),
