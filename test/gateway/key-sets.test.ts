@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type Access, createAccess } from '../../src/gateway/auth/access.ts';
 import { type KeySets, openKeySets } from '../../src/gateway/auth/key-sets.ts';
 import { parseKeySet } from '../../src/gateway/auth/keys.ts';
+import { given } from '../../src/given.ts';
 import type { Logger } from '../../src/logger.ts';
 import { createTestClock, listen, quiet } from '../registry/support.ts';
 import { createSigner, renamed, type Signer } from '../support/jws.ts';
@@ -38,7 +39,11 @@ const unset = {
 type Answer = string | ((response: ServerResponse) => void);
 
 /** A server of a key set, and an access by it; both end with the test. */
-const openByUrl = async (t: ExecutionContext, first: Answer, files: { jwksFile?: string } = {}) => {
+const openByUrl = async (
+  t: ExecutionContext,
+  first: Answer,
+  options: { readonly jwksFile?: string; readonly fetchTimeoutMs?: number } = {},
+) => {
   let answer = first;
   let asked = 0;
   const accepted: unknown[] = [];
@@ -52,7 +57,7 @@ const openByUrl = async (t: ExecutionContext, first: Answer, files: { jwksFile?:
   const config = {
     ...unset,
     jwksUrl: `http://127.0.0.1:${server.port}/keys`,
-    jwksFile: files.jwksFile ?? null,
+    jwksFile: options.jwksFile ?? null,
   };
   const pauses: number[] = [];
   const logger: Logger = {
@@ -61,7 +66,13 @@ const openByUrl = async (t: ExecutionContext, first: Answer, files: { jwksFile?:
       if ('againInMs' in facts) pauses.push(Number(facts.againInMs));
     },
   };
-  const keys = await openKeySets({ config, logger, clock, filePollMs: 5 });
+  const keys = await openKeySets({
+    config,
+    logger,
+    clock,
+    filePollMs: 5,
+    ...given({ fetchTimeoutMs: options.fetchTimeoutMs }),
+  });
   t.teardown(async () => {
     keys?.close();
     server.server.closeAllConnections();
@@ -225,6 +236,20 @@ for (const [what, answer] of Object.entries<Answer>({
     t.is(await codeOf(access, later.sign(claims)), 'unauthorized');
     t.is(asked(), 2, 'one request: nothing else was followed');
     t.is(await codeOf(access, ed.sign(claims)), 'ok');
+  });
+}
+
+for (const [what, answer] of Object.entries<Answer>({
+  'that does not come': () => {},
+  'that comes byte by byte': (response) => {
+    const timer = setInterval(() => response.write(' '), 5);
+    response.once('close', () => clearInterval(timer));
+  },
+})) {
+  test(`a key set ${what} › is given up in time, and the hub starts`, async (t) => {
+    const { access, pauses } = await openByUrl(t, answer, { fetchTimeoutMs: 100 });
+    t.is(await codeOf(access, ed.sign(claims)), 'keys_unavailable');
+    t.deepEqual(pauses, [5_000]);
   });
 }
 

@@ -10,6 +10,8 @@ export type KeySetUrlOptions = {
   readonly use: (keys: readonly VerificationKey[]) => void;
   /** Of a clock that is never set back. */
   readonly clock?: Clock;
+  /** Of one fetch, its body included; 5,000 unless given. */
+  readonly timeoutMs?: number;
 };
 
 export type KeySetUrl = {
@@ -18,7 +20,7 @@ export type KeySetUrl = {
   close(): void;
 };
 
-const timeoutMs = 5_000;
+const defaultTimeoutMs = 5_000;
 const refreshMs = 600_000;
 const firstPauseMs = 5_000;
 /** A `kid` that nobody knows is looked for no more often. */
@@ -33,7 +35,7 @@ const steadyClock: Clock = { ...systemClock, now: steadyNow };
  * most; all who wait for keys wait for the same one.
  */
 export const openKeySetUrl = async (options: KeySetUrlOptions): Promise<KeySetUrl> => {
-  const { url, logger, use, clock = steadyClock } = options;
+  const { url, logger, use, clock = steadyClock, timeoutMs = defaultTimeoutMs } = options;
   const shownUrl = url.split('?', 1)[0];
   const closing = new AbortController();
   let fetching: Promise<void> | undefined;
@@ -45,7 +47,9 @@ export const openKeySetUrl = async (options: KeySetUrlOptions): Promise<KeySetUr
   const take = async (): Promise<void> => {
     askedAtMs = clock.now();
     try {
-      const set = parseKeySet(await fetchKeySet(url, closing.signal));
+      const set = parseKeySet(
+        await fetchKeySet(url, AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])),
+      );
       if (!set.ok) throw new Error(`what is there is not a usable key set: ${set.reason}`);
       if (set.passedOver.length > 0) {
         logger.warn({ url: shownUrl, passedOver: set.passedOver }, 'keys of the key set are not used');
@@ -96,8 +100,7 @@ export const openKeySetUrl = async (options: KeySetUrlOptions): Promise<KeySetUr
 };
 
 /** Follows no redirect: whoever may send one could send it anywhere. */
-const fetchKeySet = async (url: string, closing: AbortSignal): Promise<Buffer> => {
-  const signal = AbortSignal.any([closing, AbortSignal.timeout(timeoutMs)]);
+const fetchKeySet = async (url: string, signal: AbortSignal): Promise<Buffer> => {
   const { statusCode, body } = await request(url, { headers: { accept: 'application/json' }, signal });
   try {
     if (statusCode !== 200) throw new Error(`the answer is ${statusCode}`);

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import { given } from '../../given.ts';
 import type { Logger } from '../../logger.ts';
 import { openKeySetFile } from './key-set-file.ts';
 import type { KeyAlgorithm, VerificationKey } from './keys.ts';
@@ -26,11 +27,12 @@ export type KeySetsOptions = {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly filePollMs?: number;
+  readonly fetchTimeoutMs?: number;
 };
 
 /** Undefined when neither is configured. @throws {Error} when jwksFile cannot be used. */
 export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | undefined> => {
-  const { config, logger, clock, filePollMs } = options;
+  const { config, logger, clock, filePollMs, fetchTimeoutMs } = options;
   const { jwksFile, jwksUrl } = config;
   if (jwksFile === null && jwksUrl === null) return undefined;
   // What only key sets need is loaded when there is one.
@@ -60,7 +62,7 @@ export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | un
           file: jwksFile,
           logger,
           use: use('file'),
-          ...(filePollMs === undefined ? {} : { pollMs: filePollMs }),
+          ...given({ pollMs: filePollMs }),
         });
   const byUrl =
     jwksUrl === null
@@ -69,7 +71,7 @@ export const openKeySets = async (options: KeySetsOptions): Promise<KeySets | un
           url: jwksUrl,
           logger,
           use: use('url'),
-          ...(clock === undefined ? {} : { clock }),
+          ...given({ clock, timeoutMs: fetchTimeoutMs }),
         });
 
   return {
