@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { nodePath, nodeProtocol } from '../../src/bus/remote/protocol.ts';
@@ -59,6 +62,21 @@ test('what is no frame of the protocol costs the connection, and nothing else', 
   binary.send(Buffer.from([0, 255, 1]));
   t.is(await closeCode(binary), 1008);
   t.deepEqual(hub.logged, []);
+});
+
+test('a node of a shared log with a key set alone says that nodes need a secret', async (t) => {
+  const server = await redisForTest(t);
+  if (server === undefined) return;
+  const folder = await mkdtemp(join(tmpdir(), 'nexus-keys-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const jwksFile = join(folder, 'keys.json');
+  await writeFile(jwksFile, '{"keys":[]}');
+  for (const secret of [null, jwtSecret]) {
+    const hub = await openHub({ log: [server.url], jwksFile, jwtSecret: secret });
+    const said = hub.logged.filter(({ msg }) => msg.startsWith('jwtSecret is not set'));
+    t.is(said.length, secret === null ? 1 : 0);
+    await hub.close();
+  }
 });
 
 test('consumers that come to another node than the owner are served, by every protocol, with authentication', async (t) => {
