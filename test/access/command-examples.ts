@@ -1,4 +1,5 @@
 import type { CommandType } from '../../src/command/catalog.ts';
+import type { CommandInput } from '../../src/nexus-core.ts';
 import type { CommandExample } from './example.ts';
 
 export const registration = (tag: string, more: object = {}) => ({
@@ -26,11 +27,26 @@ const methods = { methods: { ping: {} } };
 
 type CommandExamples = { readonly [Type in CommandType]: (tag: string) => readonly CommandExample[] };
 
+/** The keys of the example are ada’s. */
+const ownedBy = (tag: string) => ({
+  type: 'SetStatePolicy',
+  data: { pattern: keyOf(tag), owner: { subject: 'ada' } },
+});
+
 const onKey =
-  (data: object, setup: (tag: string) => CommandExample['setup'] = (tag) => [stateOf(tag)]) =>
-  (tag: string): readonly CommandExample[] => [
-    { values: { KEY: keyOf(tag) }, setup: setup(tag) ?? [], data: { key: keyOf(tag), ...data } },
-  ];
+  (data: object, setup: (tag: string) => readonly CommandInput[] = (tag) => [stateOf(tag)]) =>
+  (tag: string): readonly CommandExample[] => {
+    const own = `${tag}-own`;
+    return [
+      { values: { KEY: keyOf(tag) }, setup: setup(tag), data: { key: keyOf(tag), ...data } },
+      {
+        values: { KEY: keyOf(own) },
+        setup: [...setup(own), ownedBy(own)],
+        data: { key: keyOf(own), ...data },
+        others: 'forbidden',
+      },
+    ];
+  };
 
 const onSubscription =
   (data: object = {}) =>
@@ -44,17 +60,25 @@ const onSubscription =
 
 /** For each command its data, with the things that it is about. */
 export const commandExamples: CommandExamples = {
-  RegisterService: (tag) => [{ data: registration(tag).data }],
-  UpdateService: (tag) => [{ setup: [registration(tag)], data: { id: `svc-${tag}`, tags: ['a'] } }],
-  DeregisterService: (tag) => [{ setup: [registration(tag)], data: { id: `svc-${tag}` } }],
+  RegisterService: (tag) => [
+    { data: registration(tag).data },
+    { setup: [registration(`${tag}-own`)], data: registration(`${tag}-own`).data, others: 'id_taken' },
+  ],
+  UpdateService: (tag) => [
+    { setup: [registration(tag)], data: { id: `svc-${tag}`, tags: ['a'] }, others: 'id_taken' },
+  ],
+  DeregisterService: (tag) => [
+    { setup: [registration(tag)], data: { id: `svc-${tag}` }, others: 'id_taken' },
+  ],
   RetireInterface: (tag) => [
     {
       setup: [registration(tag, methods), { type: 'DeregisterService', data: { id: `svc-${tag}` } }],
       data: { name: `svc-${tag}`, major: '1' },
+      others: 'forbidden',
     },
   ],
   SetState: (tag) => [
-    { values: { KEY: keyOf(tag) }, data: { key: keyOf(tag), value: 1 } },
+    ...onKey({ value: 1 }, () => [])(tag),
     { values: { KEY: `nexus/access-${tag}` }, data: { key: `nexus/access-${tag}`, value: 1 } },
   ],
   PatchState: (tag) => [
@@ -78,8 +102,9 @@ export const commandExamples: CommandExamples = {
     {
       when: ['with the token of the lock'],
       values: { KEY: keyOf(tag) },
-      setup: [lockOf(tag)],
+      setup: [lockOf(tag), ownedBy(tag)],
       data: { key: keyOf(tag), token: 1 },
+      others: 'forbidden',
     },
     {
       when: ['without it'],
@@ -91,6 +116,8 @@ export const commandExamples: CommandExamples = {
     {
       when: ['of each key that is written'],
       values: { KEY: keyOf(tag) },
+      setup: [ownedBy(tag)],
+      others: 'forbidden',
       data: {
         compare: [],
         // biome-ignore lint/suspicious/noThenProperty: the name on the wire

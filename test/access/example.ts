@@ -15,6 +15,8 @@ export type Example = {
   readonly code?: string;
   /** What `forbidden` names, where that is less than the scope: nobody is told the topic of a message by its position. */
   readonly named?: string;
+  /** How it ends for another subject that has the scope, where it is the owner’s alone. */
+  readonly others?: 'id_taken' | 'forbidden';
 };
 
 export type CommandExample = Example & { readonly data: Readonly<Record<string, unknown>> };
@@ -118,8 +120,10 @@ export type Who = { readonly subject: 'ada' | 'mallory'; readonly scopes: readon
 export type Trial<Kind> = {
   readonly who: Who;
   readonly example: Kind;
-  /** Undefined: it is done. */
-  readonly refused: { readonly what: string; readonly names: readonly string[] } | undefined;
+  /** Undefined: it is done. `names`: what `forbidden` may name, where it is the scope that is missing. */
+  readonly refused:
+    | { readonly what: string; readonly code: string; readonly names: readonly string[] | undefined }
+    | undefined;
 };
 
 /** Everything that is tried of an operation: all examples, each with every set of scopes that its row tells of. */
@@ -132,8 +136,14 @@ export const trialsOf = <Kind extends Example>(
     const { allowed, refused, names } = caseOf(operation, example);
     return [
       ...refused.map(({ what, scopes }): Trial<Kind> => {
-        return { who: { subject: 'mallory', scopes }, example, refused: { what, names } };
+        return { who: { subject: 'mallory', scopes }, example, refused: { what, code: 'forbidden', names } };
       }),
+      ...(example.others === undefined
+        ? []
+        : allowed.map((scopes): Trial<Kind> => {
+            const refusal = { what: 'another subject', code: example.others ?? '', names: undefined };
+            return { who: { subject: 'mallory', scopes }, example, refused: refusal };
+          })),
       ...allowed.map((_, turn): Trial<Kind> => {
         // What was done once may not be possible again: each time it is done to other things.
         const own = turn === 0 ? example : examples(`${tag}-${turn}`)[index];

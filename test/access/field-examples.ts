@@ -63,7 +63,9 @@ export const fieldExamples: Examples<FieldExample> = {
   ],
   'Query.replays': onSubscription('subscription'),
   'Query.apiKey': () => [{ args: { id: noApiKey } }],
-  'Mutation.heartbeat': (tag) => [{ setup: [registration(tag)], args: { id: `svc-${tag}` } }],
+  'Mutation.heartbeat': (tag) => [
+    { setup: [registration(tag)], args: { id: `svc-${tag}` }, others: 'id_taken' },
+  ],
   'Mutation.invokeService': (tag) => [
     {
       values: { NAME: `svc-${tag}` },

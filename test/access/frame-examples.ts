@@ -54,11 +54,12 @@ export const frameExamples: Examples<FrameExample> = {
   nak: settling,
   term: settling,
   extend: settling,
-  heartbeat: (tag) => [{ setup: [registration(tag)], frame: { service: `svc-${tag}` } }],
+  heartbeat: (tag) => [{ setup: [registration(tag)], frame: { service: `svc-${tag}` }, others: 'id_taken' }],
   serve: (tag) => [
     {
       setup: [registration(tag, { reach: 'socket', host: undefined, port: undefined })],
       frame: { service: `svc-${tag}` },
+      others: 'id_taken',
     },
   ],
   stopServing: () => [{ frame: { service: 'none' }, code: 'not_found' }],

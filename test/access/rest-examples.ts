@@ -49,7 +49,12 @@ const settling = (how: string) => onSubscription(`/${how}`, { body: { deliveries
 export const restExamples: Examples<RestExample> = {
   'GET /services/{id}': (tag) => [{ setup: [registration(tag)], path: () => `/services/svc-${tag}` }],
   'POST /services/{id}/heartbeat': (tag) => [
-    { setup: [registration(tag)], path: () => `/services/svc-${tag}/heartbeat`, body: {} },
+    {
+      setup: [registration(tag)],
+      path: () => `/services/svc-${tag}/heartbeat`,
+      body: {},
+      others: 'id_taken',
+    },
   ],
   'POST /services/{name}/invoke': (tag) => [
     {
