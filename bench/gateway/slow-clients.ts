@@ -14,7 +14,7 @@ const meanings = {
 } as const;
 
 /** The p99 of 16 clients of good will at 1,000 calls a second, before and while others are slow, in turns. */
-export const benchSlowClients = async ({ folder, rounds, scale }: PartOptions): Promise<void> => {
+export const benchSlowClients = async ({ folder, rounds, scale, ways }: PartOptions): Promise<void> => {
   const job: LoadJob = { perSec: 1_000, seconds: Math.max(2, 5 * scale), connections: 256 };
   print(`\nSlow clients beside others (${job.perSec} calls a second, ${job.seconds} s in each turn)`);
   const hub = await startHub({ folder: join(folder, 'slow'), authenticated: true });
@@ -30,7 +30,7 @@ export const benchSlowClients = async ({ folder, rounds, scale }: PartOptions): 
   const ask = async (): Promise<LoadResult> => JSON.parse(await client.ask(JSON.stringify(job)));
   try {
     await ask();
-    for (const kind of kinds) {
+    for (const kind of kinds.filter((one) => ways === undefined || ways.includes(one))) {
       const usual: number[] = [];
       const beside: number[] = [];
       let refused = 0;

@@ -26,8 +26,11 @@ export type OverloadOptions = {
 
 /** How much more of both the vital requests may have. */
 const vitalShare = 2;
-/** So many requests are served in each turn, however long it takes: fewer are no crowd, but a machine that is busy elsewhere. */
-const minTurnRequests = 64;
+/**
+ * Of a turn, so many requests are served at least, or for so many times `maxLagMs`: fewer are no crowd, but a machine that
+ * is busy elsewhere; or they are heavy.
+ */
+const minTurn = { requests: 64, lags: 4 };
 const tellEveryMs = 10_000;
 const vital: ReadonlySet<string> = new Set(['/health', '/health/live', '/health/ready', '/metrics']);
 
@@ -61,7 +64,9 @@ export const createOverload = (options: OverloadOptions): Overload => {
 
   const isTooMuch = (elapsedMs: number, share: number): boolean =>
     work.inFlight >= maxInFlight * share ||
-    (standing && servedInTurn >= minTurnRequests && elapsedMs > allowanceMs * share);
+    (standing &&
+      elapsedMs > allowanceMs * share &&
+      (servedInTurn >= minTurn.requests || elapsedMs > maxLagMs * minTurn.lags));
 
   return {
     refuses: (request, response) => {
