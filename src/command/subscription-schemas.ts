@@ -18,6 +18,7 @@ export const topicPatternSchema = z
   .string()
   .refine(isTopicPattern, 'must be a topic, in which a segment may be * and the last one >')
   .meta({
+    pattern: '^((([A-Za-z0-9_-]{1,64}|\\*)\\.){0,31}([A-Za-z0-9_-]{1,64}|\\*|>))$',
     description: 'A topic, in which a segment may be `*` (exactly one) and the last one `>` (one or more).',
   });
 

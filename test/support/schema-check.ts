@@ -21,9 +21,11 @@ export type SchemaCheck = {
 };
 
 /** Checks values by the schemas of an OpenAPI or AsyncAPI document; members that a schema does not name are faults. */
-export const createSchemaCheck = (document: unknown): SchemaCheck => {
+export const createSchemaCheck = (document: object): SchemaCheck => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
-  ajv.addSchema(closed(document) as object, 'document');
+  // The name of a document is none of a schema.
+  const { id: _id, ...parts } = closed(document) as Schema;
+  ajv.addSchema(parts, 'document');
   const known = new Map<string, ValidateFunction>();
   return {
     faults: (pointer, value) => {

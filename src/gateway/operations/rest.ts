@@ -156,6 +156,7 @@ const hub: readonly RestOperation[] = [
   get('/health/ready', 'public'),
   get('/metrics', 'log:read'),
   get('/openapi.json', 'any'),
+  get('/asyncapi.json', 'any'),
   // What they need stands with the fields that are asked for.
   get('/graphql', 'any'),
   post('/graphql', writing('any')),

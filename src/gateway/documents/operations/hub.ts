@@ -1,36 +1,12 @@
 import * as z from 'zod';
-import { commandSchemas, commandTypes } from '../../../command/catalog.ts';
 import { commandDone, event, eventPage, graphqlAnswer, health, live, streamPage } from '../answers/log.ts';
+import { command } from '../command.ts';
 import { answer, jsonType, type Parameter, type Section } from '../describe.ts';
-import { component } from '../json-schema.ts';
 import { after, limit } from './parameters.ts';
 
 const time = z.iso.datetime({ offset: true });
 const ndjson = 'application/x-ndjson';
 const stream: Parameter = { schema: z.string().min(1), about: 'Its name.', example: 'state-app_config' };
-
-const idempotent = {
-  commandId: z.string().min(1).max(128).describe('The same id with the same input is done once.').optional(),
-  expectedRevision: z
-    .number()
-    .int()
-    .min(-1)
-    .describe('The stream’s newest revision that the caller believes in; -1 for none.')
-    .optional(),
-};
-/** Each type of command with its data. */
-export const command = component(
-  'Command',
-  z.union(
-    commandTypes.map((type) =>
-      z.strictObject({
-        type: z.literal(type),
-        data: component(`${type}Data`, commandSchemas[type]),
-        ...idempotent,
-      }),
-    ),
-  ),
-);
 
 const graphqlRequest = z.object({
   query: z.string().max(32_768).optional(),
@@ -190,6 +166,15 @@ export const hub: Section = {
       headers: ['If-None-Match'],
       answers: {
         200: answer('OpenAPI 3.1.', z.looseObject({ openapi: z.string() }), 'ETag'),
+        304: { about: 'The client has it.', headers: ['ETag'] },
+      },
+    },
+    'GET /asyncapi.json': {
+      id: 'readAsyncapi',
+      summary: 'Read what WebSocket, server-sent events and ZeroMQ take and send',
+      headers: ['If-None-Match'],
+      answers: {
+        200: answer('AsyncAPI 3.', z.looseObject({ asyncapi: z.string() }), 'ETag'),
         304: { about: 'The client has it.', headers: ['ETag'] },
       },
     },
