@@ -17,6 +17,7 @@ import { createOverload } from './limits/overload.ts';
 import { createRateLimit } from './limits/rate-limit.ts';
 import { createNodeLink } from './node-link.ts';
 import { createPageFiles } from './pages/page-files.ts';
+import { shells } from './pages/shells.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRequestEnd } from './request-end.ts';
 import { createRest } from './rest/router.ts';
@@ -89,7 +90,11 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
   const pages = createPageFiles();
   const graphql = createGraphql({ core, config, access, logger, askers, pages, spend: rateLimit.spend });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
-  app.use((ctx, next) => (pages.has(ctx.path) ? pages.serve(ctx, ctx.path) : next()));
+  app.use((ctx, next) => {
+    if (pages.has(ctx.path)) return pages.serve(ctx, ctx.path);
+    const shell = shells.get(ctx.path);
+    return shell === undefined ? next() : pages.respond(ctx, shell);
+  });
   const forwarding: Forwarding = {
     scheme: config.tlsCert === null ? 'http' : 'https',
     clientIp: createClientIp(config.trustedProxies),

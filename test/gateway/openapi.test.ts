@@ -18,6 +18,7 @@ type Parameter = {
   readonly in: string;
   readonly required?: boolean;
   readonly example?: unknown;
+  readonly schema?: { readonly examples?: readonly unknown[] };
 };
 type Operation = {
   readonly operationId: string;
@@ -152,6 +153,8 @@ const filledPath = (id: string, name: string, example: unknown): string => {
   return String(example);
 };
 
+const exampleOf = ({ example, schema }: Parameter): unknown => example ?? schema?.examples?.[0];
+
 type Sent = {
   readonly method: string;
   readonly path: string;
@@ -174,8 +177,8 @@ function* requestsOf(name: string): Generator<Sent> {
       const parameter = parameters.find((one) => one.in === 'path' && one.name === part);
       return encodeURIComponent(filledPath(id, part, parameter?.example));
     });
-  const queries = parameters.filter((one) => one.in === 'query' && one.example !== undefined);
-  const textOf = ({ example }: Parameter) => String(Array.isArray(example) ? example[0] : example);
+  const queries = parameters.filter((one) => one.in === 'query' && exampleOf(one) !== undefined);
+  const textOf = (one: Parameter) => String([exampleOf(one)].flat()[0]);
   const needed = queries.filter(({ required }) => required).map((one) => [one.name, textOf(one)]);
   const optional = queries.filter(({ required }) => !required).map((one) => [[one.name, textOf(one)]]);
   const bodies = Object.entries(requestBody?.content ?? {}).flatMap(([type, { examples = {} }]) =>

@@ -137,14 +137,20 @@ const namesIn = (path: string): readonly string[] =>
 
 const parameterOf = (name: string, place: 'path' | 'query', parameter: Parameter): JsonSchema => {
   const { schema, about, required, example, repeatable } = parameter;
+  const shown = repeatable === true && example !== undefined ? [example] : example;
   return {
     name,
     in: place,
     description: about,
     ...(place === 'path' || required === true ? { required: true } : {}),
-    schema: jsonSchemaOf(schema),
-    ...(example === undefined ? {} : { example: repeatable === true ? [example] : example }),
+    ...exampled(jsonSchemaOf(schema), place === 'path' || required === true, shown),
   };
+};
+
+/** Pages fill an `example` in before anybody asks: what may be left out has its own in the schema. */
+const exampled = (schema: JsonSchema, isNeeded: boolean, example: unknown): JsonSchema => {
+  if (example === undefined) return { schema };
+  return isNeeded ? { schema, example } : { schema: { ...schema, examples: [example] } };
 };
 
 const fieldsOf = (operation: RestOperation, described: Description): readonly string[] => {

@@ -21,7 +21,9 @@ export const stateWritten = component(
   'StateWritten',
   z.object({
     key: z.string(),
-    value: json,
+    value: json
+      .describe('Left out for whoever may write the key and not read it, and has not sent it.')
+      .optional(),
     version,
     position,
     expiresAt,
