@@ -23,8 +23,11 @@ const secretNames = [
 /** No longer text is looked through or written. */
 const maxText = 16_384;
 
+/** API keys, tokens, and what stands behind `Bearer`: told by their form, in whatever text they come. */
+const secretForms = /\bnxk_[\w-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=\bbearer[ .])[\w.~+/=-]{16,}/gi;
+
 const clean = (text: string): string =>
-  withoutCredentials(text.length > maxText ? `${text.slice(0, maxText)}…` : text);
+  withoutCredentials(text.length > maxText ? `${text.slice(0, maxText)}…` : text).replace(secretForms, '***');
 
 const cleanError = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error;
@@ -47,7 +50,7 @@ const cleanText = (facts: Record<string, unknown>): Record<string, unknown> => {
 
 /**
  * JSON lines on stderr (`stream` instead, when given), written before the call returns, so that the last line of a dying
- * process is there. Users and passwords of URLs and the values of secret-sounding names are replaced.
+ * process is there. Users and passwords of URLs, API keys, tokens and the values of secret-sounding names are replaced.
  */
 export const createLogger = (
   level: Config['logLevel'],

@@ -31,6 +31,27 @@ test('a text without end is cut, not searched through and written whole', (t) =>
   t.true(text.length < 100_000, `${text.length} characters`);
 });
 
+test('no secret is written: API keys and tokens by their form, in whatever text they stand', (t) => {
+  const secrets = [
+    `nxk_0123456789abcdef01234567_${'s'.repeat(43)}`,
+    `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.${'s'.repeat(43)}`,
+    's'.repeat(20),
+  ];
+  const text = lines('debug', (logger) => {
+    for (const secret of secrets) {
+      logger.info({ header: `Bearer ${secret}`, list: [`bearer.${secret}`] }, 'm');
+      logger.error({ err: new Error(`refused: BEARER ${secret}.`) }, 'm');
+    }
+    logger.info(
+      { a: `the key ${secrets[0]} and the token ${secrets[1]}`, b: 'A bearer token is needed' },
+      'm',
+    );
+  }).join('');
+  for (const secret of secrets) t.false(text.includes(secret), text);
+  t.regex(text, /the key \*\*\* and the token \*\*\*/);
+  t.regex(text, /A bearer token is needed/);
+});
+
 test('no secret is written: named ones, those in URLs, and those in errors', (t) => {
   const secret = 'S3CRET';
   const error = new Error(`cannot reach redis://user:${secret}@host:6379`);

@@ -20,6 +20,7 @@ import { createPageFiles } from './pages/page-files.ts';
 import { shells } from './pages/shells.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRequestEnd } from './request-end.ts';
+import { createRequestLog } from './request-log.ts';
 import { createRest } from './rest/router.ts';
 import { standingFields } from './security-headers.ts';
 import { createWebServer, defaultTimeouts, type Timeouts } from './server.ts';
@@ -72,6 +73,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
 
   const standing = standingFields(config);
 
+  const requestLog = createRequestLog(config.logLevel, logger);
+
   const app = new Koa();
   app.on('error', (error: unknown) => logger.debug({ err: error }, 'a connection broke'));
   const gate = createGate({
@@ -84,7 +87,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     standing,
     isDraining,
     tracing: core.tracing,
-    ended: createRequestEnd({ core, clientAddress }),
+    ended: createRequestEnd({ core, clientAddress, log: requestLog }),
   });
   for (const middleware of gate) app.use(middleware);
   const pages = createPageFiles();
@@ -117,7 +120,9 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     isDraining,
   });
   const listener: RequestListener = (request, response) => {
-    if (overload.refuses(request, response) || hotRead(request, response)) return;
+    if (overload.refuses(request, response)) return;
+    // Where every request is told, all go the one way that tells them.
+    if (!requestLog.tellsAll && hotRead(request, response)) return;
     overload.serve(request, () => ordinary(request, response));
   };
   const web = createWebServer(config, listener, logger, { ...defaultTimeouts, ...options.timeouts });
@@ -129,6 +134,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     logger,
     access,
     forwarding,
+    onRefused: requestLog.upgradeRefused,
     addressOf: createCountedAddress(config.trustedProxies),
     hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, access, logger }) },
   });

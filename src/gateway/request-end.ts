@@ -2,10 +2,12 @@ import type { Problem } from '../errors.ts';
 import type { NexusCore } from '../nexus-core.ts';
 import type { Activity, Tracing } from '../tracing/tracing.ts';
 import { nobody, type RequestContext } from './context.ts';
+import type { RequestLog } from './request-log.ts';
 import { noRoute, routeOf } from './route-of.ts';
 
 export type RequestEndOptions = {
   readonly core: Pick<NexusCore, 'meters' | 'denied'>;
+  readonly log: RequestLog;
   readonly clientAddress: (request: RequestContext['req']) => string;
 };
 
@@ -33,7 +35,7 @@ export const beginRequest = (tracing: Tracing, request: RequestContext['req']): 
   });
 };
 
-export const createRequestEnd = ({ core, clientAddress }: RequestEndOptions): RequestEnd => {
+export const createRequestEnd = ({ core, clientAddress, log }: RequestEndOptions): RequestEnd => {
   const { http } = core.meters;
   return (ctx, startedMs, fault) => {
     const durationSec = (performance.now() - startedMs) / 1_000;
@@ -45,9 +47,14 @@ export const createRequestEnd = ({ core, clientAddress }: RequestEndOptions): Re
       'http.response.status_code': statusCode,
       ...(route === noRoute ? {} : { 'http.route': route }),
     });
+    if (fault === undefined && !log.tellsAll && statusCode < 500) return;
+    const { subject, requestId, correlationId } = ctx.state;
+    const who = subject === nobody ? { address: clientAddress(ctx.req) } : { subject: subject.id };
+    const durationMs = Math.round(durationSec * 1_000);
+    const facts = { requestId, correlationId, method: ctx.method, route, status: statusCode, durationMs };
+    log.tell({ ...facts, ...who }, fault);
     if (fault === undefined) return;
     http.problems.add(fault.code);
-    const { subject } = ctx.state;
-    core.denied(fault, subject === nobody ? { address: clientAddress(ctx.req) } : { subject: subject.id });
+    core.denied(fault, who);
   };
 };

@@ -56,6 +56,8 @@ export type WebSocketOptions = {
   readonly hosts?: Readonly<Record<string, SocketHost>>;
   /** For WebSockets of services, under /proxy. */
   readonly forwarding: Forwarding;
+  /** Told of each upgrade that is answered with a problem. */
+  readonly onRefused?: (request: IncomingMessage, why: Problem, address: string) => void;
   /** Whom the connection caps count; the peer's address unless given. */
   readonly addressOf?: (request: IncomingMessage) => string;
   readonly limits?: Partial<WebSocketLimits>;
@@ -97,7 +99,7 @@ type Peer = { readonly attended: Attended; readonly socket: WebSocket; silent: n
  * HTTP problem for an answer; every frame is authorised by the hub.
  */
 export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<void> } => {
-  const { server, core, access, logger, config, addressOf = peerAddress } = options;
+  const { server, core, access, logger, config, addressOf = peerAddress, onRefused } = options;
   const limits: WebSocketLimits = { ...defaults, ...configured(config), ...options.limits };
   const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
   const { opened, closed } = core.meters.sockets;
@@ -168,7 +170,9 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   let closing = false;
   const refuseTelling = (request: IncomingMessage, socket: Duplex, why: Problem): void => {
     core.meters.http.problems.add(why.code);
-    core.denied(why, { address: addressOf(request) });
+    const address = addressOf(request);
+    core.denied(why, { address });
+    onRefused?.(request, why, address);
     refuseUpgrade(request, socket, why);
   };
   const passages = createPassages({
