@@ -135,6 +135,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     access,
     forwarding,
     onRefused: requestLog.upgradeRefused,
+    nameOf: clientAddress,
     addressOf: createCountedAddress(config.trustedProxies),
     hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, access, logger }) },
   });

@@ -23,7 +23,7 @@ export type Connection = {
   readonly request: IncomingMessage;
   /** Undefined: the host of this path asks for the token itself. */
   readonly subject: Admitted | undefined;
-  /** Of the client, as the audit and the limits have it. */
+  /** Of the client, as the audit has it. */
   readonly address: string;
   /** To be called when the peer shows that it lives by other means than a frame or a pong. */
   readonly onAlive: () => void;
@@ -60,6 +60,8 @@ export type WebSocketOptions = {
   readonly onRefused?: (request: IncomingMessage, why: Problem, address: string) => void;
   /** Whom the connection caps count; the peer's address unless given. */
   readonly addressOf?: (request: IncomingMessage) => string;
+  /** What the audit calls the client where no subject is known; the peer's address unless given. */
+  readonly nameOf?: (request: IncomingMessage) => string;
   readonly limits?: Partial<WebSocketLimits>;
 };
 
@@ -99,7 +101,16 @@ type Peer = { readonly attended: Attended; readonly socket: WebSocket; silent: n
  * HTTP problem for an answer; every frame is authorised by the hub.
  */
 export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<void> } => {
-  const { server, core, access, logger, config, addressOf = peerAddress, onRefused } = options;
+  const {
+    server,
+    core,
+    access,
+    logger,
+    config,
+    addressOf = peerAddress,
+    nameOf = peerAddress,
+    onRefused,
+  } = options;
   const limits: WebSocketLimits = { ...defaults, ...configured(config), ...options.limits };
   const caps = createConnectionCaps(limits.maxConnections, limits.maxConnectionsPerAddress);
   const { opened, closed } = core.meters.sockets;
@@ -146,7 +157,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
         transport: entry.transport,
         request,
         subject: entry.subject,
-        address: addressOf(request),
+        address: nameOf(request),
         onAlive: () => {
           peer.silent = 0;
         },
@@ -170,7 +181,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
   let closing = false;
   const refuseTelling = (request: IncomingMessage, socket: Duplex, why: Problem): void => {
     core.meters.http.problems.add(why.code);
-    const address = addressOf(request);
+    const address = nameOf(request);
     core.denied(why, { address });
     onRefused?.(request, why, address);
     refuseUpgrade(request, socket, why);
