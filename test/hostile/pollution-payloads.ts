@@ -1,39 +1,20 @@
-/** How a payload comes in, and what must come of it: a code of refusal, or the status of an answer that does no harm. */
-export type Way =
-  | {
-      readonly by: 'http';
-      readonly method: string;
-      readonly path: string;
-      readonly type?: string;
-      readonly headers?: Readonly<Record<string, string>>;
-    }
-  | { readonly by: 'graphql' | 'websocket' | 'zeromq' };
-export type Payload = readonly [what: string, way: Way, text: string | undefined, expected: string | number];
-
-const http = (method: string, path: string, type?: string, headers?: Record<string, string>): Way => ({
-  by: 'http',
-  method,
-  path,
-  ...(type === undefined ? {} : { type }),
-  ...(headers === undefined ? {} : { headers }),
-});
-const put = http('PUT', '/state/target');
-const merge = http('PATCH', '/state/target', 'application/merge-patch+json');
-const patch = http('PATCH', '/state/target', 'application/json-patch+json');
-const commands = http('POST', '/commands');
-const graphql: Way = { by: 'graphql' };
-const websocket: Way = { by: 'websocket' };
-const zeromq: Way = { by: 'zeromq' };
-const get = (path: string, headers?: Record<string, string>): Way => http('GET', path, undefined, headers);
-
-// Texts, because an object literal would set its prototype.
-const proto = '{"__proto__":{"polluted":1}}';
-const constructed = '{"constructor":{"prototype":{"polluted":1}}}';
-const harmless =
-  '{"toString":1,"hasOwnProperty":2,"valueOf":3,"__defineGetter__":4,"__lookupSetter__":5,"then":6}';
-const operation = (op: string, path: string, more = ''): string => `[{"op":"${op}","path":"${path}"${more}}]`;
-const add = (path: string): string => operation('add', path, ',"value":1');
-const mutation = (field: string): string => JSON.stringify({ query: `mutation { ${field} }` });
+import { framePayloads } from './pollution-frames.ts';
+import {
+  add,
+  commands,
+  constructed,
+  get,
+  graphql,
+  harmless,
+  http,
+  merge,
+  mutation,
+  operation,
+  type Payload,
+  patch,
+  proto,
+  put,
+} from './pollution-ways.ts';
 
 const bodies: readonly Payload[] = [
   ['a value with __proto__', put, `{"value":${proto}}`, 'bad_json'],
@@ -326,93 +307,4 @@ const graphqls: readonly Payload[] = [
   ],
 ];
 
-const frames = (way: Way): readonly Payload[] => [
-  [
-    `${way.by}: a payload of __proto__`,
-    way,
-    `{"type":"publish","id":1,"topic":"target.a","payload":${proto}}`,
-    'bad_json',
-  ],
-  [
-    `${way.by}: a frame of __proto__`,
-    way,
-    '{"type":"publish","id":1,"topic":"target.a","payload":1,"__proto__":{"polluted":1}}',
-    'bad_json',
-  ],
-  [
-    `${way.by}: a frame of constructor`,
-    way,
-    `{"type":"command","id":1,"command":${constructed}}`,
-    'bad_json',
-  ],
-  [
-    `${way.by}: headers of __proto__`,
-    way,
-    '{"type":"publish","id":1,"topic":"target.a","payload":1,"headers":{"__proto__":"x"}}',
-    'bad_json',
-  ],
-  [`${way.by}: a type of __proto__`, way, '{"type":"__proto__","id":1}', 'invalid'],
-  [`${way.by}: a type of constructor`, way, '{"type":"constructor","id":1}', 'invalid'],
-  [
-    `${way.by}: a type of toString, with a key`,
-    way,
-    '{"type":"toString","id":1,"idempotencyKey":"k"}',
-    'not_supported',
-  ],
-  [
-    `${way.by}: a command of hasOwnProperty`,
-    way,
-    '{"type":"command","id":1,"command":{"type":"hasOwnProperty","data":{}}}',
-    'invalid',
-  ],
-  [
-    `${way.by}: a JSON patch to __proto__`,
-    way,
-    `{"type":"command","id":1,"command":{"type":"PatchState","data":{"key":"target","format":"json-patch","patch":${add('/__proto__/polluted')}}}}`,
-    'patch_failed',
-  ],
-];
-
-export const payloads: readonly Payload[] = [
-  ...bodies,
-  ...queries,
-  ...graphqls,
-  ...frames(websocket),
-  ...frames(zeromq),
-  [
-    'websocket: a subscription named __proto__',
-    websocket,
-    '{"type":"subscribe","id":1,"topic":"target.>","subscription":"__proto__"}',
-    200,
-  ],
-  [
-    'websocket: a subscription named constructor',
-    websocket,
-    '{"type":"subscribe","id":1,"topic":"target.>","subscription":"constructor"}',
-    200,
-  ],
-  [
-    'websocket: the end of a subscription named toString',
-    websocket,
-    '{"type":"unsubscribe","id":1,"subscription":"toString"}',
-    'not_found',
-  ],
-  [
-    'websocket: a group named __proto__',
-    websocket,
-    '{"type":"subscribe","id":1,"group":"__proto__"}',
-    'not_found',
-  ],
-  [
-    'websocket: a delivery named constructor',
-    websocket,
-    '{"type":"ack","id":1,"delivery":"constructor"}',
-    'stale_delivery',
-  ],
-  [
-    'websocket: a service named __proto__',
-    websocket,
-    '{"type":"heartbeat","id":1,"service":"__proto__"}',
-    'not_found',
-  ],
-];
+export const payloads: readonly Payload[] = [...bodies, ...queries, ...graphqls, ...framePayloads];

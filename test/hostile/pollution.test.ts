@@ -6,7 +6,8 @@ import { type Hub, openHub } from '../support/hub.ts';
 import { request } from '../support/rest.ts';
 import { openWs, type WsClient } from '../support/ws-client.ts';
 import { openDealer } from '../support/zeromq.ts';
-import { type Payload, payloads } from './pollution-payloads.ts';
+import { payloads } from './pollution-payloads.ts';
+import type { Payload } from './pollution-ways.ts';
 
 let hub: Hub;
 let zeroMq: ZeroMq;
