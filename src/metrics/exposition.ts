@@ -27,7 +27,7 @@ export function* samplesOf(label: string, tally: Tally): Iterable<Sample> {
 }
 
 export type Exposition = {
-  /** All families in the text format of Prometheus, version 0.0.4. Scrapes that come together share one. */
+  /** All families in the text format of Prometheus, version 0.0.4. One at a time: scrapes that come during one share the next. */
   text(): Promise<string>;
 };
 
@@ -153,13 +153,17 @@ export const createExposition = (
     return `${ownText}\n${commonText}`;
   };
 
-  let scraping: Promise<string> | undefined;
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<string> | undefined;
   return {
     text() {
-      scraping ??= scrape().finally(() => {
-        scraping = undefined;
+      next ??= running.then(() => {
+        const own = scrape();
+        running = own.catch(() => undefined);
+        next = undefined;
+        return own;
       });
-      return scraping;
+      return next;
     },
   };
 };
