@@ -82,11 +82,16 @@ for (const [hub, how] of [
   [closed, 'with authentication'],
 ] as const) {
   test.serial(
-    `the page of REST ${how} › loads and tries an operation out, from this hub alone`,
+    `the page of REST ${how} › loads${hub === closed ? ' and tries an operation out' : ''}, from this hub alone`,
     async (t) => {
       const shown = await show(t, hub, '/docs', 'NEXUS Integration Core');
       if (shown === undefined) return;
       const { page, faults } = shown;
+      // Swagger UI takes seconds to draw an operation: once is enough, with a token.
+      if (hub === open) {
+        t.deepEqual(faults, []);
+        return;
+      }
       await page.click('#operations-tag-State button.expand-operation');
       await page.click('#operations-State-readState button.opblock-summary-control');
       await page.click('#operations-State-readState .try-out__btn');
