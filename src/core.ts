@@ -77,6 +77,8 @@ export type CoreOptions = {
    * must end. The next start goes on from what is on the disk.
    */
   readonly onFailure?: (error: Error) => void;
+  /** Ms after which a write of the embedded log has failed; 2,000 unless given. */
+  readonly watchdogMs?: number;
   /** Addresses of a name that a service is registered at. Default: the system's resolver. */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
   /** Ends the wait for a log that this node must find before it can open. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { given } from '../given.ts';
 import type { Logger } from '../logger.ts';
 import type { Counters } from './counters.ts';
 import { openEmbeddedLog } from './embedded.ts';
@@ -22,6 +23,8 @@ export type OpenLogOptions = {
   readonly logger: Logger;
   /** An embedded log failed for good: the process must end. */
   readonly onFailure: (error: LogError) => void;
+  /** After which a write of an embedded log counts as failed; its own default unless given. */
+  readonly watchdogMs?: number | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -45,14 +48,14 @@ type Look = { readonly chosen: OpenedLog } | { readonly chosen: undefined; reado
 const firstRetryMs = 200;
 const maxRetryMs = 2_000;
 
-const candidateOf = (url: string, { logger, onFailure }: OpenLogOptions): Candidate => {
+const candidateOf = (url: string, { logger, onFailure, watchdogMs }: OpenLogOptions): Candidate => {
   const name = nameOfLog(url);
   if (url.startsWith('file:')) {
     const directory = join(url.slice('file:'.length), 'log');
     return {
       name,
       exists: () => existsSync(directory),
-      open: () => openEmbeddedLog({ directory, onFailure }),
+      open: () => openEmbeddedLog({ directory, onFailure, ...given({ watchdogMs }) }),
     };
   }
   // Their clients are loaded by those alone who use them: together they take a third of the time of a start.

@@ -64,6 +64,8 @@ export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
   });
   const core = await openCore(config, {
     logger,
+    // A disk that others keep busy may take its time: nobody here ends the process for it.
+    watchdogMs: 60_000,
     ...(resolve === undefined ? {} : { resolve }),
     ...(time === undefined ? {} : { clock: time.now, after: time.after }),
   });
