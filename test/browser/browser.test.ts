@@ -16,6 +16,9 @@ test.after.always(async () => {
   await browser?.close();
 });
 
+/** What was refused is counted in the log. */
+const isNoAudit = ({ type }: { readonly type: string }): boolean => type !== 'AccessDenied';
+
 const hubFor = async (t: ExecutionContext, options: HubOptions = {}): Promise<Hub> => {
   const hub = await openHub(options);
   t.teardown(() => hub.close());
@@ -220,8 +223,9 @@ test('a page of a foreign origin reads nothing and changes nothing', async (t) =
   t.deepEqual(outcome, {
     read: 'TypeError',
     write: 'TypeError',
-    publish: 'opaque',
-    mutate: 'opaque',
+    // The hub refuses, and the browser keeps even that from the page (Cross-Origin-Resource-Policy).
+    publish: 'TypeError',
+    mutate: 'TypeError',
     tail: 'refused',
     socket: 'refused',
     textForm: 'sent',
@@ -230,9 +234,10 @@ test('a page of a foreign origin reads nothing and changes nothing', async (t) =
     getForm: 'sent',
     nullForm: 'sent',
   });
-  t.deepEqual(await readWholeLog(hub.url), before, 'nothing was written');
+  t.deepEqual((await readWholeLog(hub.url)).filter(isNoAudit), before, 'nothing was written');
+  // Of what scripts sent nothing is seen: four forms.
   t.true(
-    answers.filter((answer) => answer === 'POST 403').length >= 6,
+    answers.filter((answer) => answer === 'POST 403').length >= 4,
     `the hub refused: ${answers.join(', ')}`,
   );
   t.deepEqual(hub.logged, []);
@@ -269,5 +274,5 @@ test('a foreign name that leads to the hub’s address (DNS rebinding) is refuse
     { read: 403, write: 403, tail: 'refused', socket: 'refused' },
     'the page may read: refusals',
   );
-  t.deepEqual(await readWholeLog(hub.url), before);
+  t.deepEqual((await readWholeLog(hub.url)).filter(isNoAudit), before);
 });
