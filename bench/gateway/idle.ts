@@ -34,7 +34,7 @@ export const benchIdle = async (options: PartOptions): Promise<void> => {
     const hub = await startHub({
       folder: hubFolder(options, `idle-${round}`),
       authenticated: true,
-      env: { NEXUS_WS_MAX_CONNECTIONS: String(count + 100) },
+      env: { NEXUS_MAX_WEB_SOCKETS: String(count + 100) },
     });
     const ours = await measure(hub, hub.token('events:read:>'));
     await hub.close();

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PartOptions } from '../bus/part.ts';
 import { startHub } from '../support/hub.ts';
 import { median, print } from '../support/measure.ts';
@@ -6,10 +7,11 @@ import { memoryOf, type Running, startProcess } from '../support/process.ts';
 import type { LoadJob, LoadResult } from './open-loop.ts';
 
 const mebibyte = 1_048_576;
+const settleMs = 1_000;
 const kinds = ['drip', 'deaf', 'silent'] as const;
 const meanings = {
   drip: '100 clients that send a byte a second',
-  deaf: '20 clients that ask for large answers and never read',
+  deaf: 'one that asks for large answers and never reads',
   silent: '5,000 that connect and say nothing, and come back when they are cut off',
 } as const;
 
@@ -38,6 +40,8 @@ export const benchSlowClients = async ({ folder, rounds, scale, ways }: PartOpti
       for (let round = 0; round < rounds; round++) {
         const before = await ask();
         const slow = await start('slow-client.ts', { kind });
+        // What they ask for first is served to them as to anybody.
+        await delay(settleMs);
         const during = await ask();
         own = Math.max(own, memoryOf(hub.pid).ownBytes);
         await slow.close();
