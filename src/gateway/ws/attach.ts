@@ -12,7 +12,8 @@ import { nobody } from '../context.ts';
 import { framingFault } from '../framing.ts';
 import { type Forwarding, isProxied } from '../proxy.ts';
 import { createPassages } from './passages.ts';
-import { closeCodes, openSession, type SessionLimits, sessionLimits } from './session.ts';
+import { openSession } from './quiet-session.ts';
+import { closeCodes, type SessionLimits, sessionLimits } from './session.ts';
 import { admitUpgrade, createConnectionCaps, enterUpgrade, refuseUpgrade } from './upgrade.ts';
 
 /** A socket that was let in. */

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { WebSocket } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import { steadyNow } from '../../clock.ts';
 import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
@@ -71,7 +71,13 @@ export const closeCodes = {
   flood: 4429,
 } as const;
 
-export const openSession = (options: SessionOptions): Session => {
+/** A session in which the client has spoken. */
+export type Conversation = Session & {
+  /** The first message; those behind it are heard. */
+  hear(data: RawData, isBinary: boolean): void;
+};
+
+export const openConversation = (options: SessionOptions): Conversation => {
   const { socket, core, access, logger, limits } = options;
   let subject = options.subject;
   let badFrames = 0;
@@ -234,10 +240,11 @@ export const openSession = (options: SessionOptions): Session => {
     outbox.close(code, reason);
   };
 
-  socket.on('message', (data, isBinary) => {
+  const hear = (data: RawData, isBinary: boolean): void => {
     // With the binaryType that ws starts with, a message is always one Buffer.
     if (Buffer.isBuffer(data)) intake.push({ text: isBinary ? undefined : data, bytes: data.length });
-  });
+  };
+  socket.on('message', hear);
   socket.once('close', () => {
     stopWatching();
     replays.close();
@@ -249,6 +256,7 @@ export const openSession = (options: SessionOptions): Session => {
   watchCredential();
 
   return {
+    hear,
     get paused() {
       return intake.paused;
     },
