@@ -47,7 +47,7 @@ test('with nothing given every option has the default of the documents', (t) => 
     rateLimitInvokeMax: null,
     rateLimitWindowSec: 60,
     maxInFlight: 1_000,
-    maxLagMs: 100,
+    maxLagMs: 75,
     maxConnections: 16_384,
     maxConnectionsPerAddress: 1_024,
     maxWebSockets: 12_288,

@@ -218,7 +218,7 @@ export const options: Options = {
     kind: integer(1, 60_000),
     env: 'NEXUS_MAX_LAG_MS',
     flag: null,
-    default: 100,
+    default: 75,
     meaning:
       'that a turn of the event loop may take before HTTP requests are answered with 503, in milliseconds',
   },

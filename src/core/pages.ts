@@ -1,7 +1,7 @@
 import { roughBytes } from '../rough-bytes.ts';
 
 /** About how many bytes of events or documents one answer holds: a page of large ones ends before its limit. */
-export const maxPageBytes = 16 * 1_048_576;
+export const maxPageBytes = 4 * 1_048_576;
 /** A list that has no pages is refused beyond this. */
 export const maxListBytes = 128 * 1_048_576;
 

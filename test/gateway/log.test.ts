@@ -148,7 +148,7 @@ test('GET /log › as NDJSON reads no further than its reader does', async (t) =
       response.once('readable', () => {
         // Its first bytes are here and it takes no more: the hub goes on serving others, and reads nothing for it.
         Promise.all(Array.from({ length: 200 }, () => call(own.url, 'GET', '/health/live')))
-          .then(() => t.true(pages < 3, `${pages} pages were read for a reader that takes nothing`))
+          .then(() => t.true(pages < 6, `${pages} of 13 pages were read for a reader that takes nothing`))
           .then(() => {
             slow.destroy();
             resolve();
