@@ -18,7 +18,7 @@ const told = (hub: Hub): number => hub.logged.filter(({ msg }) => msg.includes('
 test('on a Redis log › the nodes share a budget, and each counts by itself while Redis is away', async (t) => {
   const redis = await redisForTest(t);
   if (redis === undefined) return;
-  const options = { log: [redis.url], rateLimitMax: 20, rateLimitWindowSec: 3_600, countersReplyMs: 10_000 };
+  const options = { log: [redis.url], rateLimitMax: 20, rateLimitWindowSec: 3_600 };
   const [first, second] = [await openHub(options), await openHub(options)];
   t.teardown(() => Promise.all([first.close(), second.close()]));
   const both = (await Promise.all([statusesOf(first, 15), statusesOf(second, 15)])).flat();

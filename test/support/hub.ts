@@ -27,7 +27,7 @@ export type Logged = { readonly level: string; readonly msg: string } & Readonly
 
 export type HubOptions = Partial<Config> & {
   readonly timeouts?: GatewayOptions['timeouts'];
-  /** How long the shared budgets may take; as short as the product has it unless given. */
+  /** Far longer than a hub waits, so that a busy machine does not make each node count by itself; 10,000 unless given. */
   readonly countersReplyMs?: number;
   readonly resolve?: CoreOptions['resolve'];
   /** What the core tells the time by; the system's clock unless given. */
@@ -38,7 +38,7 @@ export type HubOptions = Partial<Config> & {
 
 /** A whole hub on a free port of 127.0.0.1, on an embedded log in a folder of its own that `close` removes. */
 export const openHub = async (options: HubOptions = {}): Promise<Hub> => {
-  const { timeouts, countersReplyMs, resolve, time, wrap = (core) => core, ...overrides } = options;
+  const { timeouts, countersReplyMs = 10_000, resolve, time, wrap = (core) => core, ...overrides } = options;
   const directory = await mkdtemp(join(tmpdir(), 'nexus-hub-'));
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
