@@ -100,6 +100,10 @@ const connections: Readonly<
     t.is((await client.ask({ type: 'subscribe', topic: 'quiet' })).type, 'subscribed');
     return async () => t.deepEqual(await client.closed, { code: 4401, reason: 'The token was revoked' });
   },
+  'a WebSocket that has said nothing': async (t, { url }, headers) => {
+    const client = await openWs(url, { headers });
+    return async () => t.deepEqual(await client.closed, { code: 4401, reason: 'The token was revoked' });
+  },
   'a socket of GraphQL': async (t, { url }, { authorization = '' }) => {
     const client = await openWs(url, { path: '/graphql', protocols: ['graphql-transport-ws'] });
     client.send({ type: 'connection_init', payload: { token: authorization.slice(7) } });
