@@ -70,24 +70,31 @@ export type ShadowReport = {
   readonly running: { readonly version: string; readonly hash: string };
   readonly shadow: { readonly version: string; readonly hash: string };
   readonly minutes: number;
+  /** Calls that were shown to it. */
   readonly calls: number;
-  /** Answers that are not the same; the first 100 are shown. */
+  /** Recorded calls that were not: there were too many, or it took too long, or died (`failures`). */
+  readonly notShown: number;
+  /** Answers that are not the same. */
   readonly differentAnswers: number;
-  /** Wishes that only one of the two had. */
+  /** Wishes that only the running version had, only the shadow had, and of the same kind and aim with another content. */
   readonly missingWishes: number;
   readonly additionalWishes: number;
-  /** Wishes of the new version that its grants do not cover, by operation. */
+  readonly differentWishes: number;
+  /** Wishes of the shadow that its grants do not cover, by operation. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Calls that the shadow did not answer, by fault. */
   readonly failures: Readonly<Record<string, number>>;
   readonly latencyMs: {
     readonly running: { readonly p50: number | null; readonly p99: number | null };
     readonly shadow: { readonly p50: number | null; readonly p99: number | null };
   };
+  /** The first 100. */
   readonly differences: readonly ShadowDifference[];
+  /** The first 100; null where that version had none. */
   readonly wishes: readonly {
-    readonly only: 'running' | 'shadow';
     readonly operation: string;
-    readonly data: Json;
+    readonly running: Json;
+    readonly shadow: Json;
   }[];
 };
 

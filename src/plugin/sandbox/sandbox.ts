@@ -13,6 +13,8 @@ export type Program = {
   readonly config: Json;
   readonly limits: PluginLimits;
   readonly trust: Trust;
+  /** In a child of its own from the start: a version that is only being tried. */
+  readonly alone: boolean;
 };
 
 /**

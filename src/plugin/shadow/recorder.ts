@@ -6,7 +6,8 @@ export type Recorded =
   | {
       readonly type: 'call';
       readonly atMs: number;
-      readonly target: CallTarget;
+      /** `message:N` and `change:N` with what was subscribed to or watched in place of N. */
+      readonly label: string;
       readonly input: Json;
       readonly answer: CallAnswer;
       readonly durationMs: number;
@@ -15,7 +16,12 @@ export type Recorded =
 
 /** What a plugin was called for and asked for lately: bounded in time, number and bytes, the oldest goes first. */
 export type Recorder = {
-  record(recorded: Recorded): void;
+  call(target: CallTarget, input: Json, answer: CallAnswer, durationMs: number): void;
+  wish(wish: Wish, answer: WishAnswer): void;
+  /** A new life of the guest: what it had subscribed to and watched is gone. */
+  restarted(): void;
+  /** What it is subscribed to and watches at this moment, as labels. */
+  following(): readonly string[];
   /** In the order in which they were recorded. */
   since(atMs: number): readonly Recorded[];
 };
