@@ -45,7 +45,10 @@ export type PluginPermissions = {
     /** Service name patterns. */
     readonly invoke: readonly string[];
   };
-  /** Origins: `https://api.example.com`, with a port where it is not the scheme's own. No wildcards. */
+  /**
+   * Origins: `https://api.example.com`, with a port where it is not the scheme's own. `*` of a manifest asks for whatever the
+   * operator names; in a grant it stands for nothing.
+   */
   readonly fetch: readonly string[];
   readonly hooks: Readonly<Partial<Record<HookName, HookDeclaration>>>;
   /** Names of conflict resolvers that it brings. */
