@@ -23,7 +23,7 @@ const compositionRoot = ['src/core.ts', 'src/log/open.ts', 'src/main.ts'];
 const ownsItsStore = (path: string, adapter: string) =>
   adapter === 'src/projection/lmdb' && /^src\/projection\/(?:runner|generations)\.ts$/.test(path);
 const impure =
-  /\b(?:Date|Math\.random|async|await|Promise|set(?:Timeout|Interval|Immediate)|queueMicrotask|performance|process|crypto|globalThis|fetch)\b|'node:/;
+  /\b(?:Date|Math\.random|async|await|Promise|set(?:Timeout|Interval|Immediate)|queueMicrotask|performance|process|crypto|globalThis)\b|\bfetch\(|'node:/;
 const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
 
 /** A claim, and what breaks it: `allowed` tells of each import of the files that `from` names. */
