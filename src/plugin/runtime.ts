@@ -1,4 +1,4 @@
-import type { Position } from '../../domain/event.ts';
+import type { Json, Position } from '../../domain/event.ts';
 import type { Manifest, PluginPermissions } from '../../domain/plugin/manifest.ts';
 import type { PluginEvent } from '../../domain/plugin/plugin.ts';
 import type { Result } from '../errors.ts';
@@ -35,6 +35,18 @@ export type PluginRuntime = {
   offer(name: string): Promise<Result<Offer>>;
   /** By name; a folder that holds no plugin is told of by its fault. */
   offers(): Promise<readonly { readonly name: string; readonly offer: Result<Offer> }[]>;
+  /**
+   * The same, if it may run so on this node: `invalid` with a pointer per fault of the configuration, `plugin_rejected` for
+   * another hash, a missing signature, and dependencies that are not enabled.
+   *
+   * @param wanted.config without the secrets: they stand in it by name.
+   */
+  admit(
+    name: string,
+    wanted: { readonly hash: string | null; readonly config: Json },
+  ): Promise<Result<Offer>>;
+  /** Enabled plugins that need this one, by name: as long as there are any it is not disabled. */
+  dependants(name: string): readonly string[];
   facts(name: string): RuntimeFacts | undefined;
   /** Resolves once this node has done, or failed to do, what stands in the log of the plugin up to `position`; 15 s at most. */
   settled(name: string, position: Position): Promise<void>;
