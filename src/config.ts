@@ -18,6 +18,13 @@ export type Config = {
   /** `PATTERN=NAME`: what settles conflicts of the keys that match, the longest pattern first. */
   readonly stateResolvers: readonly string[];
   readonly pluginDir: string;
+  readonly pluginIntegrity: 'none' | 'hash' | 'signature';
+  /** File of Ed25519 public keys. */
+  readonly pluginKeys: string | null;
+  /** `NAME=low` or `NAME=trusted`; any other plugin has the trust `normal`. */
+  readonly pluginTrust: readonly string[];
+  readonly pluginSandbox: 'auto' | 'bubblewrap' | 'process';
+  readonly pluginWatch: boolean;
   readonly jwtSecret: string | null;
   /** https, or http to this machine. */
   readonly jwksUrl: string | null;
@@ -97,9 +104,8 @@ export const parseConfig = (
       if (value !== undefined) {
         picked ??= { value };
       } else {
-        const why = option.unsupported ?? `allowed: ${option.kind.allowed}`;
         faults.push(
-          `${name}: ${shown(given.raw, option.secret === true)} (${given.by}) is not allowed; ${why}`,
+          `${name}: ${shown(given.raw, option.secret === true)} (${given.by}) is not allowed; allowed: ${option.kind.allowed}`,
         );
       }
     }
@@ -119,6 +125,11 @@ export const parseConfig = (
     snapshotEverySec: value('snapshotEverySec', options.snapshotEverySec),
     stateResolvers: value('stateResolvers', options.stateResolvers),
     pluginDir: value('pluginDir', options.pluginDir),
+    pluginIntegrity: value('pluginIntegrity', options.pluginIntegrity),
+    pluginKeys: value('pluginKeys', options.pluginKeys),
+    pluginTrust: value('pluginTrust', options.pluginTrust),
+    pluginSandbox: value('pluginSandbox', options.pluginSandbox),
+    pluginWatch: value('pluginWatch', options.pluginWatch),
     jwtSecret: value('jwtSecret', options.jwtSecret),
     jwksUrl: value('jwksUrl', options.jwksUrl),
     jwksFile: value('jwksFile', options.jwksFile),

@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import { parseAttached } from '../state/attachments.ts';
 import { isZ85Key, parsePeer } from './endpoint.ts';
+import { pluginOptions } from './plugin-options.ts';
 import {
   choice,
   endpoint,
@@ -32,11 +33,7 @@ export type Option<Value> = {
   readonly secret?: true;
   /** False: nexus.config.json may not have it. */
   readonly file?: false;
-  /** Why any value but the default stops the start. */
-  readonly unsupported?: string;
 };
-
-const absent = (what: string): string => `this version does not support ${what}; leave the option out`;
 
 const cidrs = list('networks such as 10.0.0.0/8', parseCidr);
 const budget = integer(1, 1_000_000_000);
@@ -49,12 +46,6 @@ const redis = text(
   'redis://… or rediss://…',
   (value) => /^rediss?:\/\/\S+$/.test(value) && URL.canParse(value),
 );
-
-const defaultPluginDir = 'nexus_plugins';
-const pluginDir: Kind<string> = {
-  allowed: defaultPluginDir,
-  parse: (raw) => (raw === defaultPluginDir ? raw : undefined),
-};
 
 type Options = { readonly [Name in keyof Config]: Option<Config[Name]> } & {
   readonly redisUrl: Option<string | null>;
@@ -123,14 +114,7 @@ export const options: Options = {
     meaning:
       'resolvers of conflicts by state key: a key, or a prefix and *; the longest pattern counts (docs/state.md)',
   },
-  pluginDir: {
-    kind: pluginDir,
-    env: 'NEXUS_PLUGIN_DIR',
-    flag: '--plugin-dir',
-    default: defaultPluginDir,
-    meaning: "the operator's plugins; this version runs none",
-    unsupported: absent('plugins, so no other folder than the default'),
-  },
+  ...pluginOptions,
   jwtSecret: {
     kind: optional(secret),
     env: 'NEXUS_JWT_SECRET',

@@ -16,10 +16,14 @@ const otherVariables = new Set(['NEXUS_URL', 'NEXUS_TOKEN', 'NEXUS_LONG', 'NEXUS
 /** Kubernetes puts these into every container beside a service whose name begins with `nexus`. */
 const orchestrator = /^NEXUS(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP)(_[A-Z]+)?)$/;
 
+/** Secrets of plugins: `NEXUS_PLUGIN_{PLUGIN}_{NAME}`. */
+const pluginSecret = /^NEXUS_PLUGIN(_[A-Z0-9]+){2,}$/;
+
 const isForeign = (variable: string): boolean =>
   otherVariables.has(variable) ||
   variable.startsWith('NEXUS_TEST_') ||
   variable === 'NEXUS_PORT' ||
+  pluginSecret.test(variable) ||
   orchestrator.test(variable);
 
 const namesBy = (source: 'env' | 'flag'): ReadonlyMap<string, OptionName> => {

@@ -6,6 +6,7 @@ import { parseEndpoint, parsePeer } from './endpoint.ts';
 export const togetherFaults = (config: Config): readonly string[] => [
   ...tlsFaults(config),
   ...documentFaults(config),
+  ...pluginFaults(config),
   ...(config.zmqCurveSecretKey === null ? keylessFaults(config) : []),
 ];
 
@@ -18,6 +19,11 @@ const tlsFaults = ({ tlsCert, tlsKey }: Config): readonly string[] => {
 const documentFaults = ({ graphqlDocuments, graphqlDocumentsOnly }: Config): readonly string[] =>
   graphqlDocumentsOnly && graphqlDocuments === null
     ? ['graphqlDocumentsOnly is set and graphqlDocuments is not; allowed: both, or graphqlDocuments alone']
+    : [];
+
+const pluginFaults = ({ pluginIntegrity, pluginKeys }: Config): readonly string[] =>
+  pluginIntegrity === 'signature' && pluginKeys === null
+    ? ['pluginIntegrity is signature and pluginKeys is not set; allowed: both, or another pluginIntegrity']
     : [];
 
 /** Without a CURVE key nothing tells who is at the other end of a ZeroMQ socket. */
