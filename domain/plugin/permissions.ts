@@ -63,6 +63,12 @@ const hooksOf = (asked: PluginPermissions, granted: PluginPermissions): PluginPe
   return hooks;
 };
 
+/** `*` asks for whatever is granted, and grants nothing. */
+const originsOf = (asked: readonly string[], granted: readonly string[]): readonly string[] => {
+  const named = granted.filter((origin) => origin !== '*');
+  return asked.includes('*') ? [...new Set(named)] : meet(asked, named, same);
+};
+
 export const effectivePermissions = (
   asked: PluginPermissions,
   granted: PluginPermissions,
@@ -77,7 +83,7 @@ export const effectivePermissions = (
     list: asked.services.list && granted.services.list,
     invoke: meet(asked.services.invoke, granted.services.invoke, prefixContains),
   },
-  fetch: meet(asked.fetch, granted.fetch, same),
+  fetch: originsOf(asked.fetch, granted.fetch),
   hooks: hooksOf(asked, granted),
   resolvers: meet(asked.resolvers, granted.resolvers, same),
 });

@@ -126,3 +126,17 @@ test('effectiveLimits › are the lesser of each', (t) => {
   const granted: PluginLimits = { ...defaultLimits, memoryMb: 8, callsPerSec: 100_000 };
   t.deepEqual(effectiveLimits(defaultLimits, granted), { ...defaultLimits, memoryMb: 8 });
 });
+
+test('effectivePermissions › a manifest that asks for any origin gets those that are granted by name', (t) => {
+  fc.assert(
+    fc.property(anyPermissions, anyPermissions, (asked, granted) => {
+      const both = effectivePermissions(
+        { ...asked, fetch: [...asked.fetch, '*'] },
+        { ...granted, fetch: ['*', ...granted.fetch] },
+      );
+      t.deepEqual(both.fetch, [...new Set(granted.fetch)]);
+      t.deepEqual(effectivePermissions(asked, { ...granted, fetch: ['*'] }).fetch, []);
+    }),
+    seeded,
+  );
+});
