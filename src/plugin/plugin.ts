@@ -246,6 +246,13 @@ export type PluginContext<Config extends Json = Json> = {
     after(ms: number, run: () => Answers<void>): () => void;
     every(ms: number, run: () => Answers<void>): () => void;
   };
+  /** What signing needs. */
+  readonly crypto: {
+    /** @returns HMAC-SHA-256 of `text` as UTF-8 under `key` as UTF-8, in lower-case hex. */
+    hmacSha256(key: string, text: string): Promise<string>;
+    /** A UUID of version 4. */
+    randomId(): string;
+  };
   /** To the origins of the manifest alone. Rejects with a `PluginCallError`. */
   fetch(url: string, init?: FetchInit): Promise<FetchAnswer>;
 };
