@@ -48,6 +48,8 @@ export type CapabilitiesOptions = {
 export type Capabilities = {
   /** Never rejects. After `stop` everything is refused. */
   wish(wish: Wish): Promise<WishAnswer>;
+  /** The part of `stop` that concerns messages and changes; wishes go on, for `shutdown()` to end its work with. */
+  quiet(): Promise<void>;
   /**
    * From here on no further message or change is handed over; for a guest that is gone, or is being replaced. Resolves
    * once what was being handled is settled, and the rest given back: nothing of a durable subscription is lost.
