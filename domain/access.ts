@@ -8,6 +8,7 @@ import {
   patternContains,
   pluginOfKey,
   prefixOf,
+  reservedPrefixes,
 } from './names.ts';
 
 /**
@@ -123,6 +124,16 @@ const isOwnPluginKey = ({ id }: Subject, key: string): boolean => {
   return plugin !== undefined && id === `${pluginSubjectPrefix}${plugin}`;
 };
 
+/** Keys, or prefixes of keys, that no scope lets a plugin read: the hub's, and those of other plugins. */
+const isKeptFromPlugin = (subject: Subject, requirement: Requirement): boolean => {
+  if (requirement.scope !== 'state:read' || !subject.id.startsWith(pluginSubjectPrefix)) return false;
+  if ('key' in requirement)
+    return isReservedKey(requirement.key) && !isOwnPluginKey(subject, requirement.key);
+  const { prefix } = requirement;
+  const reachesIn = reservedPrefixes.some((reserved) => reserved.startsWith(prefix)) || isReservedKey(prefix);
+  return reachesIn && !isOwnPluginKey(subject, prefix);
+};
+
 /**
  * True when one of the subject's scopes covers all that is required; several never add up. `admin` covers everything,
  * and a malformed scope nothing. Compares from the left, once per scope: no regular expression is made of a pattern.
@@ -130,6 +141,7 @@ const isOwnPluginKey = ({ id }: Subject, key: string): boolean => {
 export const allows = (subject: Subject, requirement: Requirement): boolean => {
   const { scope: name } = requirement;
   if (name === 'state:write' && isOwnPluginKey(subject, requirement.key)) return true;
+  if (isKeptFromPlugin(subject, requirement)) return false;
   return subject.scopes.some((scope) => {
     if (scope === 'admin') return true;
     if (!scope.startsWith(name)) return false;

@@ -135,6 +135,7 @@ export const pluginOfKey = (key: string): string | undefined => {
   return end > 7 ? key.slice(7, end) : undefined;
 };
 
+export const reservedPrefixes = ['nexus/', 'plugin/'] as const;
 /** Keys that `state:write` never covers. */
 export const isReservedKey = (key: string): boolean => key.startsWith('nexus/') || key.startsWith('plugin/');
 
