@@ -16,7 +16,7 @@ export type CallAgent = Pick<Dispatcher, 'dispatch'> & {
  * A pool of connections, at most `connections` per origin. undici, a fifth of all that a hub loads, comes when it is first
  * needed: many hubs call nobody, and the others are up sooner.
  */
-export const createAgent = (targets: Targets, connections: number): CallAgent => {
+export const createAgent = (targets: Pick<Targets, 'check'>, connections: number): CallAgent => {
   let loading: Promise<Loaded> | undefined;
   let loaded: Loaded | undefined;
   let destroyed = false;

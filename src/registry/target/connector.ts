@@ -20,7 +20,7 @@ export class ConnectFailed extends Error {
  * @throws {ConnectFailed} when the host is refused or has no address, or none of its addresses could be reached.
  */
 export const connectChecked = async <Connection>(
-  targets: Targets,
+  targets: Pick<Targets, 'check'>,
   host: string,
   port: number,
   connectTo: (address: string) => Promise<Connection>,

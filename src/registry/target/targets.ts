@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { canonicalAddress, classifyAddress, networkMatcher } from './addresses.ts';
+import { type AddressClass, canonicalAddress, classifyAddress, networkMatcher } from './addresses.ts';
 
 export type Checked =
   /** 1 to 4 addresses, checked as every other of the host was: connect to these, never to the name. */
@@ -21,6 +21,11 @@ export type Targets = {
    * checked when it is used, as it may then stand for another address.
    */
   refusal(host: string, port: number): string | undefined;
+  /**
+   * For hosts that an operator has granted one by one (docs/adr/0051-what-a-plugin-may-do.md): public addresses, those of
+   * `allowedTargets`, and whatever stands as an address in the grant itself, but for what is never a target.
+   */
+  readonly granted: Pick<Targets, 'check'>;
 };
 
 export type TargetsOptions = {
@@ -98,23 +103,29 @@ export const createTargets = (options: TargetsOptions): Targets => {
     return localAddresses().some((local) => canonicalAddress(local) === canonical);
   };
 
-  const refusal = (address: string, port: number): string | undefined => {
-    const kind = classifyAddress(address);
-    if (kind === 'never')
-      return `${address} is link-local, metadata, multicast or unspecified, which is never a target`;
-    if (isOwn(address, port)) return `${address}:${port} is the hub itself`;
-    if (isRestricted) return isListed(address) ? undefined : `${address} is in none of allowedTargets`;
-    if (kind === 'public' || kind === allowedByMode) return undefined;
-    return `${address} is a ${kind} address; name its network in allowedTargets to allow it`;
-  };
+  /** @param isAllowed of an address that is a target for somebody. */
+  const refusalBy =
+    (isAllowed: (address: string, kind: AddressClass) => boolean) =>
+    (address: string, port: number): string | undefined => {
+      const kind = classifyAddress(address);
+      if (kind === 'never')
+        return `${address} is link-local, metadata, multicast or unspecified, which is never a target`;
+      if (isOwn(address, port)) return `${address}:${port} is the hub itself`;
+      if (isAllowed(address, kind)) return undefined;
+      return isRestricted
+        ? `${address} is in none of allowedTargets`
+        : `${address} is a ${kind} address; name its network in allowedTargets to allow it`;
+    };
 
-  return {
-    refusal(host, port) {
-      const plain = plainHost(host);
-      return isRestricted && plain !== undefined && isIP(plain) !== 0 ? refusal(plain, port) : undefined;
-    },
+  const refusal = refusalBy((address, kind) =>
+    isRestricted ? isListed(address) : kind === 'public' || kind === allowedByMode,
+  );
+  const refusalOfNamed = refusalBy((address, kind) => kind === 'public' || isListed(address));
+  const refusalOfLiteral = refusalBy(() => true);
 
-    async check(host, port) {
+  const checkBy =
+    (refusalOf: (plain: string) => typeof refusal): Targets['check'] =>
+    async (host, port) => {
       const plain = plainHost(host);
       if (plain === undefined) {
         return {
@@ -134,12 +145,20 @@ export const createTargets = (options: TargetsOptions): Targets => {
         return { ok: false, reason: 'unresolved', detail: `${plain} cannot be resolved: ${why}` };
       }
       for (const address of addresses) {
-        const why = refusal(address, port);
+        const why = refusalOf(plain)(address, port);
         if (why !== undefined) return { ok: false, reason: 'refused', detail: why };
       }
       return addresses.length === 0
         ? { ok: false, reason: 'unresolved', detail: `${plain} has no address` }
         : { ok: true, addresses: addresses.slice(0, maxAddresses) };
+    };
+
+  return {
+    refusal(host, port) {
+      const plain = plainHost(host);
+      return isRestricted && plain !== undefined && isIP(plain) !== 0 ? refusal(plain, port) : undefined;
     },
+    check: checkBy(() => refusal),
+    granted: { check: checkBy((plain) => (isIP(plain) === 0 ? refusalOfNamed : refusalOfLiteral)) },
   };
 };

@@ -13,7 +13,7 @@ const portOf = (options: buildConnector.Options): number =>
 type Socket = Extract<Parameters<buildConnector.Callback>, [null, unknown]>[1];
 
 /** As `connectChecked`, for undici. TLS goes on verifying the name. */
-const createConnector = (targets: Targets): buildConnector.connector => {
+const createConnector = (targets: Pick<Targets, 'check'>): buildConnector.connector => {
   const connectOnce = buildConnector({ timeout: connectLimitMs });
 
   const attempt = (options: buildConnector.Options): Promise<Socket> =>
@@ -39,7 +39,7 @@ const createConnector = (targets: Targets): buildConnector.connector => {
 };
 
 /** A keep-alive pool per origin: no redirects, no proxy from the environment, at most `connections` per origin. */
-export const openAgent = (targets: Targets, connections: number): Agent =>
+export const openAgent = (targets: Pick<Targets, 'check'>, connections: number): Agent =>
   new Agent({
     connect: createConnector(targets),
     connections,
