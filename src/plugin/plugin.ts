@@ -1,6 +1,8 @@
 import type { Json } from '../../domain/event.ts';
 import type { Priority } from '../../domain/message/message.ts';
 
+export type { Json, Priority };
+
 /**
  * What the author of a plugin writes against (docs/plugins.md): types alone, nothing of it is loaded.
  *
