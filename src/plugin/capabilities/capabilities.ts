@@ -78,7 +78,7 @@ export const createCapabilities = (options: CapabilitiesOptions): Capabilities =
   const budget = createWishBudget(limits.callsPerSec, clock.now);
   const limited = tellingSeldom(options.limited, clock.now);
   const gone = new AbortController();
-  const context = (): Context => ({ subject, correlationId: newId(), signal: gone.signal });
+  const context = (): Context => ({ subject, correlationId: newId() });
   const deliveries = createDeliveries({ ...options, limited, context });
   const outgoing = createPluginFetch({ targets: options.targets.granted, limits, clock, limited });
   const run = createOperations({
@@ -149,6 +149,7 @@ export const createCapabilities = (options: CapabilitiesOptions): Capabilities =
         underWay -= 1;
       }
     },
+    quiet: deliveries.stop,
     async stop() {
       gone.abort();
       await Promise.all([deliveries.stop(), outgoing.stop()]);
