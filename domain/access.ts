@@ -42,7 +42,8 @@ const plainScopes: ReadonlySet<string> = new Set([
   'admin',
 ]);
 
-const isServicePattern = (pattern: string): boolean => {
+/** A service name, a prefix of names and `*` behind it, or `*`. */
+export const isServicePattern = (pattern: string): boolean => {
   const prefix = prefixOf(pattern);
   return prefix === '' || isServiceName(prefix ?? pattern);
 };

@@ -4,6 +4,8 @@ import type { InterfaceEvent } from './interface/interface.ts';
 import { interfaceShapes } from './interface/shapes.ts';
 import { type MessageEvent, priorities } from './message/message.ts';
 import type { NodeEvent } from './node/node.ts';
+import type { PluginEvent } from './plugin/plugin.ts';
+import { pluginShapes } from './plugin/shapes.ts';
 import { isLimit } from './policies.ts';
 import type { RetentionEvent } from './retention/retention.ts';
 import { trimShapes } from './retention/shapes.ts';
@@ -31,6 +33,7 @@ export type AnyEvent =
   | RetentionEvent
   | TrimmedEvent
   | StatePolicyEvent
+  | PluginEvent
   | AccessDeniedEvent
   | LogCreatedEvent;
 export type EventType = AnyEvent['type'];
@@ -119,6 +122,7 @@ const shapes: { readonly [Type in EventType]: EventShape } = {
   RetentionRemoved: { category: 'nexus', fault: (data) => (isText(data.topic) ? undefined : 'topic') },
   ...trimShapes,
   ...statePolicyShapes,
+  ...pluginShapes,
   ...auditShapes,
   LogCreated: { category: 'nexus', fault: (data) => (isText(data.logId) ? undefined : 'logId') },
 };

@@ -1,6 +1,8 @@
 import type { Json, Position, Revision } from '../domain/event.ts';
 import type { DeclaredInterface } from '../domain/interface/interface.ts';
 import type { Priority } from '../domain/message/message.ts';
+import type { PluginLimits } from '../domain/plugin/manifest.ts';
+import type { PluginFailure, PluginState } from '../domain/plugin/plugin.ts';
 import type { RetentionPolicy } from '../domain/retention/retention.ts';
 import type { ServiceFields, ServiceStatus, StatusCause } from '../domain/service/service.ts';
 import type { Lock } from '../domain/state/state.ts';
@@ -162,6 +164,42 @@ export type RetentionDocument = {
 /** Every state policy, and how far their stream is folded. */
 export type StatePoliciesDocument = {
   readonly policies: readonly StatePolicy[];
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+/** What a node told of a plugin that it runs. */
+export type PluginFault = {
+  readonly at: string;
+  readonly reason: string;
+  readonly cause: PluginFailure;
+  readonly version: string;
+  readonly node: string;
+  readonly strikes: number;
+};
+
+/** Of one limit of a plugin, on whichever node. */
+export type PluginExcess = {
+  /** Of all events of it. */
+  readonly count: number;
+  /** Of the newest event. */
+  readonly at: string;
+  readonly detail: string;
+  readonly version: string;
+  readonly node: string;
+};
+
+/** One plugin that was enabled at least once. */
+export type PluginDocument = PluginState & {
+  readonly name: string;
+  /** When it was enabled or disabled last, by whom, and why it was disabled. */
+  readonly changedAt: string;
+  readonly changedBy: string;
+  readonly reason: string | null;
+  readonly installedAt: string;
+  /** The newest 10, the newest last. */
+  readonly failures: readonly PluginFault[];
+  readonly exceeded: Readonly<Partial<Record<keyof PluginLimits, PluginExcess>>>;
   readonly revision: Revision;
   readonly position: Position;
 };

@@ -2,6 +2,7 @@ import type { AnyEvent, LogCreatedEvent } from '../domain/catalog.ts';
 import type { RecordedEvent } from '../domain/event.ts';
 import type { InterfaceEvent } from '../domain/interface/interface.ts';
 import type { MessageEvent } from '../domain/message/message.ts';
+import type { PluginEvent } from '../domain/plugin/plugin.ts';
 import type { RetentionEvent } from '../domain/retention/retention.ts';
 import type { TrimmedEvent } from '../domain/retention/trims.ts';
 import type { ServiceEvent } from '../domain/service/service.ts';
@@ -14,6 +15,7 @@ import type {
   DeadLetterIdDocument,
   ExpiringDocument,
   InterfaceDocument,
+  PluginDocument,
   RemovalDocument,
   ReplayDocument,
   RetentionDocument,
@@ -27,6 +29,7 @@ import type {
 } from './documents.ts';
 import { expiring } from './expiring.ts';
 import { interfaces } from './interfaces.ts';
+import { plugins } from './plugins.ts';
 import type { Forgotten, Projection } from './projection.ts';
 import { removals } from './removals.ts';
 import { replays } from './replays.ts';
@@ -53,7 +56,8 @@ export type AnyProjection =
   | Projection<StatePoliciesDocument, RetentionEvent | StatePolicyEvent | LogCreatedEvent>
   | Projection<TrimDocument, TrimmedEvent>
   | Projection<ReplayDocument, SubscriptionEvent>
-  | Projection<RemovalDocument, SubscriptionEvent>;
+  | Projection<RemovalDocument, SubscriptionEvent>
+  | Projection<PluginDocument, PluginEvent>;
 export type AnyDocument =
   | ServiceDocument
   | InterfaceDocument
@@ -68,7 +72,8 @@ export type AnyDocument =
   | StatePoliciesDocument
   | TrimDocument
   | ReplayDocument
-  | RemovalDocument;
+  | RemovalDocument
+  | PluginDocument;
 
 /** Every read model, each fed by the events of its category. */
 export const projections: readonly AnyProjection[] = [
@@ -86,6 +91,7 @@ export const projections: readonly AnyProjection[] = [
   trims,
   replays,
   removals,
+  plugins,
 ];
 
 /**

@@ -1,8 +1,19 @@
 import type { Json } from '../event.ts';
 import type { PluginLimits, PluginPermissions } from './manifest.ts';
 
+/** A version, as its folder had it. */
+export type PluginVersion = {
+  readonly version: string;
+  /** Of all that the folder holds: `sha256-` and base64url. */
+  readonly hash: string;
+  /** What the manifest asks for. */
+  readonly permissions: PluginPermissions;
+  readonly limits: PluginLimits;
+};
+
+export const installCauses = ['enable', 'reload', 'rollback'] as const;
 /** How a version came to be the one that runs. */
-export type InstallCause = 'enable' | 'reload' | 'rollback';
+export type InstallCause = (typeof installCauses)[number];
 
 /** What an operator has granted, and what the plugin was given to start with. */
 export type PluginGrant = {
@@ -15,30 +26,24 @@ export type PluginGrant = {
   readonly hash: string | null;
 };
 
-export type PluginFailure =
-  | 'crash'
-  | 'memory'
-  | 'cpu'
-  | 'hang'
-  | 'flood'
-  | 'initialize'
-  | 'rollback'
-  | 'integrity'
-  | 'dependency';
+export const pluginFailures = [
+  'crash',
+  'memory',
+  'cpu',
+  'hang',
+  'flood',
+  'initialize',
+  'rollback',
+  'integrity',
+  'dependency',
+] as const;
+export type PluginFailure = (typeof pluginFailures)[number];
 
 /** Events of the stream `plugin-{name}`. `node`: where it happened. */
 export type PluginEvent =
   | {
       readonly type: 'PluginInstalled';
-      readonly data: {
-        readonly version: string;
-        /** Of all that the folder holds: `sha256-` and base64url. */
-        readonly hash: string;
-        readonly cause: InstallCause;
-        /** What the manifest asks for. */
-        readonly permissions: PluginPermissions;
-        readonly limits: PluginLimits;
-      };
+      readonly data: PluginVersion & { readonly cause: InstallCause };
     }
   | { readonly type: 'PluginEnabled'; readonly data: PluginGrant }
   | { readonly type: 'PluginDisabled'; readonly data: { readonly reason: string } }
@@ -56,7 +61,7 @@ export type PluginEvent =
   | {
       readonly type: 'PluginLimitExceeded';
       readonly data: {
-        readonly limit: 'memoryMb' | 'cpuMsPerCall' | 'timeoutMs' | 'callsPerSec' | 'messageBytes';
+        readonly limit: keyof PluginLimits;
         readonly detail: string;
         readonly version: string;
         readonly node: string;
@@ -64,3 +69,44 @@ export type PluginEvent =
         readonly count: number;
       };
     };
+
+/** What nodes write of their own accord. */
+export type PluginRecord = Exclude<PluginEvent, { readonly type: 'PluginEnabled' }>;
+
+export type PluginCommand =
+  | {
+      readonly type: 'EnablePlugin';
+      /** What stands in the folder. */
+      readonly offered: PluginVersion;
+      /** Absent: what the manifest asks for. */
+      readonly permissions?: PluginPermissions | undefined;
+      /** What is left out is what the manifest asks for. */
+      readonly limits?: Partial<PluginLimits> | undefined;
+      /** Absent: what it had, an empty object at first. */
+      readonly config?: Json | undefined;
+      /** The only content that may run. Null: whatever stands in the folder. */
+      readonly hash: string | null;
+    }
+  | { readonly type: 'DisablePlugin'; readonly reason: string }
+  /** @property hash the content that is meant; null: whatever stands in the folder, but not what was rolled back. */
+  | { readonly type: 'ReloadPlugin'; readonly offered: PluginVersion; readonly hash: string | null }
+  | { readonly type: 'RecordPlugin'; readonly event: PluginRecord };
+
+export type PluginRejection =
+  | { readonly code: 'not_found' }
+  | { readonly code: 'not_enabled' }
+  | { readonly code: 'other_hash'; readonly expected: string; readonly offered: string }
+  /** The grant names another content than the folder has. */
+  | { readonly code: 'pinned'; readonly expected: string; readonly offered: string }
+  | { readonly code: 'rolled_back'; readonly hash: string };
+
+export type PluginState = {
+  readonly enabled: boolean;
+  /** The newest one, also of a plugin that is disabled; null: it was never enabled. */
+  readonly grant: PluginGrant | null;
+  readonly installed: PluginVersion | null;
+  /** What was installed before, to be rolled back to; null behind a rollback. */
+  readonly before: PluginVersion | null;
+  /** Hash of the content that was rolled back; null once another one is installed. */
+  readonly rolledBack: string | null;
+};

@@ -7,6 +7,8 @@ import type {
   InterfaceRejection,
   InterfaceState,
 } from '../../domain/interface/interface.ts';
+import { pluginDecider } from '../../domain/plugin/decider.ts';
+import type { PluginCommand, PluginEvent, PluginRejection, PluginState } from '../../domain/plugin/plugin.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import type {
   RetentionCommand,
@@ -39,6 +41,7 @@ import type {
 } from '../../domain/subscription/subscription.ts';
 import type {
   InterfaceDocument,
+  PluginDocument,
   RetentionDocument,
   ServiceDocument,
   StateDocument,
@@ -46,6 +49,7 @@ import type {
   SubscriptionDocument,
 } from '../../projections/documents.ts';
 import { restoreInterface } from '../../projections/interfaces.ts';
+import { plugins, restorePlugin } from '../../projections/plugins.ts';
 import { restoreRetention } from '../../projections/retention.ts';
 import { restoreService } from '../../projections/services.ts';
 import { restoreState } from '../../projections/state.ts';
@@ -118,6 +122,20 @@ const interfaceEvent = (event: LogEvent): InterfaceEvent | undefined => {
   return known?.type === 'InterfaceDeclared' || known?.type === 'InterfaceRetired' ? known : undefined;
 };
 
+const pluginEvent = (event: LogEvent): PluginEvent | undefined => {
+  const known = knownEvent(event);
+  switch (known?.type) {
+    case 'PluginInstalled':
+    case 'PluginEnabled':
+    case 'PluginDisabled':
+    case 'PluginFailed':
+    case 'PluginLimitExceeded':
+      return known;
+    default:
+      return undefined;
+  }
+};
+
 /** The deciders, each with the read model that spares it folding a whole stream. */
 export const createDeciders = (runner: Runner) => {
   const service: Handled<ServiceState, ServiceCommand, ServiceEvent, ServiceRejection> = {
@@ -173,7 +191,15 @@ export const createDeciders = (runner: Runner) => {
       return document && { state: restoreInterface(document), revision: document.revision };
     },
   };
-  return { service, state, subscription, retention, statePolicy, interfaces };
+  const plugin: Handled<PluginState, PluginCommand, PluginEvent, PluginRejection> = {
+    decider: pluginDecider,
+    decode: pluginEvent,
+    restore: (stream: StreamId) => {
+      const document = runner.store.read<PluginDocument>(plugins.name, streamKey(stream));
+      return document && { state: restorePlugin(document), revision: document.revision };
+    },
+  };
+  return { service, state, subscription, retention, statePolicy, interfaces, plugin };
 };
 
 export type Deciders = ReturnType<typeof createDeciders>;

@@ -14,6 +14,7 @@ import {
 import { auditSamples } from '../support/audit-samples.ts';
 import { by } from '../support/given.ts';
 import { interfaceSamples } from '../support/interface-samples.ts';
+import { pluginSamples } from '../support/plugin-samples.ts';
 import { positionAt, record } from '../support/recorded.ts';
 import { anyStateEvent } from '../support/state-arbitraries.ts';
 import { anyStatePolicyEvent } from '../support/state-policy-arbitraries.ts';
@@ -294,6 +295,7 @@ const samples: {
   },
   ...trimSamples,
   ...statePolicySamples,
+  ...pluginSamples,
   ...auditSamples,
   ReplaysStopped: {
     stream: 'subscription-billing',
@@ -321,7 +323,7 @@ for (const [type, { stream, data, wrong }] of Object.entries(samples)) {
     });
   }
   test(`${type} › in a stream of another category is refused`, (t) => {
-    for (const other of ['plugin-x', stream.replace('-', 'x-'), stream.slice(0, stream.indexOf('-'))])
+    for (const other of ['absent-x', stream.replace('-', 'x-'), stream.slice(0, stream.indexOf('-'))])
       t.false(decodeEvent(logged(other, { type, data })).ok);
   });
   test(`${type} › whose data is no object, or whose schema is newer, is refused`, (t) => {

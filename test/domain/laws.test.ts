@@ -4,6 +4,7 @@ import type { Decider } from '../../domain/decider.ts';
 import { asRevision } from '../../domain/event.ts';
 import { interfaceDecider } from '../../domain/interface/decider.ts';
 import { messageDecider } from '../../domain/message/decider.ts';
+import { pluginDecider } from '../../domain/plugin/decider.ts';
 import { retentionDecider } from '../../domain/retention/decider.ts';
 import { serviceDecider } from '../../domain/service/decider.ts';
 import { currentVersion, stateDecider } from '../../domain/state/decider.ts';
@@ -23,6 +24,7 @@ import {
 } from '../support/arbitraries.ts';
 import { frozen } from '../support/frozen.ts';
 import { type By, by, foldAll } from '../support/given.ts';
+import { anyPluginCommand, anyPluginEvent } from '../support/plugin-arbitraries.ts';
 import { anyStateCommand, anyStateEvent } from '../support/state-arbitraries.ts';
 import { anyStatePolicyCommand, anyStatePolicyEvent } from '../support/state-policy-arbitraries.ts';
 import { anySubscriptionCommand, anySubscriptionEvent } from '../support/subscription-arbitraries.ts';
@@ -81,6 +83,7 @@ laws('state', stateDecider, anyStateCommand, anyStateEvent);
 laws('subscription', subscriptionDecider, anySubscriptionCommand, anySubscriptionEvent);
 laws('retention', retentionDecider, anyRetentionCommand, anyRetentionEvent);
 laws('state policy', statePolicyDecider, anyStatePolicyCommand, anyStatePolicyEvent);
+laws('plugin', pluginDecider, anyPluginCommand, anyPluginEvent);
 laws(
   'message',
   messageDecider,

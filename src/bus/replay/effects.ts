@@ -126,6 +126,11 @@ export const effectOfCommand = (command: Command): Effect => {
       const { jti } = command.data;
       return { type: 'other', name: command.type, fields: given({ jti }) };
     }
+    // What is granted in the end is told by the folder, which a dry run does not look at.
+    case 'EnablePlugin':
+    case 'DisablePlugin':
+    case 'ReloadPlugin':
+      return { type: 'other', name: command.type, fields: { name: command.data.name } };
   }
 };
 
@@ -182,6 +187,14 @@ export const effectOfEvent = (event: RecordedEvent<AnyEvent>): Effect | undefine
       return { type: 'other', name: 'statePolicy', fields: event.data };
     case 'StatePolicyRemoved':
       return { type: 'other', name: 'noStatePolicy', fields: event.data };
+    case 'PluginEnabled':
+      return { type: 'other', name: 'EnablePlugin', fields: { name: id } };
+    case 'PluginDisabled':
+      return { type: 'other', name: 'DisablePlugin', fields: { name: id } };
+    case 'PluginInstalled':
+      return event.data.cause === 'reload'
+        ? { type: 'other', name: 'ReloadPlugin', fields: { name: id } }
+        : undefined;
     default:
       return undefined;
   }
