@@ -27,6 +27,7 @@ import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import { createObservability } from './core/observability.ts';
 import type { Parts } from './core/parts.ts';
+import { createPluginQueries } from './core/plugins.ts';
 import { createReads } from './core/reads.ts';
 import { tellProblems } from './core/refused.ts';
 import { createReplayApi } from './core/replays.ts';
@@ -50,6 +51,7 @@ import { measureLog } from './metrics/measured-log.ts';
 import { createMeters } from './metrics/meters.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
+import { noPlugins } from './plugin/no-plugins.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
 import { openRunner, type Runner } from './projection/runner.ts';
 import { openRegistry } from './registry/registry.ts';
@@ -242,6 +244,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     resolvers,
     statePolicies,
     quotas,
+    plugins: noPlugins,
     logger,
     clock,
     meters,
@@ -334,6 +337,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createRetentionQueries(reads, parts),
     ...createStatePolicyQueries(reads, parts),
     ...createCredentialQueries(reads),
+    ...createPluginQueries(reads, parts),
     ...createWatches(parts),
     ...createSubscriptionApi(parts, reads),
     ...snapshotApi,

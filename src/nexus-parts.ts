@@ -1,6 +1,7 @@
 import type { CredentialApi } from './nexus-credentials.ts';
 import type { LockApi } from './nexus-locks.ts';
 import type { ObservabilityApi } from './nexus-observability.ts';
+import type { PluginApi } from './nexus-plugins.ts';
 import type { ProxyApi } from './nexus-proxy.ts';
 import type { ReplayApi } from './nexus-replays.ts';
 import type { SnapshotApi } from './nexus-snapshots.ts';
@@ -16,5 +17,6 @@ export type PartApis = LockApi &
   SubscriptionApi &
   ReplayApi &
   ProxyApi &
+  PluginApi &
   CredentialApi &
   ObservabilityApi;

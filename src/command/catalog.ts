@@ -3,6 +3,7 @@ import type { Requirement } from '../../domain/access.ts';
 import { priorities } from '../../domain/message/message.ts';
 import { isTopic } from '../../domain/names.ts';
 import { credentialSchemas } from './credential-schemas.ts';
+import { pluginSchemas } from './plugin-schemas.ts';
 import { policySchemas } from './policy-schemas.ts';
 import { serviceSchemas } from './service-schemas.ts';
 import { anyJson, stateSchemas } from './state-schemas.ts';
@@ -40,6 +41,7 @@ const schemas = {
   ...subscriptionSchemas,
   ...policySchemas,
   ...credentialSchemas,
+  ...pluginSchemas,
 } as const;
 
 export type CommandType = keyof typeof schemas;
@@ -92,6 +94,10 @@ const requirementOf = (
     case 'RevokeApiKey':
     case 'RevokeToken':
       return { scope: 'admin' };
+    case 'EnablePlugin':
+    case 'DisablePlugin':
+    case 'ReloadPlugin':
+      return { scope: 'plugins:admin' };
     default:
       return undefined;
   }

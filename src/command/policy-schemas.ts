@@ -15,7 +15,7 @@ const setRetention = z
     'must have maxAgeSec, maxMessages or maxBytes',
   );
 
-const statePattern = z
+export const statePatternSchema = z
   .string()
   .refine(isStatePattern, 'must be a key of 1 to 512 bytes, or a prefix of keys and * behind it')
   .meta({ minLength: 1, maxLength: 513 });
@@ -25,7 +25,7 @@ const scopeText = name.refine((text) => !text.includes(' '), 'must be one scope'
 
 const setStatePolicy = z
   .strictObject({
-    pattern: statePattern,
+    pattern: statePatternSchema,
     resolver: z.string().min(1).max(128).nullable().default(null),
     owner: z
       .union([z.strictObject({ subject: name }), z.strictObject({ scope: scopeText })])
@@ -45,5 +45,5 @@ export const policySchemas = {
   SetRetention: setRetention,
   RemoveRetention: z.strictObject({ topic: topicPatternSchema }),
   SetStatePolicy: setStatePolicy,
-  RemoveStatePolicy: z.strictObject({ pattern: statePattern }),
+  RemoveStatePolicy: z.strictObject({ pattern: statePatternSchema }),
 } as const;

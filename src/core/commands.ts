@@ -19,6 +19,7 @@ import type { Deciders } from './deciders.ts';
 import { createInterfaceCommands } from './interfaces.ts';
 import { createLocks } from './locks.ts';
 import type { Parts } from './parts.ts';
+import { createPluginCommands } from './plugin-commands.ts';
 import { createPolicyWrites } from './policy-commands.ts';
 import { explainService, mismatch, mismatchOf, receiptsOf, refusalOf, writtenBy } from './refusals.ts';
 import { createRetentionCommands } from './retentions.ts';
@@ -57,6 +58,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   const statePolicy = createStatePolicyCommands(writePolicy, deciders);
   const transact = createStateTransactions(parts, handler, deciders);
   const credential = createCredentialCommands(parts, handler, deciders);
+  const plugin = createPluginCommands(parts, handler, deciders);
   const interfaces = createInterfaceCommands(parts, handler, deciders);
 
   const metadataOf = (
@@ -230,6 +232,10 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
       case 'RevokeApiKey':
       case 'RevokeToken':
         return credential(command, call);
+      case 'EnablePlugin':
+      case 'DisablePlugin':
+      case 'ReloadPlugin':
+        return plugin(command, call);
       default:
         return subscription(command, call);
     }

@@ -72,6 +72,8 @@ export const streamRequirement = (stream: string): Requirement => {
       return { scope: 'state:read', key: streamKey(stream) };
     case 'topic':
       return { scope: 'events:read', topic: streamKey(stream) };
+    case 'plugin':
+      return { scope: 'plugins:admin' };
     default:
       return { scope: 'log:read' };
   }

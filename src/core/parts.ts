@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Meters } from '../metrics/meters.ts';
+import type { PluginRuntime } from '../plugin/runtime.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Targets } from '../registry/target/targets.ts';
@@ -28,6 +29,7 @@ export type Parts = {
   readonly resolvers: Resolvers;
   readonly statePolicies: StatePolicies;
   readonly quotas: Quotas;
+  readonly plugins: PluginRuntime;
   readonly logger: Logger;
   readonly clock: () => number;
   readonly meters: Meters;

@@ -8,6 +8,8 @@ export const registration = (tag: string, more: object = {}) => ({
 });
 /** The id of an API key that there is not. */
 export const noApiKey = '0'.repeat(24);
+/** A plugin that there is not. */
+export const noPlugin = 'absent';
 export const keyOf = (tag: string): string => `access/${tag}`;
 export const topicOf = (tag: string): string => `access.${tag}`;
 export const patternOf = (tag: string): string => `access-${tag}.>`;
@@ -159,6 +161,9 @@ export const commandExamples: CommandExamples = {
   StopReplays: onSubscription(),
   CreateApiKey: (tag) => [{ data: { name: `key-${tag}`, scopes: ['services:read'] } }],
   RevokeApiKey: () => [{ data: { id: noApiKey }, code: 'not_found' }],
+  EnablePlugin: () => [{ data: { name: noPlugin }, code: 'not_found' }],
+  DisablePlugin: () => [{ data: { name: noPlugin }, code: 'not_found' }],
+  ReloadPlugin: () => [{ data: { name: noPlugin }, code: 'not_found' }],
   RevokeToken: (tag) => [{ data: { jti: `token-${tag}` } }],
   SetRetention: (tag) => [{ data: { topic: patternOf(tag), maxMessages: 1_000 } }],
   RemoveRetention: (tag) => [

@@ -6,6 +6,7 @@ const streams = {
   services: 'of `service-ID` and `interface-NAME`',
   state: 'of `state-KEY`',
   topic: 'of `topic-TOPIC`',
+  plugin: 'of `plugin-NAME`',
   other: 'of every other stream, a `category`, or `all`',
 };
 
@@ -45,6 +46,7 @@ export const frameExamples: Examples<FrameExample> = {
       frame: { stream: `state-${keyOf(tag)}` },
     },
     { when: [streams.topic], values: { TOPIC: topicOf(tag) }, frame: { stream: `topic-${topicOf(tag)}` } },
+    { when: [streams.plugin], frame: { stream: 'plugin-absent' } },
     { when: [streams.other], frame: { stream: `subscription-${tag}` } },
     { when: [streams.other], frame: { category: 'state' } },
     { when: [streams.other], frame: { all: true } },

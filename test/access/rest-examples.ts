@@ -1,6 +1,7 @@
 import {
   keyOf,
   noApiKey,
+  noPlugin,
   patternOf,
   registration,
   stateOf,
@@ -155,6 +156,7 @@ export const restExamples: Examples<RestExample> = {
       path: () => `/streams/topic-${topicOf(tag)}`,
       code: 'not_found',
     },
+    { when: ['of `plugin-NAME`'], path: () => `/streams/plugin-${noPlugin}`, code: 'not_found' },
     ...['nexus-log', `subscription-sub-${tag}`, `checkpoint-sub-${tag}`, 'topicx-a'].map((stream) => ({
       when: ['of every other stream'],
       path: () => `/streams/${stream}`,

@@ -72,4 +72,7 @@ export const commandOperations: { readonly [Type in CommandType]: Operation } = 
   CreateApiKey: writing('admin'),
   RevokeApiKey: writing('admin'),
   RevokeToken: writing('admin'),
+  EnablePlugin: writing('plugins:admin'),
+  DisablePlugin: writing('plugins:admin'),
+  ReloadPlugin: writing('plugins:admin'),
 };

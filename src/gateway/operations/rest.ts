@@ -35,6 +35,7 @@ export const streamNeeds: readonly Need[] = [
   { when: 'of `service-ID` and `interface-NAME`', scope: 'services:read' },
   { when: 'of `state-KEY`', scope: 'state:read:KEY' },
   { when: 'of `topic-TOPIC`', scope: 'events:read:TOPIC' },
+  { when: 'of `plugin-NAME`', scope: 'plugins:admin' },
   { when: 'of every other stream', scope: 'log:read' },
 ];
 
