@@ -52,7 +52,10 @@ export type GuestHost = {
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Json): void;
   /** A limit was met; the guest lives. Told at most once a second and limit. */
   limited(limit: LimitName, detail: string): void;
-  /** It is being restarted after its own fault, or a sibling's; `ready` follows, or `ended`. */
+  /**
+   * What it has subscribed to and asked for is over: its own fault, or a sibling's. It is started again, `ready` follows or
+   * `ended`, or `down` again when that start has failed. Also before the first `ready`, when others ended its process.
+   */
   down(death: Death): void;
   /** `initialize` has succeeded (also the first time); `registered` are the hooks and resolvers that it has handlers for. */
   ready(registered: { readonly hooks: readonly string[]; readonly resolvers: readonly string[] }): void;
@@ -66,7 +69,7 @@ export type GuestMetrics = {
   readonly calls: number;
   readonly wishes: number;
   readonly restarts: number;
-  /** Of the process that it stands in; null in the hub's own. */
+  /** Of the process that it stands in; null in the hub's own, and while it is being restarted. */
   readonly pid: number | null;
 };
 
