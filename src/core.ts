@@ -40,6 +40,7 @@ import { createStatePolicyQueries } from './core/state-policies.ts';
 import { createStateQueries } from './core/states.ts';
 import { createSubscriptionWrites } from './core/subscription-writes.ts';
 import { createSubscriptionApi } from './core/subscriptions.ts';
+import { createReadTold } from './core/told-events.ts';
 import { createWatches } from './core/watches.ts';
 import { type ErrorCode, ProblemError, type Result } from './errors.ts';
 import { given } from './given.ts';
@@ -51,6 +52,7 @@ import { measureLog } from './metrics/measured-log.ts';
 import { createMeters } from './metrics/meters.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
+import { createHooks } from './plugin/hooks/registry.ts';
 import { noPlugins } from './plugin/no-plugins.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
 import { openRunner, type Runner } from './projection/runner.ts';
@@ -230,6 +232,8 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   });
   held.defer(() => expiry.close());
   const resolvers = createResolvers(config.stateResolvers);
+  const hooks = createHooks({ logger, readTold: createReadTold(log) });
+  held.defer(() => hooks.close());
   const parts: Parts = {
     config,
     node,
@@ -249,6 +253,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     clock,
     meters,
     tracing,
+    hooks,
   };
   const observability = createObservability(parts, expiry, { now: clock, after });
   const commands = createCommands(parts, handler, deciders);

@@ -181,6 +181,11 @@ export const serviceSchemas = {
   }),
 } as const;
 
+/** What of a registration may be changed on its way. */
+export const registrationChange = z
+  .strictObject({ metadata: shape.metadata, tags: shape.tags, weight: shape.weight })
+  .partial();
+
 export const heartbeatSchema = z.strictObject({
   load: z.number().min(0).max(1).optional(),
   status: z.enum(['healthy', 'degraded', 'unhealthy']).optional(),

@@ -16,6 +16,7 @@ import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './co
 import { refusalWithoutDecision, understand } from './command-checks.ts';
 import { createCredentialCommands } from './credential-commands.ts';
 import type { Deciders } from './deciders.ts';
+import { createHookedCommands } from './hooked-commands.ts';
 import { createInterfaceCommands } from './interfaces.ts';
 import { createLocks } from './locks.ts';
 import type { Parts } from './parts.ts';
@@ -158,7 +159,7 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
   };
 
   // Those that every publish passes are plain functions: a promise of a promise waits for three turns of the queue.
-  const run = (command: Command, call: Call): Promise<Result<Done>> =>
+  const runUnasked = (command: Command, call: Call): Promise<Result<Done>> =>
     command.type === 'PublishMessage' ? publish(command.data, call) : decide(command, call);
 
   const decide = async (
@@ -240,6 +241,8 @@ export const createCommands = (parts: Parts, handler: Handler, deciders: Decider
         return subscription(command, call);
     }
   };
+
+  const run = createHookedCommands(parts, handler, runUnasked);
 
   const runOnce = (command: Command, input: CommandInput, context: Context): Promise<Result<Done>> => {
     const { commandId, expectedRevision } = input;

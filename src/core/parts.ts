@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Meters } from '../metrics/meters.ts';
+import type { HookRegistry, Hooks } from '../plugin/hooks/hooks.ts';
 import type { PluginRuntime } from '../plugin/runtime.ts';
 import type { Runner } from '../projection/runner.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -34,4 +35,5 @@ export type Parts = {
   readonly clock: () => number;
   readonly meters: Meters;
   readonly tracing: Tracing | undefined;
+  readonly hooks: HookRegistry & Hooks;
 };

@@ -7,16 +7,17 @@ import type { Parts } from './parts.ts';
 /** How long a watcher of documents waits for the read models to pass an event before it is told from the log. */
 export const readModelsMs = 5_000;
 
+/** What an event makes of its key; undefined for one that is of no key. */
+export const stateChangeOf = (event: LogEvent) => {
+  const found = decodeEvent(event);
+  if (!found.ok || !found.known) return undefined;
+  const { type, data } = found.event;
+  if (type === 'StateSet') return { value: data.value, deleted: false };
+  return type === 'StateDeleted' ? { value: null, deleted: true } : undefined;
+};
+
 /** The changes of state keys that events make, each with the value of the version before. */
 export const createStateChanges = ({ log, runner }: Pick<Parts, 'log' | 'runner'>) => {
-  const decoded = (event: LogEvent) => {
-    const found = decodeEvent(event);
-    if (!found.ok || !found.known) return undefined;
-    const { type, data } = found.event;
-    if (type === 'StateSet') return { value: data.value, deleted: false };
-    return type === 'StateDeleted' ? { value: null, deleted: true } : undefined;
-  };
-
   /** Null for a key that did not exist, and for a version that is no longer kept. */
   const valueBefore = async ({ stream, revision, position }: LogEvent): Promise<Json> => {
     if (revision === 0) return null;
@@ -28,14 +29,14 @@ export const createStateChanges = ({ log, runner }: Pick<Parts, 'log' | 'runner'
     // The read models are behind, or keep less than the log does: an older version is not what was there.
     const before = asRevision(revision - 1);
     const [event] = await log.readStream(stream, { from: before, limit: 1 });
-    return event?.revision === before ? (decoded(event)?.value ?? null) : null;
+    return event?.revision === before ? (stateChangeOf(event)?.value ?? null) : null;
   };
 
   return async (events: readonly LogEvent[], position: Position): Promise<readonly StateChange[]> => {
     await runner.reached(position, readModelsMs);
     const changes: StateChange[] = [];
     for (const event of events) {
-      const change = decoded(event);
+      const change = stateChangeOf(event);
       if (change === undefined) continue;
       changes.push({
         key: streamKey(event.stream),

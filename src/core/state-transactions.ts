@@ -54,7 +54,7 @@ const commandOf = (
 };
 
 /** Keys one of which has an event when the branch was done and wrote any. */
-const tellingKeys = (operations: readonly TransactionOperation[]): readonly string[] => {
+export const tellingKeys = (operations: readonly TransactionOperation[]): readonly string[] => {
   const certain = operations.find(({ op }) => op !== 'get' && op !== 'delete');
   return certain === undefined
     ? operations.filter(({ op }) => op === 'delete').map(({ key }) => key)

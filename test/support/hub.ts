@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/clock.ts';
 import type { Config } from '../../src/config.ts';
 import { parseConfig } from '../../src/config.ts';
-import { type CoreOptions, openCore } from '../../src/core.ts';
+import { type Core, type CoreOptions, openCore } from '../../src/core.ts';
 import { type Gateway, type GatewayOptions, openGateway } from '../../src/gateway/gateway.ts';
 import { openCounters } from '../../src/log/open.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
 
 export type Hub = {
-  readonly core: NexusCore;
+  readonly core: Core;
   readonly gateway: Gateway;
   readonly config: Config;
   /** `http://127.0.0.1:PORT`. */
