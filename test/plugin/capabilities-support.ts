@@ -1,0 +1,89 @@
+import type { Json } from '../../domain/event.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { defaultLimits, type PluginLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
+import { systemClock } from '../../src/clock.ts';
+import type { NexusCore } from '../../src/nexus-core.ts';
+import {
+  type Capabilities,
+  type CapabilitiesOptions,
+  createCapabilities,
+} from '../../src/plugin/capabilities/capabilities.ts';
+import type { WishOperation } from '../../src/plugin/capabilities/wishes.ts';
+import type { CallAnswer, WishAnswer } from '../../src/plugin/sandbox/sandbox.ts';
+import { createTargets } from '../../src/registry/target/targets.ts';
+import { quiet } from '../registry/support.ts';
+
+export const noPermissions: PluginPermissions = {
+  publish: [],
+  subscribe: [],
+  state: { read: [], write: [] },
+  services: { list: false, invoke: [] },
+  fetch: [],
+  hooks: {},
+  resolvers: [],
+};
+
+export const handled: CallAnswer = { ok: true, value: null };
+export const threw = (message: string): CallAnswer => ({ ok: false, fault: 'threw', message });
+
+/** What a guest was called for. */
+export type Called = { readonly target: string; readonly input: JsonObject };
+
+export type PluginUnderTest = Capabilities & {
+  ask(operation: WishOperation, data: Json): Promise<WishAnswer>;
+  /** The answer's value. @throws when the wish was refused. */
+  get(operation: WishOperation, data: Json): Promise<Json>;
+  readonly called: readonly Called[];
+  readonly refused: readonly string[];
+  readonly limited: readonly string[];
+};
+
+export type PluginOptions = {
+  readonly name?: string;
+  readonly permissions?: Partial<PluginPermissions>;
+  readonly limits?: Partial<PluginLimits>;
+  /** The guest's handler of messages and changes; the answer is `handled` unless given. */
+  readonly guest?: (called: Called) => Promise<CallAnswer> | CallAnswer;
+} & Partial<Pick<CapabilitiesOptions, 'clock' | 'targets'>>;
+
+/** The hub's side of a plugin, as a client of a whole hub. */
+export const openPlugin = (hub: NexusCore, options: PluginOptions = {}): PluginUnderTest => {
+  const called: Called[] = [];
+  const refused: string[] = [];
+  const limited: string[] = [];
+  const capabilities = createCapabilities({
+    hub,
+    name: options.name ?? 'me',
+    permissions: { ...noPermissions, ...options.permissions },
+    limits: { ...defaultLimits, timeoutMs: 30_000, ...options.limits },
+    async call(target, input) {
+      if (!isJsonObject(input)) throw new Error('a guest is handed objects');
+      const one = { target, input };
+      called.push(one);
+      return options.guest?.(one) ?? handled;
+    },
+    limited: (limit) => limited.push(limit),
+    refused: (operation) => refused.push(operation),
+    targets: options.targets ?? createTargets({ mode: 'protected', allowedTargets: [], ownPorts: () => [] }),
+    clock: options.clock ?? systemClock,
+    logger: quiet,
+  });
+  const ask = (operation: WishOperation, data: Json): Promise<WishAnswer> =>
+    // As it comes over the pipe.
+    capabilities.wish(JSON.parse(JSON.stringify({ operation, data })));
+  return {
+    ...capabilities,
+    ask,
+    async get(operation, data) {
+      const answer = await ask(operation, data);
+      if (!answer.ok) throw new Error(`${operation}: ${answer.code}: ${answer.message}`);
+      return answer.value;
+    },
+    called,
+    refused,
+    limited,
+  };
+};
+
+/** Code of the refusal, or `ok`. */
+export const codeOf = (answer: WishAnswer): string => (answer.ok ? 'ok' : answer.code);
