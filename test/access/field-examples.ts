@@ -1,6 +1,7 @@
 import {
   keyOf,
   noApiKey,
+  noPlugin,
   patternOf,
   registration,
   stateOf,
@@ -62,6 +63,8 @@ export const fieldExamples: Examples<FieldExample> = {
     { when: ['of all'] },
   ],
   'Query.replays': onSubscription('subscription'),
+  'Query.plugin': () => [{ args: { name: noPlugin } }],
+  'Mutation.shadowPlugin': () => [{ args: { name: noPlugin }, code: 'not_found' }],
   'Query.apiKey': () => [{ args: { id: noApiKey } }],
   'Mutation.heartbeat': (tag) => [
     { setup: [registration(tag)], args: { id: `svc-${tag}` }, others: 'id_taken' },

@@ -132,6 +132,8 @@ export const restExamples: Examples<RestExample> = {
   'GET /subscriptions/{name}/dead-letters': onSubscription('/dead-letters'),
   'GET /subscriptions/{name}/replays': onSubscription('/replays'),
   'DELETE /subscriptions/{name}/replays/{replayId}': onSubscription('/replays/none', { code: 'not_found' }),
+  'GET /plugins/{name}': () => [{ path: () => `/plugins/${noPlugin}`, code: 'not_found' }],
+  'POST /plugins/{name}/shadow': () => [{ path: () => `/plugins/${noPlugin}/shadow`, code: 'not_found' }],
   'GET /api-keys/{id}': () => [{ path: () => `/api-keys/${noApiKey}`, code: 'not_found' }],
   'GET /streams/{stream}': (tag) => [
     {

@@ -155,6 +155,7 @@ const lists: Readonly<Record<string, string | undefined>> = {
   revokedTokens: 'first',
   retention: '',
   statePolicies: '',
+  plugins: '',
   replays: '',
   states: 'first',
   events: 'first',

@@ -4,6 +4,7 @@ import { problem } from '../../errors.ts';
 import type { Health, LogQuery, Message, ServiceChange } from '../../nexus-core.ts';
 import { credentialMutations, credentialQueries } from './credential-resolvers.ts';
 import { raise } from './faults.ts';
+import { pluginMutations, pluginQueries } from './plugin-resolvers.ts';
 import { replayMutations, replayQueries } from './replay-resolvers.ts';
 import { command, given, got, gotOrNull, jsonText, limitOf, type Resolve, refuseKey } from './resolving.ts';
 import { serviceMutations, serviceQueries } from './service-resolvers.ts';
@@ -151,6 +152,7 @@ export const resolvers = {
     ...statePolicyQueries,
     ...replayQueries,
     ...credentialQueries,
+    ...pluginQueries,
     health,
   },
   Mutation: {
@@ -166,6 +168,7 @@ export const resolvers = {
     ...statePolicyMutations,
     ...replayMutations,
     ...credentialMutations,
+    ...pluginMutations,
   },
   Subscription: { messages, ...stateSubscriptions, serviceChanged, events: watchedEvents },
 } as const;

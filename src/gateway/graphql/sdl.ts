@@ -1,4 +1,5 @@
 import { credentialMutationFields, credentialQueryFields, credentialTypes } from './credential-sdl.ts';
+import { pluginMutationFields, pluginQueryFields, pluginTypes } from './plugin-sdl.ts';
 import { replayTypes } from './replay-sdl.ts';
 import { serviceMutationFields, serviceQueryFields, serviceTypes } from './service-sdl.ts';
 import { statePolicyMutationFields, statePolicyQueryFields, statePolicyTypes } from './state-policy-sdl.ts';
@@ -85,6 +86,7 @@ ${serviceTypes}
 ${stateTypes}
 ${statePolicyTypes}
 ${credentialTypes}
+${pluginTypes}
 ${transactionTypes}
 ${subscriptionTypes}
 ${replayTypes}
@@ -102,7 +104,7 @@ ${serviceQueryFields}${stateQueryFields}  "In log order. topic: a pattern, with 
   retention(topic: String): [Retention!]!
 ${statePolicyQueryFields}  "Replays to a durable subscription that are not over, in the order in which they are carried out."
   replays(subscription: String!): [Replay!]!
-${credentialQueryFields}  health: Health!
+${credentialQueryFields}${pluginQueryFields}  health: Health!
 }
 
 type PublishEventResult {
@@ -172,7 +174,7 @@ ${statePolicyMutationFields}  "from and to: start, now, a position or an RFC 333
   replay(subscription: String!, topic: String, from: String!, to: String, speed: Float): ReplayResult!
   "All of them unless replayId says which."
   stopReplays(subscription: String!, replayId: ID): StopReplaysResult!
-${credentialMutationFields}}
+${credentialMutationFields}${pluginMutationFields}}
 
 type Subscription {
   "after: a position, exclusive, or \\"start\\"; only what is new unless given. This holds for each subscription."

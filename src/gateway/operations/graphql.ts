@@ -53,6 +53,8 @@ const queries: Fields = {
   apiKeys: reading('admin'),
   apiKey: reading('admin'),
   revokedTokens: reading('admin'),
+  plugins: reading('plugins:admin'),
+  plugin: reading('plugins:admin'),
   health: reading('any'),
 };
 
@@ -90,6 +92,10 @@ const mutations: Fields = {
   createApiKey: command('CreateApiKey'),
   revokeApiKey: command('RevokeApiKey'),
   revokeToken: command('RevokeToken'),
+  enablePlugin: command('EnablePlugin'),
+  disablePlugin: command('DisablePlugin'),
+  reloadPlugin: command('ReloadPlugin'),
+  shadowPlugin: writing('plugins:admin'),
 };
 
 const subscriptions: Fields = {

@@ -151,6 +151,15 @@ const credentials: readonly RestOperation[] = [
   command('POST', '/revoked-tokens', 'RevokeToken'),
 ];
 
+const plugins: readonly RestOperation[] = [
+  get('/plugins', 'plugins:admin'),
+  get('/plugins/{name}', 'plugins:admin'),
+  command('POST', '/plugins/{name}/enable', 'EnablePlugin'),
+  command('POST', '/plugins/{name}/disable', 'DisablePlugin'),
+  command('POST', '/plugins/{name}/reload', 'ReloadPlugin'),
+  post('/plugins/{name}/shadow', writing('plugins:admin')),
+];
+
 const hub: readonly RestOperation[] = [
   get('/health', 'any'),
   get('/health/live', 'public'),
@@ -171,6 +180,7 @@ export const restOperations: readonly RestOperation[] = [
   ...subscriptions,
   ...log,
   ...credentials,
+  ...plugins,
   ...hub,
 ];
 

@@ -16,6 +16,7 @@ import { interfaceRoutes } from './interfaces.ts';
 import { lockRoutes } from './locks.ts';
 import { logRoutes } from './log.ts';
 import { metricsRoutes } from './metrics.ts';
+import { pluginRoutes } from './plugins.ts';
 import { requestRoutes } from './requests.ts';
 import { retentionRoutes } from './retention.ts';
 import { serviceRoutes } from './services.ts';
@@ -66,6 +67,7 @@ export const createSections = (options: RestOptions): ReadonlyMap<string, RestRo
     ['state-policies', statePolicyRoutes(options)],
     ['api-keys', credentials],
     ['revoked-tokens', credentials],
+    ['plugins', pluginRoutes(options)],
     ['streams', log],
     ['log', log],
     ['commands', log],

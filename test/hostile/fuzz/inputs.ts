@@ -70,6 +70,7 @@ const routes: readonly [Route, ...Route[]] = [
   ['PUT', '/retention/fuzz.a', command('SetRetention')],
   ['PUT', '/state-policies/other%2F*', command('SetStatePolicy')],
   ['POST', '/api-keys', command('CreateApiKey')],
+  ['POST', '/plugins/absent/enable', command('EnablePlugin')],
   ['POST', '/revoked-tokens', command('RevokeToken')],
   ['POST', '/snapshot', { type: 'object', properties: { fuzz: {}, 'fuzz/3': text } }],
 ];

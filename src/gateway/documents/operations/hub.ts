@@ -57,6 +57,8 @@ export const hub: Section = {
         'breaking_change',
         'interface_in_use',
         'quota_exceeded',
+        'plugin_rejected',
+        'plugin_in_use',
         'not_supported',
       ],
     },
