@@ -15,6 +15,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'saves the state to a file, and loads it',
     load: async () => (await import('./snapshot.ts')).snapshotActions,
   },
+  plugins: {
+    summary: 'makes a folder with a new plugin',
+    load: async () => (await import('./plugins.ts')).pluginActions,
+  },
   token: {
     summary: "makes a token, signed with the hub's jwtSecret",
     load: async () => (await import('./token.ts')).tokenActions,
@@ -158,7 +162,7 @@ const runAction = async (
   return 0;
 };
 
-const textOr = (option: string | boolean | undefined, variable: string | undefined): string | undefined => {
+const textOr = (option: Options[string], variable: string | undefined): string | undefined => {
   const value = typeof option === 'string' ? option : variable;
   return value === '' ? undefined : value;
 };
@@ -174,8 +178,9 @@ const parse = (
       allowPositionals: true,
       strict: true,
     });
-    const options: Record<string, string | boolean | undefined> = {};
-    for (const [name, value] of Object.entries(values)) if (!Array.isArray(value)) options[name] = value;
+    const options: Record<string, string | boolean | readonly string[] | undefined> = {};
+    for (const [name, value] of Object.entries(values))
+      options[name] = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : value;
     return { words: positionals, options };
   } catch (error) {
     // What parseArgs refuses is told in the first sentence; the others advise programmers.

@@ -12,7 +12,7 @@ export class CallFailed extends Error {
   override readonly name = 'CallFailed';
 }
 
-export type Options = Readonly<Record<string, string | boolean | undefined>>;
+export type Options = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 export type Invocation = {
   readonly words: readonly string[];
@@ -44,6 +44,12 @@ export type Actions = Readonly<Record<string, Action>>;
 export const textOf = ({ options }: Pick<Invocation, 'options'>, name: string): string | undefined => {
   const value = options[name];
   return typeof value === 'string' ? value : undefined;
+};
+
+/** The values of an option that may be given several times. */
+export const textsOf = ({ options }: Pick<Invocation, 'options'>, name: string): readonly string[] => {
+  const value = options[name];
+  return typeof value === 'object' ? value : [];
 };
 
 /** @throws {UsageError} when it is no whole number. */
