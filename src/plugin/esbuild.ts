@@ -1,0 +1,24 @@
+type Esbuild = typeof import('esbuild');
+
+/** esbuild's own process ends when nothing was bundled for so long. */
+const idleMs = 10_000;
+
+let users = 0;
+let idle: NodeJS.Timeout | undefined;
+
+/** Hands esbuild to `run`. It is loaded at the first use, and its process ends some time after the last. */
+export const withEsbuild = async <Made>(run: (esbuild: Esbuild) => Promise<Made>): Promise<Made> => {
+  users++;
+  clearTimeout(idle);
+  const esbuild = await import('esbuild');
+  try {
+    return await run(esbuild);
+  } finally {
+    users--;
+    clearTimeout(idle);
+    if (users === 0) {
+      idle = setTimeout(() => void esbuild.stop(), idleMs);
+      idle.unref();
+    }
+  }
+};
