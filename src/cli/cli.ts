@@ -16,7 +16,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./snapshot.ts')).snapshotActions,
   },
   plugins: {
-    summary: 'makes a folder with a new plugin',
+    summary: 'lists, enables, replaces, tries and makes plugins',
     load: async () => (await import('./plugins.ts')).pluginActions,
   },
   token: {

@@ -1,4 +1,21 @@
 import type { Actions } from './command.ts';
 import { createPlugin } from './create-plugin.ts';
+import {
+  disablePlugin,
+  enablePlugin,
+  listPlugins,
+  reloadPlugin,
+  shadowPlugin,
+  showPlugin,
+} from './manage-plugins.ts';
 
-export const pluginActions: Actions = { create: createPlugin };
+export const pluginActions: Actions = {
+  '': listPlugins,
+  list: listPlugins,
+  show: showPlugin,
+  enable: enablePlugin,
+  disable: disablePlugin,
+  reload: reloadPlugin,
+  shadow: shadowPlugin,
+  create: createPlugin,
+};
