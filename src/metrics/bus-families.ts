@@ -1,12 +1,10 @@
 import type { SubscriptionDocument } from '../../projections/documents.ts';
 import { type Family, type Sample, samplesOf } from './exposition.ts';
 import type { Measured } from './families.ts';
+import { allOthers } from './meters.ts';
 
 /** Subscriptions that are told one by one; the others by name are told together. */
 const maxNamed = 100;
-/** No name of a subscription. */
-const allOthers = '*';
-
 /** What one subscription tells, or all others; their lag is not counted, as that takes a watcher each. */
 type Told = {
   readonly name: string;

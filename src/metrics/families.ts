@@ -6,10 +6,14 @@ import { type Family, samplesOf } from './exposition.ts';
 import { hostFamilies } from './host-families.ts';
 import type { KeyCount } from './key-count.ts';
 import type { Meters } from './meters.ts';
+import { pluginFamilies } from './plugin-families.ts';
 import { registryFamilies } from './registry-families.ts';
 
 export type Measured = {
-  readonly parts: Pick<Parts, 'node' | 'log' | 'hub' | 'runner' | 'registry' | 'subscriptions' | 'clock'>;
+  readonly parts: Pick<
+    Parts,
+    'node' | 'log' | 'hub' | 'runner' | 'registry' | 'subscriptions' | 'clock' | 'plugins' | 'hooks'
+  >;
   readonly expiry: Expiry;
   readonly keyCount: KeyCount;
   readonly meters: Meters;
@@ -107,4 +111,5 @@ export const familiesOf = (measured: Measured): readonly Family[] => [
   ...readModelFamilies(measured),
   ...busFamilies(measured),
   ...registryFamilies(measured),
+  ...pluginFamilies(measured),
 ];

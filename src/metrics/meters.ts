@@ -1,12 +1,28 @@
 import type { ErrorCode } from '../errors.ts';
 import type { LogErrorCode } from '../log/event-log.ts';
-import { appendBounds, Distribution, eventBounds, requestBounds, Tally } from './instruments.ts';
+import {
+  appendBounds,
+  Distribution,
+  eventBounds,
+  pluginBounds,
+  requestBounds,
+  Tally,
+} from './instruments.ts';
 
 /** One method of one route: its duration, and its answers by the first digit of their status. */
 export type RouteMeter = { readonly duration: Distribution; readonly byClass: Float64Array };
 
 export type CallKind = 'invoke' | 'proxy' | 'upgrade';
 export type CallMeter = { readonly outcomes: Tally<'ok' | ErrorCode>; readonly duration: Distribution };
+
+/** Of calls of plugins, by plugin; those behind the first 200 share one. */
+export type PluginMeter = {
+  called(plugin: string, durationSec: number): void;
+  readonly durations: ReadonlyMap<string, Distribution>;
+};
+
+/** No name of a plugin, nor of a subscription. */
+export const allOthers = '*';
 
 export const callKinds = ['invoke', 'proxy', 'upgrade'] as const satisfies readonly CallKind[];
 
@@ -43,6 +59,7 @@ export type Meters = {
   readonly watched: Tally<'messages' | 'state' | 'services' | 'events'>;
   /** Messages that consumers of durable subscriptions took. */
   readonly deliveries: Tally<'first' | 'again'>;
+  readonly plugins: PluginMeter;
   /** Refusals that the audit has counted, and those of them that were written, or dropped. */
   readonly denied: Tally<ErrorCode>;
   readonly audited: Tally<'written' | 'dropped'>;
@@ -82,6 +99,23 @@ const createCallMeter = (): CallMeter => ({
   duration: new Distribution(requestBounds),
 });
 
+/** Plugins that have a series of their own. */
+const maxPlugins = 200;
+
+const createPluginMeter = (): PluginMeter => {
+  const durations = new Map<string, Distribution>();
+  return {
+    called(plugin, durationSec) {
+      const name = durations.has(plugin) || durations.size < maxPlugins ? plugin : allOthers;
+      const known = durations.get(name);
+      const duration = known ?? new Distribution(pluginBounds);
+      if (known === undefined) durations.set(name, duration);
+      duration.observe(durationSec);
+    },
+    durations,
+  };
+};
+
 export const createMeters = (): Meters => ({
   http: createHttpMeter(),
   refusals: new Tally(),
@@ -96,6 +130,7 @@ export const createMeters = (): Meters => ({
   calls: { invoke: createCallMeter(), proxy: createCallMeter(), upgrade: createCallMeter() },
   watched: new Tally(),
   deliveries: new Tally(),
+  plugins: createPluginMeter(),
   denied: new Tally(),
   audited: new Tally(),
 });

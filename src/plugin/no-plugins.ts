@@ -10,6 +10,7 @@ export const noPlugins: PluginRuntime = {
   admit: async () => nothing(),
   dependants: () => [],
   facts: () => undefined,
+  processes: () => 0,
   settled: async () => {},
   prepare: async () => nothing(),
   shadow: async () => nothing(),

@@ -48,6 +48,8 @@ export type PluginRuntime = {
   /** Enabled plugins that need this one, by name: as long as there are any it is not disabled. */
   dependants(name: string): readonly string[];
   facts(name: string): RuntimeFacts | undefined;
+  /** Processes that plugins of this node run in. */
+  processes(): number;
   /** Resolves once this node has done, or failed to do, what stands in the log of the plugin up to `position`; 15 s at most. */
   settled(name: string, position: Position): Promise<void>;
   /**
