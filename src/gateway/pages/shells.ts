@@ -68,6 +68,7 @@ const dashboard = `<main id="main" hidden>
 <section><h2>Health</h2><div id="health"></div></section>
 <section><h2>Services</h2><div id="services"></div></section>
 <section><h2>Durable subscriptions</h2><div id="subscriptions"></div></section>
+<section><h2>Plugins</h2><div id="plugins"></div></section>
 <section>
 <h2>State</h2>
 <form id="state-form" class="form">

@@ -92,7 +92,32 @@ const subscriptions = async () => {
   ];
 };
 
-const sections = { health, services, subscriptions };
+const plugins = async () => {
+  const { plugins: list } = await read('/plugins');
+  if (list.length === 0) return [element('p', { class: 'quiet' }, 'There is no plugin.')];
+  return [
+    table(
+      ['plugin', 'version', 'status', 'why', 'calls', 'refused', 'p99'],
+      list.map(({ name, version, status, statusReason, metrics, lastError }) =>
+        row(
+          name,
+          version,
+          badge(status),
+          element('span', { title: lastError === undefined ? '' : lastError.reason }, statusReason),
+          element('span', { class: 'number' }, number(metrics.calls)),
+          element(
+            'span',
+            { class: 'number', title: Object.keys(metrics.refused).join(', ') },
+            number(Object.values(metrics.refused).reduce((sum, count) => sum + count, 0)),
+          ),
+          metrics.p99Ms === null ? '' : `${metrics.p99Ms} ms`,
+        ),
+      ),
+    ),
+  ];
+};
+
+const sections = { health, services, subscriptions, plugins };
 
 /** Fills a section; what the token may not read is said there. @throws {Refused} 401. */
 const fill = async (name, load) => {
