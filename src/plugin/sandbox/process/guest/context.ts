@@ -1,6 +1,6 @@
 import type { Json } from '../../../../../domain/event.ts';
+import type { WishData, WishOperation } from '../../../capabilities/wishes.ts';
 import type { PluginContext, PluginModule } from '../../../plugin.ts';
-import type { WishData, WishOperation } from '../../wishes.ts';
 
 /** What a plugin's context stands on, whatever carries it to the hub. */
 export type Bridge = {
@@ -39,8 +39,10 @@ export const createPlugin = (facts: PluginFacts, bridge: Bridge): Plugin => {
   let initializing = true;
   let module: PluginModule | undefined;
 
-  const wish = <Operation extends WishOperation>(operation: Operation, data: WishData[Operation]) =>
-    bridge.wish(operation, data);
+  const wish = <Operation extends WishOperation>(
+    operation: Operation,
+    data: { readonly [Field in keyof WishData<Operation>]?: unknown },
+  ) => bridge.wish(operation, data);
 
   /** The handler is there before the hub knows of it, so that nothing comes in between. */
   const follow = async (
@@ -95,41 +97,39 @@ export const createPlugin = (facts: PluginFacts, bridge: Bridge): Plugin => {
       error: logger('error'),
     }),
     messageBus: Object.freeze({
-      publish: (topic, payload, options) =>
-        wish('messageBus.publish', { topic, payload, ...(options && { options }) }),
+      publish: (topic, payload, options) => wish('publish', { ...options, topic, payload }),
       subscribe: (pattern, handler, options) =>
         follow(
           'message',
           handler,
-          (subscription) =>
-            wish('messageBus.subscribe', { subscription, pattern, ...(options && { options }) }),
-          (subscription) => wish('messageBus.unsubscribe', { subscription }),
+          (n) => wish('subscribe', { ...options, n, pattern }),
+          (n) => wish('unsubscribe', { n }),
         ),
     } satisfies Loose<PluginContext['messageBus']>),
     state: Object.freeze({
       prefix: `plugin/${facts.name}/`,
       get: (key) => wish('state.get', { key }),
-      set: (key, value, options) => wish('state.set', { key, value, ...(options && { options }) }),
+      set: (key, value, options) => wish('state.set', { ...options, key, value }),
       delete: async (key, options) => {
-        await wish('state.delete', { key, ...(options && { options }) });
+        await wish('state.delete', { ...options, key });
       },
-      list: (prefix, options) => wish('state.list', { prefix, ...(options && { options }) }),
+      list: (prefix, options) => wish('state.list', { ...options, prefix }),
       watch: (selector, handler) =>
         follow(
           'change',
           handler,
-          (watch) => wish('state.watch', { watch, selector }),
-          (watch) => wish('state.unwatch', { watch }),
+          (n) => wish('state.watch', { n, selector }),
+          (n) => wish('state.unwatch', { n }),
         ),
     } satisfies Loose<PluginContext['state']>),
     services: Object.freeze({
-      list: (filter) => wish('services.list', filter === undefined ? {} : { filter }),
+      list: (filter) => wish('services.list', { ...filter }),
       invoke: (service, method, data, options) =>
         wish('services.invoke', {
+          ...options,
           service,
           method,
           ...(data !== undefined && { data }),
-          ...(options && { options }),
         }),
     } satisfies Loose<PluginContext['services']>),
     hooks: Object.freeze({
@@ -146,7 +146,7 @@ export const createPlugin = (facts: PluginFacts, bridge: Bridge): Plugin => {
       hmacSha256: (key: string, text: string) => bridge.hmacSha256(`${key}`, `${text}`),
       randomId: () => bridge.randomId(),
     }),
-    fetch: (url, init) => wish('fetch', { url, ...(init && { init }) }),
+    fetch: (url, init) => wish('fetch', { ...init, url }),
   } satisfies Loose<PluginContext>;
 
   const namesOf = (kind: string) =>
