@@ -142,8 +142,8 @@ export const openSandbox = ({
       withoutProcess(resident, `No process could be started: ${process.message}`);
       return;
     }
-    // The code may be long: one at a time is written out, so that other work comes in between.
-    await nextTurn();
+    // The code may be long: other work of the hub comes in between.
+    await child.turn();
     if (life.over) {
       children.leave(child, resident);
       return;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../clock.ts';
 import type { Logger } from '../../../logger.ts';
 import type { Isolation, OpenSandboxProcess, ProcessExit, SandboxProcess } from '../process.ts';
@@ -26,6 +27,8 @@ export type Child<M extends Member> = {
   readonly members: ReadonlySet<M>;
   /** The process, or why there is none. */
   readonly opened: Promise<SandboxProcess | Error>;
+  /** Resolves in a turn of the event loop that no other caller gets. */
+  turn(): Promise<void>;
   /** True from when it has ended or is about to, of the hub's own will or not. */
   gone(): boolean;
   /** Ends it for a reason that none of its guests is blamed for. */
@@ -73,10 +76,15 @@ export const createChildren = <M extends Member>(options: ChildrenOptions<M>): C
   const open = (trust: SharedTrust): Open => {
     let state: 'open' | 'closing' | 'killed' | 'ended' = 'open';
     const opened = start(trust);
+    let lastTurn: Promise<void> = Promise.resolve();
     const child: Open = {
       trust,
       members: new Set(),
       opened,
+      turn() {
+        lastTurn = lastTurn.then(() => nextTurn());
+        return lastTurn;
+      },
       gone: () => state !== 'open',
       kill(reason) {
         if (state === 'open') state = 'killed';
