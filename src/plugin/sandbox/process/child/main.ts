@@ -23,6 +23,8 @@ const out = createFrameWriter(socket);
 const reader = new FrameReader(maxParentFrameBytes);
 const cells = new Map<number, Cell>();
 const moved = new Set<Cell>();
+/** Plugins that are still to be loaded: one in each turn, so that the process gives signs of life in between. */
+const loads = new Map<number, () => void>();
 let ending = false;
 
 const end = (): never => {
@@ -43,6 +45,33 @@ const tellProgress = (): void => {
   moved.clear();
 };
 
+const loadNext = (): void => {
+  for (const [guest, load] of loads) {
+    loads.delete(guest);
+    load();
+    break;
+  }
+  if (loads.size > 0) setImmediate(loadNext);
+};
+
+const load = ({ guest, name, version, limits }: ParentHead & { type: 'load' }, body: string): void => {
+  const { code, config } = JSON.parse(body);
+  const cell = createCell(
+    { guest, name, version, limits, code, config },
+    {
+      out,
+      runtime,
+      moved(cell) {
+        if (moved.size === 0) setTimeout(tellProgress, progressMs);
+        moved.add(cell);
+      },
+      gone: (number) => cells.delete(number),
+      fatal,
+    },
+  );
+  cells.set(guest, cell);
+};
+
 const take = (head: ParentHead, body: string) => {
   if (head.type === 'ping') {
     const figures = [...cells].map(
@@ -51,22 +80,7 @@ const take = (head: ParentHead, body: string) => {
     return out.send({ type: 'pong', id: head.id, figures } satisfies ChildHead);
   }
   if (head.type === 'load') {
-    const { guest, name, version, limits } = head;
-    const { code, config } = JSON.parse(body);
-    const cell = createCell(
-      { guest, name, version, limits, code, config },
-      {
-        out,
-        runtime,
-        moved(cell) {
-          if (moved.size === 0) setTimeout(tellProgress, progressMs);
-          moved.add(cell);
-        },
-        gone: (number) => cells.delete(number),
-        fatal,
-      },
-    );
-    cells.set(guest, cell);
+    if (loads.set(head.guest, () => load(head, body)).size === 1) setImmediate(loadNext);
     return;
   }
   const cell = cells.get(head.guest);
@@ -81,10 +95,12 @@ const take = (head: ParentHead, body: string) => {
     case 'done':
       return cell?.done(head.id, head.code, body);
     case 'stop':
+      loads.delete(head.guest);
       return cell === undefined
         ? out.send({ type: 'stopped', guest: head.guest } satisfies ChildHead)
         : cell.stop();
     case 'drop':
+      loads.delete(head.guest);
       return cell?.drop();
   }
 };
