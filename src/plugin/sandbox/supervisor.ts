@@ -18,7 +18,7 @@ const processRetryMs = { first: 1_000, most: 30_000 };
 /** Of one guest, when others ended its process before `initialize` had succeeded for the first time. */
 const maxFailedStarts = 3;
 /** Processes that the suspects of one death are shared out to. */
-const maxSuspectChildren = 8;
+const maxSuspectChildren = 4;
 /** What `stop` may take beyond its grace before the process is ended by force. */
 const stopMarginMs = 3_000;
 const closeGraceMs = 1_000;
@@ -159,6 +159,8 @@ export const openSandbox = ({
       ready(resident, loaded.guest.registered);
     }
     const death = loaded.ok ? await loaded.guest.ended : loaded.death;
+    // Its process is ending, which is told of to all who stand in it when that is done.
+    if (death?.cause === 'sibling') return;
     // The end of a process is told of before those of its guests are; what waits for it has run in the next turn.
     await nextTurn();
     children.leave(child, resident);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../clock.ts';
 import type { ProcessGuest, ProcessHost } from '../process.ts';
 import type { CallAnswer, Guest, GuestHost, GuestMetrics, Program, Started } from '../sandbox.ts';
@@ -83,11 +84,17 @@ export const endLife = (resident: Resident): void => {
   resident.past = { calls: past.calls + calls, wishes: past.wishes + wishes, cpuMs: past.cpuMs + cpuMs };
 };
 
+/** The end of a process is known here a moment after its calls are answered: who calls again at once is to wait. */
+const afterDown = (answer: CallAnswer): CallAnswer | Promise<CallAnswer> =>
+  answer.ok || answer.fault !== 'gone' ? answer : nextTurn(answer);
+
 const callOf =
   (resident: Resident): Guest['call'] =>
   (target, input, timeoutMs): Promise<CallAnswer> => {
     const { status, life, waiting } = resident;
-    if (status === 'running' && life?.guest !== undefined) return life.guest.call(target, input, timeoutMs);
+    if (status === 'running' && life?.guest !== undefined) {
+      return life.guest.call(target, input, timeoutMs).then(afterDown);
+    }
     if (status === 'starting' || status === 'away') return waiting.add(target, input, timeoutMs);
     return Promise.resolve(failed('gone', 'The plugin does not run any more'));
   };
