@@ -152,7 +152,7 @@ test('suspects › stand alone at once without a strike, and the guilty one clea
   t.truthy(last);
 });
 
-test('suspects › more than eight share eight processes, and each further death has fewer', async (t) => {
+test('suspects › more than four share four processes, and each further death has fewer', async (t) => {
   const { clock, simulated, start } = world();
   const names = Array.from({ length: 25 }, (_, index) => `p${index}`);
   const guests = await Promise.all(names.map((name) => start(name)));
@@ -166,7 +166,7 @@ test('suspects › more than eight share eight processes, and each further death
       process.die({ running: process.names() });
     }
     await settled();
-    t.true(simulated.alive().length <= 12);
+    t.true(simulated.alive().length <= 8);
   }
   t.is(deaths, 5, 'two until it stands alone, then three strikes');
   for (const { name, told } of guests) if (name !== 'p13') t.is(told.at(-1), 'ready');

@@ -4,7 +4,7 @@ import { openSandbox } from '../../../src/plugin/sandbox/supervisor.ts';
 import { createTestClock, quiet } from '../../registry/support.ts';
 import { programOf, simulateProcesses } from './simulated-processes.ts';
 
-const noTrusted: Sandbox = {
+export const noTrusted: Sandbox = {
   start: () =>
     Promise.resolve({ ok: false, death: { cause: 'initialize', reason: 'none here', culprit: true } }),
   close: () => Promise.resolve(),
