@@ -10,6 +10,7 @@ import type { ProxyOptions } from '../registry/call/proxy.ts';
 import type { Trace } from '../registry/call/trace.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { demand } from './demand.ts';
+import { invokeHooked, proxyRefusal } from './hooked-calls.ts';
 import type { Parts } from './parts.ts';
 import { validate } from './validate.ts';
 
@@ -18,7 +19,8 @@ export const createInvocations = ({
   registry,
   meters,
   tracing,
-}: Pick<Parts, 'registry' | 'meters' | 'tracing'>) => ({
+  hooks,
+}: Pick<Parts, 'registry' | 'meters' | 'tracing' | 'hooks'>) => ({
   heartbeat: async (
     id: string,
     data: unknown,
@@ -49,9 +51,16 @@ export const createInvocations = ({
     if (refused !== undefined) return refused;
     const input = validate(invokeSchema, data);
     if (!input.ok) return input;
-    return measured(meters.calls.invoke, tracing, { name: 'invoke', service, context }, (trace) =>
-      registry.invoke(service, input.value, { ...options, ...trace }),
-    );
+    const invoke = (call: typeof input.value): Promise<Result<Invoked>> =>
+      measured(meters.calls.invoke, tracing, { name: 'invoke', service, context }, (trace) =>
+        registry.invoke(service, call, { ...options, ...trace }),
+      );
+    if (hooks.before_service_invoke === undefined && hooks.after_service_invoke === undefined) {
+      return invoke(input.value);
+    }
+    const { method, data: sent } = input.value;
+    const call = { service, method, data: sent, subject: context.subject.id };
+    return invokeHooked(hooks, call, (changed) => invoke({ ...input.value, data: changed }));
   },
 
   forward: async (
@@ -63,6 +72,10 @@ export const createInvocations = ({
   ): Promise<Result<undefined>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
+    if (hooks.before_service_invoke !== undefined) {
+      const asked = await proxyRefusal(hooks, service, request, context.subject.id);
+      if (!asked.ok) return asked;
+    }
     return measured(meters.calls.proxy, tracing, { name: 'proxy', service, context }, (trace) =>
       registry.forward(service, request, wanted.value, sink, { ...options, ...trace }),
     );
@@ -76,6 +89,10 @@ export const createInvocations = ({
   ): Promise<Result<Upgraded>> => {
     const wanted = proxyOptions(service, request, context);
     if (!wanted.ok) return wanted;
+    if (hooks.before_service_invoke !== undefined) {
+      const asked = await proxyRefusal(hooks, service, request, context.subject.id);
+      if (!asked.ok) return asked;
+    }
     return measured(meters.calls.upgrade, tracing, { name: 'upgrade', service, context }, (trace) =>
       registry.upgrade(service, request, wanted.value, { ...options, ...trace }),
     );

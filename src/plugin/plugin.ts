@@ -122,7 +122,10 @@ export type ServiceHookInput = {
 
 export type InvokeHookInput = {
   readonly service: string;
+  /** Of a request through the proxy: its path. */
   readonly method: string;
+  /** HTTP method of a request through the proxy, which `data` is null of: it can be refused, and not changed. */
+  readonly http?: string;
   readonly data: Json;
   readonly subject: string;
 };
