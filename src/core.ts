@@ -31,6 +31,7 @@ import { createPluginQueries } from './core/plugins.ts';
 import { createReads } from './core/reads.ts';
 import { tellProblems } from './core/refused.ts';
 import { createReplayApi } from './core/replays.ts';
+import { createRequestHooks } from './core/request-hooks.ts';
 import { createRetentionQueries } from './core/retentions.ts';
 import { createServiceQueries } from './core/services.ts';
 import { createServings } from './core/serving.ts';
@@ -355,6 +356,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     node,
     parts,
     ...tellProblems(operations, onProblem),
+    ...createRequestHooks(hooks),
     stateResolvers: { register: resolvers.register, names: resolvers.names },
     credentials: createCredentials(parts),
     meters,

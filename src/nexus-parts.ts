@@ -1,4 +1,5 @@
 import type { CredentialApi } from './nexus-credentials.ts';
+import type { HookApi } from './nexus-hooks.ts';
 import type { LockApi } from './nexus-locks.ts';
 import type { ObservabilityApi } from './nexus-observability.ts';
 import type { PluginApi } from './nexus-plugins.ts';
@@ -19,4 +20,5 @@ export type PartApis = LockApi &
   ProxyApi &
   PluginApi &
   CredentialApi &
+  HookApi &
   ObservabilityApi;

@@ -20,6 +20,7 @@ import { createPageFiles } from './pages/page-files.ts';
 import { shells } from './pages/shells.ts';
 import { createProxyRoute, type Forwarding } from './proxy.ts';
 import { createRequestEnd } from './request-end.ts';
+import { createRequestHooks } from './request-hooks.ts';
 import { createRequestLog } from './request-log.ts';
 import { createRest } from './rest/router.ts';
 import { standingFields } from './security-headers.ts';
@@ -90,6 +91,8 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     ended: createRequestEnd({ core, clientAddress, log: requestLog }),
   });
   for (const middleware of gate) app.use(middleware);
+  const requestHooks = createRequestHooks({ core, clientAddress });
+  app.use(requestHooks.middleware);
   const pages = createPageFiles();
   const graphql = createGraphql({ core, config, access, logger, askers, pages, spend: rateLimit.spend });
   app.use((ctx, next) => (ctx.path === '/graphql' ? graphql.handle(ctx) : next()));
@@ -135,6 +138,7 @@ export const openGateway = async (options: GatewayOptions): Promise<Gateway> => 
     access,
     forwarding,
     onRefused: requestLog.upgradeRefused,
+    admitted: requestHooks.admitted,
     nameOf: clientAddress,
     addressOf: createCountedAddress(config.trustedProxies),
     hosts: { ...graphql.hosts, [nodePath]: createNodeLink({ core, access, logger }) },

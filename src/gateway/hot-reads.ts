@@ -50,7 +50,8 @@ export const createHotReads = (
 
   return (request, response) => {
     const startedMs = performance.now();
-    if (request.method !== 'GET' || !asksForNothing(request)) return false;
+    if (request.method !== 'GET' || core.requestHooks.ask !== undefined || !asksForNothing(request))
+      return false;
     const key = keyOf(request.url ?? '');
     if (key === undefined || isDraining()) return false;
     const subject = access.admitNow(request);

@@ -7,7 +7,7 @@ import type { Config } from '../../config.ts';
 import { type Problem, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
-import type { Access, Admitted } from '../auth/access.ts';
+import type { Access, Admitted, Verified } from '../auth/access.ts';
 import { nobody } from '../context.ts';
 import { framingFault } from '../framing.ts';
 import { type Forwarding, isProxied } from '../proxy.ts';
@@ -59,6 +59,11 @@ export type WebSocketOptions = {
   readonly forwarding: Forwarding;
   /** Told of each upgrade that is answered with a problem. */
   readonly onRefused?: (request: IncomingMessage, why: Problem, address: string) => void;
+  /** What becomes of an upgrade that was let in; nothing else unless given. */
+  readonly admitted?: (
+    request: IncomingMessage,
+    found: Verified<Admitted | undefined>,
+  ) => Verified<Admitted | undefined>;
   /** Whom the connection caps count; the peer's address unless given. */
   readonly addressOf?: (request: IncomingMessage) => string;
   /** What the audit calls the client where no subject is known; the peer's address unless given. */
@@ -110,6 +115,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     config,
     addressOf = peerAddress,
     nameOf = peerAddress,
+    admitted: letIn = (_request, found) => found,
     onRefused,
   } = options;
   const limits: WebSocketLimits = { ...defaults, ...configured(config), ...options.limits };
@@ -191,6 +197,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
     core,
     refuse: refuseTelling,
     access,
+    letIn,
     logger,
     forwarding: options.forwarding,
     take: (request, socket) => caps.take(addressOf(request), socket),
@@ -212,7 +219,7 @@ export const attachWebSockets = (options: WebSocketOptions): { close(): Promise<
       refuse(host === undefined ? noSuchPath : closing ? shuttingDown : byGetOnly);
       return;
     }
-    enterUpgrade(admitUpgrade(access, request, host.admitsLater), socket, {
+    enterUpgrade(letIn(request, admitUpgrade(access, request, host.admitsLater)), socket, {
       check: () => (closing ? shuttingDown : caps.take(addressOf(request), socket)),
       refuse,
       enter: (subject) => {

@@ -4,7 +4,7 @@ import { type Problem, ProblemError, problem } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { NexusCore } from '../../nexus-core.ts';
 import type { ForwardRequest, Upgraded } from '../../nexus-proxy.ts';
-import type { Access, Admitted } from '../auth/access.ts';
+import type { Access, Admitted, Verified } from '../auth/access.ts';
 import { callOptionsOf } from '../call-options.ts';
 import { contextFrom, correlationIdOf, requestIdOf } from '../context.ts';
 import { problemOf } from '../problem.ts';
@@ -14,6 +14,11 @@ import { admitUpgrade, bearerPrefix, enterUpgrade } from './upgrade.ts';
 export type PassagesOptions = {
   readonly core: NexusCore;
   readonly access: Access;
+  /** What becomes of an upgrade whose token is good. */
+  readonly letIn: (
+    request: IncomingMessage,
+    found: Verified<Admitted | undefined>,
+  ) => Verified<Admitted | undefined>;
   readonly logger: Logger;
   readonly forwarding: Forwarding;
   /** The fault when there is no room for one more socket. */
@@ -69,7 +74,7 @@ const decline = (socket: Duplex, { head, body }: Extract<Upgraded, { type: 'decl
 const shuttingDown = problem('shutting_down', 'The hub is shutting down');
 
 export const createPassages = (options: PassagesOptions): Passages => {
-  const { core, access, logger, forwarding, take } = options;
+  const { core, access, letIn, logger, forwarding, take } = options;
   const open = new Set<() => void>();
   let closing = false;
 
@@ -135,7 +140,7 @@ export const createPassages = (options: PassagesOptions): Passages => {
       socket.on('error', () => socket.destroy());
       const refuse = (why: Problem): void => options.refuse(request, socket, why);
       if (closing) return refuse(shuttingDown);
-      enterUpgrade(admitUpgrade(access, request, false), socket, {
+      enterUpgrade(letIn(request, admitUpgrade(access, request, false)), socket, {
         check: () => (closing ? shuttingDown : take(request, socket)),
         refuse,
         enter: (subject) => {
