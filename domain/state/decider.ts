@@ -111,7 +111,7 @@ export const stateDecider: Decider<StateState, StateCommand, StateEvent, StateRe
           ? accept({ type: 'StateDeleted', data: { reason: 'expired' } })
           : accept();
       case 'ResolveState': {
-        const refused = held(state);
+        const refused = held(state) ?? conflict(command.resolvedVersion, state);
         return refused === undefined ? resolved(command, state) : reject(refused);
       }
       default: {

@@ -50,6 +50,8 @@ export type StateCommand =
       readonly resolve: Resolver;
       /** Absent: whatever is there is another value. */
       readonly expectedVersion?: number;
+      /** The version that `resolve` knows of: another one is a conflict that is not settled. Absent: whatever is there. */
+      readonly resolvedVersion?: number;
       readonly expiresAt?: string;
       readonly keepsExpiry: boolean;
     }

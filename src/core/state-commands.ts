@@ -1,9 +1,9 @@
 import { type Json, type Position, type StreamId, streamId } from '../../domain/event.ts';
-import type { StateCommand } from '../../domain/state/state.ts';
+import type { StateCommand, VersionConflict } from '../../domain/state/state.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { type WhatItSets, whatItSets } from '../../projections/state.ts';
 import type { Command } from '../command/catalog.ts';
-import type { Handler } from '../command/handle.ts';
+import type { Handler, Outcome } from '../command/handle.ts';
 import { fault, ok, problem, type Result } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Reservation, WithinQuotas } from '../state/quotas.ts';
@@ -11,7 +11,7 @@ import { type Call, type Done, notShown, optionsOf, ownReadModelsMs } from './co
 import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
 import { mismatchOf, refusalOf, writtenBy } from './refusals.ts';
-import { explainWrite, onceCounted, reserving, unknownUsage } from './state-quotas.ts';
+import { explainWrite, onceCounted, reserving, unknownUsage, type WriteRejection } from './state-quotas.ts';
 import { createStateResolving, resolverFault, type Tries } from './state-resolving.ts';
 
 export type StateInput = Extract<
@@ -62,6 +62,17 @@ export const stateCommandOf = (input: StateInput, subject: string, nowMs: number
     case 'ReleaseLock':
       return { type, token: input.data.token };
   }
+};
+
+/** Versions that a resolver is asked about for one write. */
+const maxResolved = 8;
+
+/** The version conflict that a write has met, unless its resolver has said that it cannot be settled. */
+const openConflict = <State, Event>(
+  outcome: Outcome<State, Event, WriteRejection>,
+): VersionConflict | undefined => {
+  if (outcome.outcome !== 'rejected' || outcome.rejection.code !== 'version_conflict') return undefined;
+  return outcome.rejection.unsettled === undefined ? outcome.rejection : undefined;
 };
 
 /** The commands on one state key. */
@@ -126,18 +137,24 @@ export const createStateCommands = (
     const stream = streamId('state', key);
     const tries = triesOf(stream, input, call);
     if (!tries.ok) return tries;
-    const { first, again } = tries.value;
+    const { first, again, resolver = '' } = tries.value;
     const decider: WithinQuotas = reservation?.within(key) ?? deciders.state;
     const once = (command: StateCommand) => handler.handle(decider, stream, command, optionsOf(call, stream));
     const handle = (command: StateCommand) =>
       reservation === undefined ? once(command) : onceCounted(quotas, () => once(command), unknownUsage);
     let outcome = await handle(first);
-    if (
-      again !== undefined &&
-      outcome.outcome === 'rejected' &&
-      outcome.rejection.code === 'version_conflict'
-    ) {
-      const command = await again(outcome.rejection);
+    for (let tried = 0; again !== undefined; tried++) {
+      const conflict = openConflict(outcome);
+      if (conflict === undefined) break;
+      if (tried === maxResolved) {
+        const reason = `the key changed during each of ${maxResolved} tries`;
+        const { expectedVersion: _pinned, ...rest } = conflict;
+        const { expectedVersion } = 'expectedVersion' in input.data ? input.data : {};
+        return fault(
+          explainWrite(key)({ ...rest, ...given({ expectedVersion }), unsettled: { resolver, reason } }),
+        );
+      }
+      const command = await again(conflict);
       if (!command.ok) {
         await toldIsShown();
         return command;

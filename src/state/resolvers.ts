@@ -18,16 +18,25 @@ const maxReasonLength = 1_024;
 const maxConflicts = 100;
 const maxPointerLength = 4_096;
 
+/**
+ * A resolver that answers later. It is asked about a version of the key, and again when another writer was faster; it takes no
+ * longer than a write may wait.
+ */
+export type AskedResolver = {
+  /** @param subject whose write it is. */
+  ask(conflict: Conflict, subject: string): Promise<Resolved>;
+};
+
 /** What a program that embeds the hub, and plugins, do with resolvers. */
 export type ResolverApi = {
   /**
-   * Makes `resolve` a resolver that writes and key patterns can name. It must be pure, and the same on every node of the log; it gets
-   * copies, and is refused what is no JSON. Returns how to take it away.
+   * Makes `resolve` a resolver that writes and key patterns can name. It must be the same on every node of the log, and pure unless it
+   * is asked; it gets copies, and is refused what is no JSON. Returns how to take it away.
    *
    * @param name a lower-case letter, then up to 63 letters, digits and hyphens.
    * @throws {RangeError} for another name, one that is taken, and beyond 1,000 resolvers.
    */
-  register(name: string, resolve: Resolver): () => void;
+  register(name: string, resolve: Resolver | AskedResolver): () => void;
   /** Those that a write may name, the built-in ones first. */
   names(): readonly string[];
 };
@@ -35,6 +44,8 @@ export type ResolverApi = {
 export type Resolvers = ResolverApi & {
   /** True for `reject` too. */
   isKnown(name: string): boolean;
+  /** Undefined unless it is one that is asked. What it answers never rejects. */
+  askedOf(name: string): AskedResolver | undefined;
   /** Never throws. One that this node does not know refuses every conflict. */
   resolverOf(name: string): Resolver;
   /** Name of the resolver that the configuration attaches to the longest pattern of `key`. */
@@ -99,9 +110,19 @@ const guarded =
     }
   };
 
+const guardedAsked = ({ ask }: AskedResolver): AskedResolver => ({
+  ask: async (conflict, subject) => {
+    try {
+      return checked(await ask(copyOf(conflict), subject));
+    } catch (error) {
+      return refuse(`it failed: ${textOf(error).slice(0, maxReasonLength)}`);
+    }
+  },
+});
+
 /** @param attached what the configuration attaches, `PATTERN=NAME` each. */
 export const createResolvers = (attached: readonly string[]): Resolvers => {
-  const custom = new Map<string, Resolver>();
+  const custom = new Map<string, Resolver | AskedResolver>();
   const attachedTo = attachedBy(attached);
   const isKnown = (name: string): boolean => builtInNames.includes(name) || custom.has(name);
 
@@ -112,7 +133,7 @@ export const createResolvers = (attached: readonly string[]): Resolvers => {
       if (custom.size >= maxCustomResolvers) {
         throw new RangeError(`there are ${maxCustomResolvers} resolvers already`);
       }
-      const own = guarded(resolve);
+      const own = typeof resolve === 'function' ? guarded(resolve) : guardedAsked(resolve);
       custom.set(name, own);
       return () => {
         if (custom.get(name) === own) custom.delete(name);
@@ -120,10 +141,14 @@ export const createResolvers = (attached: readonly string[]): Resolvers => {
     },
     names: () => [...builtInNames, ...custom.keys()],
     isKnown,
-    resolverOf: (name) =>
-      builtInResolver(name) ??
-      custom.get(name) ??
-      (() => refuse('there is no resolver of this name on this node')),
+    askedOf(name) {
+      const own = custom.get(name);
+      return typeof own === 'function' ? undefined : own;
+    },
+    resolverOf(name) {
+      const own = builtInResolver(name) ?? custom.get(name);
+      return typeof own === 'function' ? own : () => refuse('there is no resolver of this name on this node');
+    },
     attachedTo,
   };
 };

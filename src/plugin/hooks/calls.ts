@@ -4,30 +4,36 @@ import type { CallAnswer } from '../sandbox/sandbox.ts';
 import type { Flights } from './flights.ts';
 import type { HookEntry } from './hooks.ts';
 
+/** What is called. Whatever it does, it is held to its time. */
+export type Target = { call(input: Json, timeoutMs: number): Promise<CallAnswer> };
+
+/** What came of a call, and whose answer it is. */
+export type Called<Asked> = { readonly entry: Asked; readonly answer: CallAnswer };
+
+/** Asks one plugin, the version of it that is in force. Undefined when it was taken away meanwhile. Never rejects. */
+export type Call = (entry: HookEntry, input: Json, hops: number) => Promise<Called<HookEntry> | undefined>;
+
 export type CallsOptions = {
   readonly flights: Flights;
   /** The one that is in force now. */
   entryOf(plugin: string, hook: HookName): HookEntry | undefined;
 };
 
-/** What came of it, and whose answer it is. */
-export type Called = { readonly entry: HookEntry; readonly answer: CallAnswer };
-
-/** Asks one plugin, the version of it that is in force. Undefined when it was taken away meanwhile. Never rejects. */
-export type Call = (entry: HookEntry, input: Json, hops: number) => Promise<Called | undefined>;
-
 const timedOut: CallAnswer = { ok: false, fault: 'timeout', message: 'no answer in time' };
-const tooMany: CallAnswer = { ok: false, fault: 'overloaded', message: 'too many calls are under way' };
+export const tooMany: CallAnswer = {
+  ok: false,
+  fault: 'overloaded',
+  message: 'too many calls are under way',
+};
 
-/** What an entry throws at once is a rejection too. */
-const begin = async (entry: HookEntry, input: Json, timeoutMs: number): Promise<CallAnswer> =>
-  entry.call(input, timeoutMs);
+/** What it throws at once is a rejection too. */
+const begin = async (target: Target, input: Json, timeoutMs: number): Promise<CallAnswer> =>
+  target.call(input, timeoutMs);
 
-/** As the entry answers, and in time, whatever the entry does. */
-const inTime = (entry: HookEntry, input: Json, timeoutMs: number): Promise<CallAnswer> =>
+const inTime = (target: Target, input: Json, timeoutMs: number): Promise<CallAnswer> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => resolve(timedOut), timeoutMs);
-    begin(entry, input, timeoutMs).then(
+    begin(target, input, timeoutMs).then(
       (answer) => {
         clearTimeout(timer);
         resolve(answer);
@@ -39,30 +45,38 @@ const inTime = (entry: HookEntry, input: Json, timeoutMs: number): Promise<CallA
     );
   });
 
-export const createCalls = ({ flights, entryOf }: CallsOptions): Call => {
-  const callInForce = async (asked: HookEntry, input: Json): Promise<Called | undefined> => {
-    const { plugin, hook, declaration } = asked;
-    const untilMs = performance.now() + declaration.timeoutMs;
-    let entry = entryOf(plugin, hook);
-    let leftMs = declaration.timeoutMs;
-    while (entry !== undefined) {
-      const answer = await inTime(entry, input, leftMs);
-      const next = entryOf(plugin, hook);
-      leftMs = Math.ceil(untilMs - performance.now());
-      const isReplaced = !answer.ok && answer.fault === 'gone' && next !== entry;
-      if (!isReplaced || (next !== undefined && leftMs <= 0)) return { entry, answer };
-      entry = next;
-    }
-    return undefined;
-  };
+/**
+ * Calls what is in force. One that is gone because another one took its place has its call put to that, in what is left of the
+ * time. Undefined when there is none any more. Never rejects.
+ */
+export const callInForce = async <Asked extends Target>(
+  inForce: () => Asked | undefined,
+  input: Json,
+  timeoutMs: number,
+): Promise<Called<Asked> | undefined> => {
+  const untilMs = performance.now() + timeoutMs;
+  let entry = inForce();
+  let leftMs = timeoutMs;
+  while (entry !== undefined) {
+    const answer = await inTime(entry, input, leftMs);
+    const next = inForce();
+    leftMs = Math.ceil(untilMs - performance.now());
+    const isReplaced = !answer.ok && answer.fault === 'gone' && next !== entry;
+    if (!isReplaced || (next !== undefined && leftMs <= 0)) return { entry, answer };
+    entry = next;
+  }
+  return undefined;
+};
 
-  return async (entry, input, hops) => {
-    const end = flights.begin(entry.plugin, hops);
+export const createCalls =
+  ({ flights, entryOf }: CallsOptions): Call =>
+  async (entry, input, hops) => {
+    const { plugin, hook, declaration } = entry;
+    const end = flights.begin(plugin, hops);
     if (end === undefined) return { entry, answer: tooMany };
     try {
-      return await callInForce(entry, input);
+      return await callInForce(() => entryOf(plugin, hook), input, declaration.timeoutMs);
     } finally {
       end();
     }
   };
-};

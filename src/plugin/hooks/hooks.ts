@@ -85,6 +85,11 @@ export type Hooks = FilledHooks & {
    * when one fails whose policy is to refuse, or when plugins go on answering each other.
    */
   ask<Value, Change>(question: Question<Value, Change>): Promise<Result<Value>>;
+  /**
+   * A call of the plugin that is no hook, on behalf of the subject: it counts among those that are under way, and is
+   * `overloaded` when there are too many, or too many steps. Rejects when `call` does.
+   */
+  during(plugin: string, subject: string, call: () => Promise<CallAnswer>): Promise<CallAnswer>;
   /** Told once it is durable; returns at once. */
   tell(event: Told): void;
   /** Since the process began; of plugins that are gone too. */

@@ -2,7 +2,7 @@ import { type HookName, hookNames } from '../../../domain/plugin/manifest.ts';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { boundedDetails, plainText, readAnswer } from './answers.ts';
-import { type Called, createCalls } from './calls.ts';
+import { type Called, createCalls, tooMany } from './calls.ts';
 import { createHookCounts } from './counts.ts';
 import { createFlights, maxHops, pluginOf } from './flights.ts';
 import type { Filled, FilledHooks, HookEntry, HookRegistry, Hooks, Question } from './hooks.ts';
@@ -70,7 +70,7 @@ export const createHooks = ({ logger, readTold }: HooksOptions): HookRegistry & 
   const answered = <Value, Change>(
     { answers, change }: Question<Value, Change>,
     value: Value,
-    { entry, answer }: Called,
+    { entry, answer }: Called<HookEntry>,
   ): Result<Value> => {
     const orFailure = (why: string): Result<Value> => {
       const failed = failure(entry, why);
@@ -137,6 +137,16 @@ export const createHooks = ({ logger, readTold }: HooksOptions): HookRegistry & 
       return entries.some((one) => isConcerned(one, name, self));
     },
     ask,
+    async during(plugin, subject, called) {
+      const hops = flights.hopsOf(subject);
+      const end = hops > maxHops ? undefined : flights.begin(plugin, hops);
+      if (end === undefined) return tooMany;
+      try {
+        return await called();
+      } finally {
+        end();
+      }
+    },
     tell({ hook, name, subject, ...place }) {
       const self = pluginOf(subject);
       const concerned = filled[hook]?.filter((one) => isConcerned(one, name, self)) ?? [];
