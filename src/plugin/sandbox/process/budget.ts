@@ -16,7 +16,9 @@ export type Budget = {
 export const logLinesPerSec = 100;
 /** Whoever goes so many times beyond a limit does not mean to keep it. */
 const gross = 10;
-const othersPerSec = 10_000;
+const othersPerSec = 2_000;
+/** Lines beyond are left out, which costs little: many of them are no flood yet. */
+const floodLinesPerSec = 5_000;
 /** One of the largest messages fits in always. */
 const bytesPerSec = (messageBytes: number): number => 16 * messageBytes;
 
@@ -54,9 +56,8 @@ export const createBudget = (
     log(size) {
       turn();
       bytes += size;
-      // Lines that nobody reads are dropped; they are a flood only where calls would be one.
       const spent = judge(++lines, logLinesPerSec);
-      return spent === 'flood' && lines <= (limits.callsPerSec + othersPerSec) * slack ? 'limited' : spent;
+      return spent === 'flood' && lines <= floodLinesPerSec * slack ? 'limited' : spent;
     },
     other() {
       turn();

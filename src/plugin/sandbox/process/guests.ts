@@ -2,8 +2,8 @@ import type { Json } from '../../../../domain/event.ts';
 import { parseJson } from '../../../gateway/json.ts';
 import type { Loaded, ProcessGuest, ProcessHost } from '../process.ts';
 import type { CallAnswer, CallFault, Death, Program, WishAnswer } from '../sandbox.ts';
-import { createBudget } from './budget.ts';
-import type { ChildHead, ParentHead } from './frames.ts';
+import { createBudget, type Spent } from './budget.ts';
+import type { ChildHead, LogLevel, ParentHead } from './frames.ts';
 
 /** The hub's side of one guest in a process. What comes from there is believed as far as it fits what was asked. */
 export type HostedGuest = {
@@ -132,10 +132,9 @@ export const createHostedGuest = (
     }
     send({ type: 'done', guest: number, id, code: '' }, body);
   };
-  const wish = async (id: number, operation: string, body: string): Promise<void> => {
+  const wish = async (spent: Spent, id: number, operation: string, body: string): Promise<void> => {
     counts.open++;
     counts.wishes++;
-    const spent = budget.wish(body.length);
     if (spent !== 'ok' || counts.open > maxOpenWishes || body.length > limits.messageBytes) {
       return answerWish(id, { ok: false, code: 'limit_exceeded', message: 'more than the limits allow' });
     }
@@ -146,7 +145,7 @@ export const createHostedGuest = (
       .catch((): WishAnswer => ({ ok: false, code: 'internal', message: 'the hub failed' }));
     answerWish(id, answer);
   };
-  const log = (level: 'debug' | 'info' | 'warn' | 'error', body: string): void => {
+  const log = (level: LogLevel, body: string): void => {
     const line = parseJson(body);
     if (!line.ok || typeof line.value !== 'object' || line.value === null || !('message' in line.value))
       return;
@@ -158,6 +157,19 @@ export const createHostedGuest = (
     const parsed = parseJson(body);
     if (parsed.ok) return { ok: true, value: parsed.value };
     return failed('threw', `its answer ${id} is not acceptable: ${parsed.problem.detail}`);
+  };
+
+  const said = (tooMuch: string): string | undefined => (budget.other() === 'flood' ? tooMuch : undefined);
+  const wished = (id: number, operation: string, body: string): string | undefined => {
+    const spent = budget.wish(body.length);
+    if (spent === 'flood') return 'it asks for more than its guest may';
+    void wish(spent, id, operation, body);
+    return undefined;
+  };
+  const logged = (level: LogLevel, body: string): string | undefined => {
+    const spent = budget.log(body.length);
+    if (spent === 'ok') log(level, body);
+    return spent === 'flood' ? 'it logs more than its guest may' : undefined;
   };
 
   const take: HostedGuest['take'] = (head, body) => {
@@ -179,15 +191,13 @@ export const createHostedGuest = (
       case 'answer':
       case 'fault':
         if (head.id > lastCall || head.id === 0) return `it answered call ${head.id}, which nobody has made`;
+        if (!calls.has(head.id)) return said('it answers one call again and again');
         settle(head.id, head.type === 'answer' ? answer(head.id, body) : failed(head.fault, textOf(body)));
         return undefined;
       case 'wish':
-        if (budget.other() === 'flood') return 'it asks for more than its guests may';
-        void wish(head.id, head.operation, body);
-        return undefined;
+        return wished(head.id, head.operation, body);
       case 'log':
-        if (budget.log(body.length) === 'ok') log(head.level, body);
-        return budget.other() === 'flood' ? 'it logs more than its guests may' : undefined;
+        return logged(head.level, body);
       case 'limited':
         if (budget.other() === 'ok') host.limited(head.limit, textOf(body));
         return undefined;
@@ -196,7 +206,7 @@ export const createHostedGuest = (
         if (head.done > done || !head.busy) movedAt = performance.now();
         done = head.done;
         busy = head.busy;
-        return undefined;
+        return said('it tells again and again how far it is');
     }
   };
 

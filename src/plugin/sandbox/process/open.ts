@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import type { Logger } from '../../../logger.ts';
-import type { OpenSandboxProcess, ProcessExit, SandboxProcess } from '../process.ts';
+import type { OpenSandboxProcess, ProcessExit, SandboxProcess, SandboxProcessOptions } from '../process.ts';
 import type { Program } from '../sandbox.ts';
-import { childFiles } from './files.ts';
+import { type ChildFiles, childFiles } from './files.ts';
 import { type ChildHead, maxChildFrameBytes, type ParentHead, parseChildHead } from './frames.ts';
 import { createFrameWriter, FrameReader } from './framing.ts';
 import { createHostedGuest, type HostedGuest } from './guests.ts';
@@ -11,7 +11,7 @@ import { cpuMsOf, innerPid, type Launch, launchOf, rssOf, spawnLaunch } from './
 import { createStderr } from './stderr.ts';
 
 /** A process that has not said that it is up after so long will not be. */
-const startMs = 15_000;
+const startMs = 30_000;
 const beatMs = 250;
 const deadAfterMs = 1_500;
 /** A tick that came so late says that this process was held up, not the child. */
@@ -59,8 +59,14 @@ const pipeOf = (child: ChildProcess): Duplex => {
   return pipe;
 };
 
-export const openSandboxProcess: OpenSandboxProcess = async ({ isolation, jitless, logger }) => {
-  const files = await childFiles();
+export const openSandboxProcess: OpenSandboxProcess = async (options) =>
+  openProcess(options, await childFiles());
+
+/** The same of whatever program is the child. */
+export const openProcess = async (
+  { isolation, jitless, logger }: SandboxProcessOptions,
+  files: ChildFiles,
+): Promise<SandboxProcess> => {
   const launch = await launchOf(isolation, files, jitless);
   const child = spawnLaunch(launch, [files.child, files.addon, files.guest]);
   const exit = Promise.withResolvers<ProcessExit>();
@@ -75,6 +81,8 @@ export const openSandboxProcess: OpenSandboxProcess = async ({ isolation, jitles
   let lastPong = performance.now();
   let lastBeat = performance.now();
   let pongCpuMs = 0;
+  let pings = 0;
+  let ponged = 0;
 
   const kill = (judgement: Judged) => {
     judged ??= judgement;
@@ -120,6 +128,8 @@ export const openSandboxProcess: OpenSandboxProcess = async ({ isolation, jitles
   const take = (head: ChildHead, body: string) => {
     if (head.type === 'up') return up.resolve();
     if (head.type === 'pong') {
+      if (head.id <= ponged || head.id > pings) return broken('it answers pings that there were not');
+      ponged = head.id;
       lastPong = performance.now();
       for (const [number, heapBytes, cpuMs] of head.figures) guests.get(number)?.figures(heapBytes, cpuMs);
       return;
@@ -163,7 +173,6 @@ export const openSandboxProcess: OpenSandboxProcess = async ({ isolation, jitles
     });
   });
 
-  let pings = 0;
   const beat = (): void => {
     const now = performance.now();
     if (now - lastBeat > lateMs) lastPong = now;

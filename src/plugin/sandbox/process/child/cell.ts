@@ -74,7 +74,9 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
   const toldAt = new Map<LimitName, number>();
   let doors: Doors | undefined;
   let state: 'loading' | 'running' | 'stopping' | 'gone' = 'loading';
-  let taken = 1;
+  /** Messages of the parent's, `load` being the first: taken, and not yet dealt with. */
+  let taken = 0;
+  let pending = 0;
   let heap = 0;
   let overruns: number[] = [];
   let cpuWindow = { from: performance.now(), cpuMs: 0 };
@@ -176,11 +178,16 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
     },
   );
 
-  const answered = (id: number, code: string, text: string) => {
-    void enter(
+  const answered = (id: number, code: string, text: string) =>
+    enter(
       async (timeout) => doors?.done.apply(undefined, [id, code, text], { timeout }),
       'what follows a call of the hub',
     );
+  const deal = async (entered: Promise<unknown>): Promise<void> => {
+    taken++;
+    pending++;
+    await entered;
+    pending--;
   };
   const wish = (kind: 'wish' | 'hmac', id: number, operation: string, text: string) => {
     const bytes = Buffer.byteLength(text);
@@ -190,18 +197,20 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
         'callsPerSec',
         `more than ${limits.callsPerSec} calls of the hub in a second, or too much in them`,
       );
-      return answered(id, 'limit_exceeded', `more than ${limits.callsPerSec} calls in a second`);
+      return void answered(id, 'limit_exceeded', `more than ${limits.callsPerSec} calls in a second`);
     }
     if (bytes > limits.messageBytes) {
       limited('messageBytes', `${operation} with ${bytes} bytes`);
-      return answered(id, 'limit_exceeded', `more than ${limits.messageBytes} bytes`);
+      return void answered(id, 'limit_exceeded', `more than ${limits.messageBytes} bytes`);
     }
     if (kind === 'hmac') {
       const hex = hmacAnswer(text);
-      return hex === undefined ? answered(id, 'invalid', 'key and text are texts') : answered(id, '', hex);
+      return hex === undefined
+        ? void answered(id, 'invalid', 'key and text are texts')
+        : void answered(id, '', hex);
     }
     if (out.pendingBytes() > maxPendingBytes) {
-      return answered(id, 'limit_exceeded', 'the hub does not keep up');
+      return void answered(id, 'limit_exceeded', 'the hub does not keep up');
     }
     out.send({ type: 'wish', guest, id, operation: operation.slice(0, 64) } satisfies ChildHead, text);
   };
@@ -264,32 +273,31 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
 
   const cell: Cell = {
     call(id, target, text) {
-      taken++;
-      void enter(
+      const entered = enter(
         async (timeout) => doors?.call.apply(undefined, [id, target, text], { timeout }),
         target,
       ).then((failure) => {
         if (failure === undefined || gone()) return;
         fault(id, failure, failure === 'cpu' ? `ended after ${entryMs()} ms` : 'it broke off');
       });
+      void deal(entered);
     },
     done(id, code, text) {
-      taken++;
-      answered(id, code, text);
+      void deal(answered(id, code, text));
     },
     stop() {
       if (gone()) return;
       state = 'stopping';
       clearTimeout(clock);
       clock = setTimeout(stopped, shutdownMs);
-      void enter(async (timeout) => doors?.stop.apply(undefined, [], { timeout }), 'shutdown');
+      void deal(enter(async (timeout) => doors?.stop.apply(undefined, [], { timeout }), 'shutdown'));
     },
     drop,
     watch,
     progress: () => ({
       type: 'progress',
       guest,
-      done: taken - watch.running(),
+      done: taken - pending,
       busy: watch.running() > 0,
     }),
     heapBytes: () => heap,
@@ -322,6 +330,6 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
       host.moved(cell);
     }
   };
-  void load();
+  void deal(load());
   return cell;
 };

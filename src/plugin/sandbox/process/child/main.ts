@@ -112,9 +112,8 @@ socket.on('end', end);
 socket.on('close', end);
 socket.on('error', end);
 setInterval(() => {
-  const now = performance.now();
   for (const [guest, { watch }] of cells) {
-    const stuck = watch.stuck(now);
+    const stuck = watch.stuck();
     if (stuck !== undefined) fatal(guest, stuck.cause, stuck.reason);
   }
 }, watchMs);

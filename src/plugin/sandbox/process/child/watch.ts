@@ -8,19 +8,24 @@ export type Watch = {
   running(): number;
   cpuMs(): number;
   /** Why the whole process has to go, if it has to. */
-  stuck(now: number): { readonly cause: 'cpu' | 'memory'; readonly reason: string } | undefined;
+  stuck(): { readonly cause: 'cpu' | 'memory'; readonly reason: string } | undefined;
 };
 
-/** An isolate that was disposed of ends what it runs within this, or never. */
-const disposalMs = 300;
+/** An isolate that was disposed of ends what it runs within this much processor time (of the process), or never. */
+const disposalCpuMs = 400;
 /** Beyond the time after which the isolate should have ended its entry. */
 const cpuGraceMs = 250;
+
+const processCpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
 
 export const createWatch = (isolate: ivm.Isolate, entryMs: () => number): Watch => {
   let count = 0;
   let lastCpuMs = 0;
   let cpuAtProgressMs = 0;
-  let disposedSince: number | undefined;
+  let cpuAtDisposalMs: number | undefined;
   const cpuMs = (): number => {
     if (!isolate.isDisposed) lastCpuMs = Number(isolate.cpuTime) / 1e6;
     return lastCpuMs;
@@ -35,11 +40,11 @@ export const createWatch = (isolate: ivm.Isolate, entryMs: () => number): Watch 
     },
     running: () => count,
     cpuMs,
-    stuck(now) {
+    stuck() {
       if (count === 0) return undefined;
       if (isolate.isDisposed) {
-        disposedSince ??= now;
-        if (now - disposedSince < disposalMs) return undefined;
+        cpuAtDisposalMs ??= processCpuMs();
+        if (processCpuMs() - cpuAtDisposalMs < disposalCpuMs) return undefined;
         return { cause: 'memory', reason: 'it went beyond its memory and could not be ended' };
       }
       const usedMs = cpuMs() - cpuAtProgressMs;
