@@ -5,16 +5,27 @@ import test from 'ava';
 import type { Json } from '../../domain/event.ts';
 import { defaultLimits, type PluginLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
 import type { Clock } from '../../src/clock.ts';
-import type { Guest, GuestHost, Wish } from '../../src/plugin/sandbox/sandbox.ts';
+import { openSandboxProcess } from '../../src/plugin/sandbox/process/open.ts';
+import type { Guest, GuestHost, Trust, Wish } from '../../src/plugin/sandbox/sandbox.ts';
+import { openSandbox } from '../../src/plugin/sandbox/supervisor.ts';
 import { createTrustedSandbox } from '../../src/plugin/sandbox/trusted.ts';
-import { createTestClock } from '../registry/support.ts';
+import { createTestClock, listen, quiet } from '../registry/support.ts';
 import { openHub } from '../support/hub.ts';
 import { until } from '../support/until.ts';
 import { openPlugin } from './capabilities-support.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'nexus-trusted-'));
 const hub = await openHub();
+const server = await listen((request, response) => {
+  request.resume().on('end', () => response.setHeader('made', 'here').end('{"said":true}'));
+});
+const origin = `http://127.0.0.1:${server.port}`;
+const operator = { subject: { id: 'ann', scopes: ['admin'] }, correlationId: 'test' };
+const service = { id: 'echo', name: 'echo', version: '1.0.0', host: '127.0.0.1', port: server.port };
+await hub.core.execute({ type: 'RegisterService', data: service }, operator);
+
 test.after.always(async () => {
+  await server.close();
   await hub.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -24,14 +35,19 @@ type World = {
   readonly limits?: Partial<PluginLimits>;
   readonly clock?: Clock;
   readonly config?: Json;
+  readonly trust?: Trust;
+  readonly name?: string;
 };
 
-/** A trusted plugin on the hub; `code` is its module. */
-const start = async (code: string, { permissions, limits, clock, config = {} }: World = {}) => {
+/** A plugin on the hub, a trusted one unless said otherwise; `code` is its module. */
+const start = async (
+  code: string,
+  { permissions, limits, clock, config = {}, trust = 'trusted', name = 'own' }: World = {},
+) => {
   const told: unknown[] = [];
   const running = Promise.withResolvers<Guest | undefined>();
   const plugin = openPlugin(hub.core, {
-    name: 'own',
+    name,
     ...(permissions === undefined ? {} : { permissions }),
     guest: async ({ target, input }) =>
       (await (await running.promise)?.call(target, input, 30_000)) ?? {
@@ -48,15 +64,20 @@ const start = async (code: string, { permissions, limits, clock, config = {} }: 
     ready: (registered) => told.push(registered),
     ended: () => told.push('ended'),
   };
-  const sandbox = createTrustedSandbox({ directory: folder, ...(clock === undefined ? {} : { clock }) });
+  const sandbox = openSandbox({
+    isolation: 'auto',
+    openProcess: openSandboxProcess,
+    trusted: createTrustedSandbox({ directory: folder, ...(clock === undefined ? {} : { clock }) }),
+    logger: quiet,
+  });
   const started = await sandbox.start(
     {
-      name: 'own',
+      name,
       version: '1.0.0',
       code,
       config,
-      limits: { ...defaultLimits, ...limits },
-      trust: 'trusted',
+      limits: { ...defaultLimits, timeoutMs: 10_000, ...limits },
+      trust,
       alone: false,
     },
     host,
@@ -77,50 +98,98 @@ const start = async (code: string, { permissions, limits, clock, config = {} }: 
   };
 };
 
-test('a trusted plugin has the same context, and is held to the same grants', async (t) => {
-  const own = await start(
-    `export const initialize = async (context) => {
-      await context.state.set(context.state.prefix + 'facts', { name: context.name, config: context.config });
-      let seen = 0;
-      await context.messageBus.subscribe('work.*', async ({ payload }) => {
-        seen += payload;
-        await context.messageBus.publish('done.sum', { seen, node: typeof process });
-      });
-      await context.messageBus.publish('secret.x', 1).catch((error) =>
-        context.log.warn(error.name + ' ' + error.code, { granted: false }));
-      context.hooks.register('before_publish', () => undefined);
-      context.resolvers.register('newest', ({ incoming }) => ({ value: incoming }));
-    };`,
-    { permissions: { publish: ['done.*'], subscribe: ['work.*'] }, config: { a: 1 } },
-  );
-  t.deepEqual(own.told, [
-    ['warn', 'PluginCallError not_granted', { granted: false }],
-    { hooks: ['before_publish'], resolvers: ['newest'] },
-  ]);
-  t.like(await own.plugin.get('state.get', { key: 'plugin/own/facts' }), {
-    value: { name: 'own', config: { a: 1 } },
+const context = `export const initialize = async (context) => {
+  const { messageBus, state, services, fetch } = context;
+  const { origin, root } = context.config;
+  const code = (promise) => promise.then(() => 'ok', (error) => error.name + ' ' + error.code);
+  await state.set(state.prefix + 'facts', { name: context.name, config: context.config, node: typeof process });
+  let seen = 0;
+  await messageBus.subscribe(root + '.work.*', async ({ payload }) => {
+    seen += payload;
+    await messageBus.publish(root + '.done.sum', seen, { headers: { by: 'sum' } });
+  }, { durable: 'sums', from: 'start', maxInFlight: 1 });
+  const other = await messageBus.subscribe(root + '.work.*', () => {});
+  await other.stop();
+  const watch = await state.watch(state.prefix + 'w*', async ({ key, value, version }) => {
+    await watch.stop();
+    await messageBus.publish(root + '.done.watch', { key, value, version });
   });
-  const operator = { subject: { id: 'ann', scopes: ['admin'] }, correlationId: 'test' };
-  for (const payload of [1, 2]) {
-    await hub.core.execute({ type: 'PublishMessage', data: { topic: 'work.a', payload } }, operator);
-  }
-  await until(async () => {
-    const page = await hub.core.messages({ topic: 'done.sum' }, operator);
-    return page.ok && page.value.events.length === 2;
+  await state.set(state.prefix + 'w', 'seen', { expectedVersion: 0, ttlSec: 60 });
+  await messageBus.publish(root + '.work.a', 1);
+  await messageBus.publish(root + '.work.a', 2, { priority: 'LOW', messageId: 'two' });
+  const list = await state.list(state.prefix, { limit: 1, after: state.prefix + 'facts' });
+  const answer = await fetch(origin + '/path', { method: 'POST', body: 'x' });
+  const [service] = await services.list({ name: 'echo' });
+  const invoked = await services.invoke('echo', 'say', { a: 1 }, { timeoutMs: 5000 });
+  await messageBus.publish(root + '.done.all', {
+    list: list.map(({ key }) => key),
+    none: await state.get(state.prefix + 'none'),
+    conflict: await code(state.set(state.prefix + 'w', 1, { expectedVersion: 7 })),
+    deleted: await code(state.delete(state.prefix + 'w')),
+    secret: await code(messageBus.publish('secret.x', 1)),
+    answer: [answer.status, answer.ok, answer.headers.made, answer.body],
+    service: service.id,
+    invoked,
   });
-  const page = await hub.core.messages({ topic: 'done.sum' }, operator);
-  t.deepEqual(page.ok && page.value.events.map(({ payload, publisher }) => [payload, publisher]), [
-    [{ seen: 1, node: 'object' }, 'plugin:own'],
-    [{ seen: 3, node: 'object' }, 'plugin:own'],
-  ]);
-  t.deepEqual(await own.guest.call('resolver:newest', { incoming: 5 }, 1_000), {
-    ok: true,
-    value: { value: 5 },
+  context.hooks.register('before_publish', () => undefined);
+  context.resolvers.register('newest', ({ incoming }) => ({ value: incoming }));
+};`;
+
+for (const trust of ['trusted', 'normal', 'low'] as const) {
+  test(`a plugin of the trust ${trust} has the whole context, and is held to its grants`, async (t) => {
+    const name = `own-${trust}`;
+    const own = await start(context, {
+      trust,
+      name,
+      permissions: {
+        publish: [`${trust}.>`],
+        subscribe: [`${trust}.work.*`],
+        services: { list: true, invoke: ['echo'] },
+        fetch: [origin],
+      },
+      config: { origin, root: trust },
+    });
+    t.deepEqual(own.told, [{ hooks: ['before_publish'], resolvers: ['newest'] }]);
+    const published = async () => {
+      const page = await hub.core.messages({ topic: `${trust}.done.>` }, operator);
+      if (!page.ok) throw new Error(page.problem.detail);
+      return page.value.events;
+    };
+    await until(async () => (await published()).length === 4);
+    const events = await published();
+    t.deepEqual(new Set(events.map(({ publisher }) => publisher)), new Set([`plugin:${name}`]));
+    const of = (topic: string) =>
+      events.filter((event) => event.topic === `${trust}.done.${topic}`).map(({ payload }) => payload);
+    t.deepEqual(of('sum'), [1, 3]);
+    t.deepEqual(of('watch'), [{ key: `plugin/${name}/w`, value: 'seen', version: 1 }]);
+    t.deepEqual(of('all'), [
+      {
+        list: [`plugin/${name}/w`],
+        none: null,
+        conflict: 'PluginCallError version_conflict',
+        deleted: 'ok',
+        secret: 'PluginCallError not_granted',
+        answer: [200, true, 'here', '{"said":true}'],
+        service: 'echo',
+        invoked: { result: { said: true }, instance: 'echo', attempts: 1 },
+      },
+    ]);
+    t.like(await own.plugin.get('state.get', { key: `plugin/${name}/facts` }), {
+      value: { name, config: { origin, root: trust }, node: trust === 'trusted' ? 'object' : 'undefined' },
+    });
+    t.deepEqual(await own.guest.call('resolver:newest', { incoming: 5 }, 10_000), {
+      ok: true,
+      value: { value: 5 },
+    });
+    t.is(own.guest.metrics().pid === null, trust === 'trusted');
+    await own.close();
+    t.deepEqual(
+      (await readdir(folder)).filter((file) => file.startsWith(name)),
+      [],
+      'its file is gone',
+    );
   });
-  t.like(own.guest.metrics(), { calls: 3, pid: null });
-  await own.close();
-  t.deepEqual(await readdir(folder), [], 'its file is gone once it is loaded');
-});
+}
 
 test('a call ends with its time-out, and what cannot be an answer is a fault', async (t) => {
   const clock = createTestClock();
