@@ -27,6 +27,7 @@ import { createLogQueries, messageFrom } from './core/logs.ts';
 import { createMessageQuery } from './core/message-at.ts';
 import { createObservability } from './core/observability.ts';
 import type { Parts } from './core/parts.ts';
+import { hostPlugins } from './core/plugin-host.ts';
 import { createPluginQueries } from './core/plugins.ts';
 import { createReads } from './core/reads.ts';
 import { tellProblems } from './core/refused.ts';
@@ -54,7 +55,6 @@ import { createMeters } from './metrics/meters.ts';
 import type { NexusCore } from './nexus-core.ts';
 import { readNodeMemory, writeNodeMemory } from './node-memory.ts';
 import { createHooks } from './plugin/hooks/registry.ts';
-import { noPlugins } from './plugin/no-plugins.ts';
 import { ReadModelDamaged } from './projection/read-store.ts';
 import { openRunner, type Runner } from './projection/runner.ts';
 import { openRegistry } from './registry/registry.ts';
@@ -235,6 +235,11 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const resolvers = createResolvers(config.stateResolvers);
   const hooks = createHooks({ logger, readTold: createReadTold(log) });
   held.defer(() => hooks.close());
+  const plugins = hostPlugins({
+    ...{ config, node, runner, hooks, targets, meters, logger, handler, deciders },
+    clock: { now: clock, after },
+    operations: () => core,
+  });
   const parts: Parts = {
     config,
     node,
@@ -249,7 +254,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     resolvers,
     statePolicies,
     quotas,
-    plugins: noPlugins,
+    plugins,
     logger,
     clock,
     meters,
@@ -311,6 +316,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   if (log.reachable) await recorded;
 
   const close = async (): Promise<void> => {
+    await plugins.close();
     unfollow();
     stopLoads();
     requests.close();
@@ -351,7 +357,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
     ...createDryRuns({ parts, replay: replays.replay, check: commands.check }),
   };
 
-  return {
+  const core: Core = {
     config,
     node,
     parts,
@@ -381,4 +387,6 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
       return closing;
     },
   };
+  await plugins.start();
+  return core;
 };

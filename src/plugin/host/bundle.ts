@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { extname, join, sep } from 'node:path';
 import type { BuildContext, BuildFailure, Loader, Message, Plugin } from 'esbuild';
 import { fault, ok, type Problem, problem, type Result } from '../../errors.ts';
+import { withEsbuild } from '../esbuild.ts';
 import type { PluginFiles } from './folder.ts';
 import { resolveModule, type Tree, typesModule } from './resolve.ts';
 
@@ -9,8 +10,6 @@ import { resolveModule, type Tree, typesModule } from './resolve.ts';
 
 export const maxBundleBytes = 4 * 1_048_576;
 const maxBundleMs = 15_000;
-/** The bundler's process ends when nothing was bundled for so long. */
-const idleMs = 10_000;
 const maxFaults = 5;
 /** Of one module: what is larger is data, or meant to take the bundler down. */
 const maxModuleBytes = 4 * 1_048_576;
@@ -96,9 +95,6 @@ const readingOnly = (tree: Tree, packages: Tree | undefined): Plugin => ({
   },
 });
 
-let builds = 0;
-let idle: NodeJS.Timeout | undefined;
-
 const isBuildFailure = (error: unknown): error is BuildFailure =>
   error instanceof Error && 'errors' in error && Array.isArray(error.errors);
 
@@ -115,10 +111,13 @@ export type BundleInput = {
  * One ES module, with a source map that names the author's files. `plugin_rejected` with the places of what is wrong, for a
  * bundle of more than 4 MiB, and after 15 s.
  */
-export const bundle = async ({ name, entry, files, packageRoot }: BundleInput): Promise<Result<string>> => {
-  const esbuild = await import('esbuild');
-  clearTimeout(idle);
-  builds += 1;
+export const bundle = (input: BundleInput): Promise<Result<string>> =>
+  withEsbuild((esbuild) => bundleWith(esbuild, input));
+
+const bundleWith = async (
+  esbuild: typeof import('esbuild'),
+  { name, entry, files, packageRoot }: BundleInput,
+): Promise<Result<string>> => {
   const deadline = Promise.withResolvers<'late'>();
   const timer = setTimeout(() => deadline.resolve('late'), maxBundleMs);
   let context: BuildContext | undefined;
@@ -162,10 +161,5 @@ export const bundle = async ({ name, entry, files, packageRoot }: BundleInput): 
   } finally {
     clearTimeout(timer);
     await context?.dispose().catch(() => undefined);
-    builds -= 1;
-    if (builds === 0) {
-      idle = setTimeout(() => void esbuild.stop(), idleMs);
-      idle.unref();
-    }
   }
 };
