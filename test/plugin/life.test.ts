@@ -2,13 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import type { Json, LogEvent } from '../../domain/event.ts';
+import type { Json } from '../../domain/event.ts';
 import type { PluginView } from '../../src/nexus-plugins.ts';
 import { type Hub, type HubOptions, openHub } from '../support/hub.ts';
-import { startHubProcess } from '../support/hub-process.ts';
 import { hookOf, hookSource, writePlugin } from '../support/plugin-folder.ts';
-import { redisForTest } from '../support/redis-server.ts';
-import { type Answer, readWholeLog, request } from '../support/rest.ts';
+import { commandAt, marking, payloadsAt, pluginEvents, publishAt, viewOf } from '../support/plugin-hub.ts';
+import { readWholeLog, request } from '../support/rest.ts';
 import { until } from '../support/until.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'nexus-life-'));
@@ -23,28 +22,11 @@ test.after.always(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const admin = { subject: { id: 'ann', scopes: ['admin'] }, correlationId: 'c' };
-
-const command = (type: string, data: Json, url = hub.url): Promise<Answer> =>
-  request(url, 'POST', '/commands', { body: { type, data } });
-const publish = (topic: string, payload: Json = {}, url = hub.url): Promise<Answer> =>
-  request(url, 'POST', `/events/${topic}`, { body: { payload } });
-const view = async (name: string, of = hub): Promise<PluginView> => {
-  const found = await of.core.plugin(name, admin);
-  if (!found.ok) throw new Error(found.problem.detail);
-  return found.value;
-};
-const eventsOf = async (name: string, url = hub.url): Promise<LogEvent[]> =>
-  (await readWholeLog(url)).filter(({ stream }) => stream === `plugin-${name}`);
-const payloadsOn = async (topic: string, url = hub.url): Promise<unknown[]> =>
-  (await readWholeLog(url))
-    .filter(({ type, stream }) => type === 'MessagePublished' && stream === `topic-${topic}`)
-    .map(({ data }) => (data as { readonly payload: unknown }).payload);
-
-const marking = (mark: string, topic: string) => ({
-  manifest: hookOf('before_publish', { match: [`${topic}.>`] }),
-  source: hookSource('before_publish', `return { change: { payload: { mark: '${mark}' } } };`),
-});
+const command = (type: string, data: Json, url = hub.url) => commandAt(url, type, data);
+const publish = (topic: string, payload: Json = {}, url = hub.url) => publishAt(url, topic, payload);
+const view = (name: string, of = hub) => viewOf(of, name);
+const eventsOf = (name: string, url = hub.url) => pluginEvents(url, name);
+const payloadsOn = (topic: string, url = hub.url) => payloadsAt(url, topic);
 
 test('a plugin that is enabled while the hub runs is asked, and no longer when it is disabled', async (t) => {
   await writePlugin(pluginDir, 'marks', marking('first', 'marks'));
@@ -374,76 +356,6 @@ test('with a hash demanded, only what was enabled with the right one runs', asyn
   const { hash } = await view('pinned', strict);
   const right = await command('EnablePlugin', { name: 'pinned', hash }, strict.url);
   t.is(right.status, 200, JSON.stringify(right.body));
-});
-
-test('two nodes of one log run the same, and what one takes back the other does too', async (t) => {
-  const redis = await redisForTest(t);
-  if (redis === undefined) return;
-  const own = await mkdtemp(join(root, 'plugins-'));
-  const node = async (): Promise<Hub> => {
-    const opened = await open({
-      dataDir: await mkdtemp(join(root, 'data-')),
-      log: [redis.url],
-      pluginDir: own,
-    });
-    t.teardown(() => opened.close());
-    return opened;
-  };
-  const [a, b] = [await node(), await node()];
-  const isAt = (of: Hub, version: string) => async (): Promise<boolean> => {
-    const { status, version: at } = await view('shared', of);
-    return status === 'enabled' && at === version;
-  };
-  await writePlugin(own, 'shared', marking('1', 'shared'));
-  t.is((await command('EnablePlugin', { name: 'shared' }, a.url)).status, 200);
-  await until(isAt(b, '1.0.0'));
-  await writePlugin(own, 'shared', {
-    version: '2.0.0',
-    manifest: hookOf('before_publish', { match: ['shared.>'] }),
-    source: hookSource('before_publish', `throw new Error('worse');`),
-  });
-  t.is((await command('ReloadPlugin', { name: 'shared' }, b.url)).status, 200);
-  await until(async () => {
-    for (const { url } of [a, b]) await publish('shared.a', {}, url);
-    return (await isAt(a, '1.0.0')()) && (await isAt(b, '1.0.0')());
-  });
-  await publish('shared.b', {}, a.url);
-  await publish('shared.b', {}, b.url);
-  t.deepEqual(await payloadsOn('shared.b', a.url), [{ mark: '1' }, { mark: '1' }]);
-  t.is((await command('DisablePlugin', { name: 'shared' }, a.url)).status, 200);
-  await until(async () => (await view('shared', b)).status === 'disabled');
-});
-
-test('a hub that is killed while it reloads runs what its log says when it is back', async (t) => {
-  t.timeout(120_000);
-  const folder = await mkdtemp(join(root, 'killed-'));
-  const own = await mkdtemp(join(root, 'plugins-'));
-  const start = () => startHubProcess(folder, ['--plugin-dir', own]);
-  await writePlugin(own, 'killed', marking('0', 'killed'));
-  let running = await start();
-  t.teardown(() => running.kill('SIGKILL'));
-  t.is((await command('EnablePlugin', { name: 'killed' }, running.url)).status, 200);
-  const rounds = process.env.NEXUS_LONG === undefined ? 2 : 20;
-  for (let round = 1; round <= rounds; round++) {
-    const mark = String(round);
-    await writePlugin(own, 'killed', { ...marking(mark, 'killed'), version: `1.0.${mark}` });
-    const { url } = running;
-    const before = (await eventsOf('killed', url)).length;
-    const reload = command('ReloadPlugin', { name: 'killed' }, url).catch(() => undefined);
-    // Half of the rounds end before the event is written, the other half right behind it.
-    if (round % 2 === 0) await until(async () => (await eventsOf('killed', url)).length > before);
-    await running.kill('SIGKILL');
-    await reload;
-    running = await start();
-    const installed = (await eventsOf('killed', running.url)).findLast(
-      ({ type }) => type === 'PluginInstalled',
-    );
-    if (installed === undefined) return t.fail('nothing was installed');
-    const { version } = installed.data as { readonly version: string };
-    t.is((await publish(`killed.r${mark}`, {}, running.url)).status, 201);
-    t.deepEqual(await payloadsOn(`killed.r${mark}`, running.url), [{ mark: version.split('.')[2] }]);
-    t.is((await command('ReloadPlugin', { name: 'killed' }, running.url)).status, 200);
-  }
 });
 
 test('a hub in which no plugin is enabled writes no event of plugins', async (t) => {
