@@ -7,6 +7,7 @@ import type { Json } from '../../domain/event.ts';
 import { defaultLimits } from '../../domain/plugin/manifest.ts';
 import type { Result } from '../../src/errors.ts';
 import { bundle } from '../../src/plugin/host/bundle.ts';
+import { bundleApart } from '../../src/plugin/host/bundler.ts';
 import { completeConfig, createRedaction } from '../../src/plugin/host/config.ts';
 import { readFolder } from '../../src/plugin/host/folder.ts';
 import { parseKeys, signerOf } from '../../src/plugin/host/integrity.ts';
@@ -135,6 +136,29 @@ test('bundle › refuses one that is too large', async (t) => {
     faultOf(await bundled({ 'index.ts': source, 'a.js': half, 'b.js': half })),
     /more than 4194304 bytes/,
   );
+});
+
+test('bundle › looks at a package.json once, however often it is imported past', async (t) => {
+  const modules = Array.from({ length: 500 }, (_, at) => [`f/${at}.js`, 'export {};'] as const);
+  const code = await bundled({
+    'index.ts': modules.map(([path]) => `import './${path}';`).join('\n'),
+    'package.json': `{"x":[${'[],'.repeat(50_000)}0],"sideEffects":true}`,
+    ...Object.fromEntries(modules),
+  });
+  t.true(code.ok);
+});
+
+test('bundleApart › gives what bundle gives, and ends the process of a module that takes too long', async (t) => {
+  const filesOf = (text: string) => new Map([['index.ts', Buffer.from(text)]]);
+  const apart = (text: string, maxMs?: number) =>
+    bundleApart({ name: 'mine', entry: 'index.ts', files: filesOf(text) }, maxMs);
+  t.is(await run(made(await apart('export const value: number = 5;'))), 5);
+  t.regex(faultOf(await apart('import "node:fs";')), /index\.ts:1:8: plugins have no modules of Node's/);
+  // Each of these is told of with the whole line: more than any process has memory for.
+  const flood = apart('let a;'.repeat(200_000), 3_000);
+  t.is(await run(made(await apart('export const value = 6;'))), 6);
+  t.regex(faultOf(await flood), /it took (longer|more) than|has ended/);
+  t.is(await run(made(await apart('export const value = 7;'))), 7);
 });
 
 test('readFolder › has one hash for one content, and another for any other', async (t) => {

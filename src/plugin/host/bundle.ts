@@ -50,13 +50,17 @@ const packagesOf = (root: string): Tree => {
   };
 };
 
+/** Of what is told of one fault: names that a plugin imports may be as long as its modules. */
+const maxFaultText = 500;
+
 const locatedText = ({ text, location }: Message): string => {
-  if (location === null) return text;
+  const told = text.slice(0, maxFaultText);
+  if (location === null) return told;
   const file = location.file.replace(/^(plugin|package):/, '');
-  return `${file}:${location.line}:${location.column + 1}: ${text}`;
+  return `${file}:${location.line}:${location.column + 1}: ${told}`;
 };
 
-const notBundled = (name: string, detail: string): Problem =>
+export const notBundled = (name: string, detail: string): Problem =>
   problem('plugin_rejected', `the plugin ${name} cannot be bundled: ${detail}`, {
     plugin: name,
     reason: 'bundle',

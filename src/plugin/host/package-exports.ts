@@ -32,13 +32,28 @@ const targetOf = (
   return undefined;
 };
 
+/** Patterns of one table that are looked at. */
+const maxPatterns = 256;
+const patterns = new WeakMap<JsonObject, readonly string[]>();
+
+/** Found once: a table of many names is asked for as many imports. */
+const patternsOf = (table: JsonObject): readonly string[] => {
+  let known = patterns.get(table);
+  if (known === undefined) {
+    known = Object.keys(table)
+      .filter((key) => key.includes('*'))
+      .slice(0, maxPatterns);
+    patterns.set(table, known);
+  }
+  return known;
+};
+
 /** The path of `name` (`./sub`, `.`, `#internal`) in a table of them, the longest pattern first. */
 const inTable = (table: JsonObject, name: string, conditions: Conditions): string | undefined => {
   if (Object.hasOwn(table, name) && !name.includes('*')) return targetOf(table[name], '', conditions);
   let best: { readonly key: string; readonly star: string } | undefined;
-  for (const key of Object.keys(table)) {
+  for (const key of patternsOf(table)) {
     const at = key.indexOf('*');
-    if (at < 0) continue;
     const [before, after] = [key.slice(0, at), key.slice(at + 1)];
     const fits =
       name.startsWith(before) && name.endsWith(after) && name.length >= before.length + after.length;
@@ -47,6 +62,13 @@ const inTable = (table: JsonObject, name: string, conditions: Conditions): strin
     }
   }
   return best === undefined ? undefined : targetOf(table[best.key], best.star, conditions);
+};
+
+/** Either all of its names begin with a dot, or none does: it is a table of conditions. */
+const isTable = (exports: Json): exports is JsonObject => {
+  if (!isJsonObject(exports)) return false;
+  for (const key in exports) return key.startsWith('.');
+  return false;
 };
 
 /** @param subpath `.`, or `./…`. */
@@ -61,8 +83,7 @@ export const exportOf = (
     const main = conditions.has('import') ? (manifest.module ?? manifest.main) : manifest.main;
     return typeof main === 'string' ? `./${main.replace(/^\.?\//, '')}` : './index';
   }
-  const isTable = isJsonObject(exports) && Object.keys(exports).every((key) => key.startsWith('.'));
-  return inTable(isTable ? exports : { '.': exports }, subpath, conditions);
+  return inTable(isTable(exports) ? exports : { '.': exports }, subpath, conditions);
 };
 
 /** @param name `#…` */

@@ -59,10 +59,24 @@ const fileOf = (tree: Tree, path: string): string | undefined => {
   return extensions.map((one) => `${path}${one}`).find((one) => tree.has(one));
 };
 
+/** Of one package.json; a larger one is as if it were not there. */
+const maxPackageBytes = 262_144;
+
+/** What the package.json of each folder says: it is asked for with every import, so it is parsed once. */
+const manifests = new WeakMap<Tree, Map<string, JsonObject | undefined>>();
+
 const manifestIn = (tree: Tree, folder: string): JsonObject | undefined => {
+  let known = manifests.get(tree);
+  if (known === undefined) {
+    known = new Map();
+    manifests.set(tree, known);
+  }
+  if (known.has(folder)) return known.get(folder);
   const content = tree.read(posix.join(folder, 'package.json'));
-  const parsed = content === undefined ? undefined : parseJson(content);
-  return parsed?.ok && isJsonObject(parsed.value) ? parsed.value : undefined;
+  const parsed = content === undefined || content.length > maxPackageBytes ? undefined : parseJson(content);
+  const manifest = parsed?.ok && isJsonObject(parsed.value) ? parsed.value : undefined;
+  known.set(folder, manifest);
+  return manifest;
 };
 
 /** The folders from the one of `path` up to the root, which is `.`. */
