@@ -150,7 +150,7 @@ export const createHostedGuest = (
     if (!line.ok || typeof line.value !== 'object' || line.value === null || !('message' in line.value))
       return;
     const { message, fields } = line.value;
-    host.log(level, `${message}`, fields ?? {});
+    if (typeof message === 'string') host.log(level, message, fields ?? {});
   };
   const answer = (id: number, body: string): CallAnswer => {
     if (Buffer.byteLength(body) > limits.messageBytes) return failed('too_large', 'a long answer');

@@ -8,6 +8,7 @@ import {
   type GuestFault,
   guestFaults,
   type LogLevel,
+  parseChildHead,
 } from '../frames.ts';
 import type { FrameWriter } from '../framing.ts';
 import type { GuestSays } from '../guest/runtime.ts';
@@ -66,6 +67,16 @@ const isTimeout = (message: string): boolean => message.startsWith('Script execu
 const entryMsOf = ({ cpuMsPerCall }: PluginLimits): number => 2 * cpuMsPerCall + 50;
 /** Of one second, for what a plugin does of its own accord. */
 const ownCpuMsPerSec = ({ cpuMsPerCall }: PluginLimits): number => Math.max(500, 2 * cpuMsPerCall);
+
+/** Undefined when `text` names no hooks and resolvers: the plugin may have changed what the runtime makes it with. */
+const loadedHead = (guest: number, text: string): ChildHead | undefined => {
+  try {
+    const { hooks, resolvers } = JSON.parse(text);
+    return parseChildHead({ type: 'loaded', guest, hooks, resolvers });
+  } catch {
+    return undefined;
+  }
+};
 
 export const createCell = (facts: CellFacts, host: CellHost): Cell => {
   const { guest, limits } = facts;
@@ -226,10 +237,11 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
   };
   const begun = (text: string) => {
     if (state !== 'loading') return;
+    const head = loadedHead(guest, text);
+    if (head === undefined) return die('initialize', 'it registers what has no name');
     clearTimeout(clock);
     state = 'running';
-    const { hooks, resolvers } = JSON.parse(text);
-    out.send({ type: 'loaded', guest, hooks, resolvers } satisfies ChildHead);
+    out.send(head);
   };
 
   /** Whatever comes out of the isolate, the runtime's own or not. */
