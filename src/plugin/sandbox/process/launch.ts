@@ -65,13 +65,24 @@ const findBubblewrap = (): string | undefined =>
     .map((folder) => join(folder, 'bwrap'))
     .find(existsSync);
 
-/** Undefined, or why no program runs under bubblewrap here: some containers do not let one make namespaces. */
+/** No process could be made at this moment: that says nothing of bubblewrap. */
+const isShortage = (code: unknown): boolean =>
+  typeof code === 'string' && ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(code);
+
+/**
+ * Undefined, or why no program runs under bubblewrap here: some containers do not let one make namespaces.
+ *
+ * @throws {Error} that could not be found out.
+ */
 const probe = (bwrap: string, files: ChildFiles): Promise<string | undefined> =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
     const args = [...bubblewrapArgs(files), nodePath(), '--no-node-snapshot', '--version'];
-    execFile(bwrap, args, { env: {}, cwd: files.empty, timeout: probeMs }, (error, _out, complaint) =>
-      resolve(error === null ? undefined : (complaint || error.message).trim().slice(0, 500)),
-    );
+    execFile(bwrap, args, { env: {}, cwd: files.empty, timeout: probeMs }, (error, _out, complaint) => {
+      if (error === null) resolve(undefined);
+      else if (error.killed === true || isShortage(error.code)) {
+        reject(new Error('whether bubblewrap works could not be found out', { cause: error }));
+      } else resolve((complaint || error.message).trim().slice(0, 500));
+    });
   });
 
 export type Bubblewrap =
@@ -80,18 +91,25 @@ export type Bubblewrap =
 
 let probed: Promise<Bubblewrap> | undefined;
 
-/** Whether bubblewrap works on this machine, found out once. */
+/**
+ * Whether bubblewrap works on this machine, found out once.
+ *
+ * @throws {Error} that could not be found out now; the next call tries again.
+ */
 export const bubblewrap = (files: ChildFiles): Promise<Bubblewrap> => {
   probed ??= (async (): Promise<Bubblewrap> => {
     const path = process.platform === 'linux' ? findBubblewrap() : undefined;
     if (path === undefined) return { works: false, reason: 'it is not installed' };
     const reason = await probe(path, files);
     return reason === undefined ? { works: true, path } : { works: false, reason };
-  })();
+  })().catch((error: unknown) => {
+    probed = undefined;
+    throw error;
+  });
   return probed;
 };
 
-/** @throws {Error} bubblewrap is demanded and does not work. */
+/** @throws {Error} bubblewrap is demanded and does not work, or it cannot be found out whether it does. */
 export const launchOf = async (
   isolation: Isolation,
   files: ChildFiles,
@@ -155,14 +173,21 @@ export const rssOf = (pid: number): number => {
   }
 };
 
-/** Processor time of a process, in ms, in steps of 10 (USER_HZ is 100 wherever Linux runs Node); 0 where it cannot be read. */
-export const cpuMsOf = (pid: number): number => {
+/** The fields of /proc/PID/stat behind the name, which may hold anything; none where they cannot be read. */
+const statOf = (pid: number): readonly string[] => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in brackets, may hold anything; utime and stime are the 12th and 13th behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return 0;
+    return [];
   }
 };
+
+/** Processor time of a process, in ms, in steps of 10 (USER_HZ is 100 wherever Linux runs Node); 0 where it cannot be read. */
+export const cpuMsOf = (pid: number): number => {
+  const fields = statOf(pid);
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+};
+
+/** By a signal: it waits for nothing that the machine has too little of. */
+export const isStopped = (pid: number): boolean => statOf(pid)[0] === 'T';

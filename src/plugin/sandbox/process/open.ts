@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import type { Logger } from '../../../logger.ts';
 import type { OpenSandboxProcess, ProcessExit, SandboxProcess, SandboxProcessOptions } from '../process.ts';
@@ -7,7 +8,7 @@ import { type ChildFiles, childFiles } from './files.ts';
 import { type ChildHead, maxChildFrameBytes, type ParentHead, parseChildHead } from './frames.ts';
 import { createFrameWriter, FrameReader } from './framing.ts';
 import { createHostedGuest, type HostedGuest } from './guests.ts';
-import { cpuMsOf, innerPid, type Launch, launchOf, rssOf, spawnLaunch } from './launch.ts';
+import { cpuMsOf, innerPid, isStopped, type Launch, launchOf, rssOf, spawnLaunch } from './launch.ts';
 import { createStderr } from './stderr.ts';
 
 /** A process that has not said that it is up after so long will not be. */
@@ -69,6 +70,8 @@ export const openProcess = async (
 ): Promise<SandboxProcess> => {
   const launch = await launchOf(isolation, files, jitless);
   const child = spawnLaunch(launch, [files.child, files.addon, files.guest]);
+  // Too many processes or open files are told of in a later turn, and without a listener that would end the hub.
+  await once(child, 'spawn');
   const exit = Promise.withResolvers<ProcessExit>();
   const up = Promise.withResolvers<void>();
   const guests = new Map<number, HostedGuest>();
@@ -180,7 +183,8 @@ export const openProcess = async (
     out.send({ type: 'ping', id: ++pings } satisfies ParentHead);
     const silentMs = now - lastPong;
     if (silentMs < 2 * beatMs) pongCpuMs = cpuMsOf(pid);
-    if (silentMs > starvedAfterMs || (silentMs > deadAfterMs && cpuMsOf(pid) - pongCpuMs >= deadCpuMs)) {
+    const dead = () => cpuMsOf(pid) - pongCpuMs >= deadCpuMs || isStopped(pid);
+    if (silentMs > starvedAfterMs || (silentMs > deadAfterMs && dead())) {
       kill({ cause: 'hang', reason: `it gave no sign of life for ${Math.round(silentMs)} ms`, culprits: [] });
     }
     for (const hosted of guests.values()) {
