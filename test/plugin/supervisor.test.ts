@@ -12,6 +12,7 @@ import { recordingHost } from './supervisor/world.ts';
 
 // One after the other: each starts and kills processes, and they share two cores.
 
+const support = (name: string) => join(import.meta.dirname, 'supervisor', name);
 const lastTold = ({ told }: Running) => told.at(-1);
 const isBack = (running: Running) => running.told.length > 1 && lastTold(running) === 'ready';
 
@@ -155,7 +156,7 @@ test.serial(
 test.serial(
   'a hub that is killed › takes its processes with it, also one whose plugin never answers',
   async (t) => {
-    const holder = spawn(process.execPath, [join(import.meta.dirname, 'supervisor/holder.ts')], {
+    const holder = spawn(process.execPath, [support('holder.ts')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = await once(createInterface({ input: holder.stdout }), 'line');
@@ -166,5 +167,24 @@ test.serial(
     holder.kill('SIGKILL');
     await until(() => children.every((child) => !runs(child)));
     t.pass();
+  },
+);
+
+test.serial(
+  'a hub that is out of file descriptors › refuses the start and repeats the restart, and lives',
+  async (t) => {
+    const program = spawn(
+      'sh',
+      ['-c', 'ulimit -n 80 && exec "$0" "$1"', process.execPath, support('short-of-files.ts')],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const [text, [code]] = await Promise.all([
+      program.stdout.setEncoding('utf8').toArray(),
+      once(program, 'exit'),
+    ]);
+    t.is(code, 0);
+    const seen = JSON.parse(text.join(''));
+    t.regex(seen.refused, /No process could be started: .*EMFILE/);
+    t.deepEqual(seen.told, ['ready', 'down', 'ready']);
   },
 );
