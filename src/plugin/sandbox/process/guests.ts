@@ -82,15 +82,13 @@ export const createHostedGuest = (
   };
   const end = (death: Death | null): void => {
     if (state === 'gone') return;
-    const before = state;
     state = 'gone';
     for (const id of [...calls.keys()]) settle(id, failed('gone', death?.reason ?? 'the plugin was stopped'));
-    if (before === 'loading') {
-      loading.resolve({
-        ok: false,
-        death: death ?? { cause: 'initialize', reason: 'it was stopped', culprit: false },
-      });
-    }
+    // Nobody waits for that any more where it was loaded.
+    loading.resolve({
+      ok: false,
+      death: death ?? { cause: 'initialize', reason: 'it was stopped', culprit: false },
+    });
     line.left();
     ended.resolve(death);
   };
