@@ -236,7 +236,7 @@ const assemble = async (config: Config, options: CoreOptions, held: AsyncDisposa
   const hooks = createHooks({ logger, readTold: createReadTold(log) });
   held.defer(() => hooks.close());
   const plugins = hostPlugins({
-    ...{ config, node, runner, hooks, targets, meters, logger, handler, deciders },
+    ...{ config, node, runner, hooks, resolvers, targets, meters, logger, handler, deciders },
     clock: { now: clock, after },
     operations: () => core,
   });

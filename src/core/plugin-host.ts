@@ -4,6 +4,7 @@ import type { Handler } from '../command/handle.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { createCapabilities, type HubOperations } from '../plugin/capabilities/capabilities.ts';
+import { createPluginResolvers } from '../plugin/hooks/resolvers.ts';
 import { createPluginHost, type PluginHost } from '../plugin/host/host.ts';
 import { openSandboxProcess } from '../plugin/sandbox/process/open.ts';
 import type { Sandbox } from '../plugin/sandbox/sandbox.ts';
@@ -13,7 +14,10 @@ import type { Deciders } from './deciders.ts';
 import type { Parts } from './parts.ts';
 import { createPluginRecord } from './plugin-record.ts';
 
-export type HostedPlugins = Pick<Parts, 'node' | 'runner' | 'hooks' | 'targets' | 'meters' | 'logger'> & {
+export type HostedPlugins = Pick<
+  Parts,
+  'node' | 'runner' | 'hooks' | 'resolvers' | 'targets' | 'meters' | 'logger'
+> & {
   readonly config: Config;
   readonly clock: Clock;
   readonly handler: Handler;
@@ -32,13 +36,26 @@ const sandboxOf = (config: Config, logger: Logger): Sandbox =>
 
 /** The plugins of the hub, as clients of its operations; nothing runs before `start`. */
 export const hostPlugins = (options: HostedPlugins): PluginHost => {
-  const { config, node, runner, hooks, targets, meters, logger, clock, handler, deciders, operations } =
-    options;
+  const {
+    config,
+    node,
+    runner,
+    hooks,
+    resolvers,
+    targets,
+    meters,
+    logger,
+    clock,
+    handler,
+    deciders,
+    operations,
+  } = options;
   return createPluginHost({
     config,
     node,
     runner,
     hooks,
+    resolvers: createPluginResolvers({ resolvers, hooks, logger }),
     clock,
     logger,
     env: process.env,
