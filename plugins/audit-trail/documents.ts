@@ -58,11 +58,13 @@ export const entryOf = (
 
 export const dayOf = (at: string): string => at.slice(0, 10);
 
-/** The document with the entries counted that it has not counted yet; the same one when there is none. */
-export const count = (day: Day, entries: readonly Entry[], maxSubjects: number): Day => {
+/** The document with the entries counted that it has not counted yet; undefined when there is none. */
+export const count = (day: Day, entries: readonly Entry[], maxSubjects: number): Day | undefined => {
   const known = new Set([...day.counted.messages, ...day.counted.others]);
-  const fresh = entries.filter(({ id }) => !known.has(id));
-  if (fresh.length === 0) return day;
+  // A message that two topic patterns match comes twice.
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
+  const fresh = [...byId.values()].filter(({ id }) => !known.has(id));
+  if (fresh.length === 0) return undefined;
   const subjects = new Map(Object.entries(day.subjects));
   let { others } = day;
   for (const { subject, action } of fresh) {
@@ -89,13 +91,15 @@ const lastIds = (known: readonly string[], entries: readonly Entry[]): readonly 
 
 const plusOne = (counts: Counts, action: Action): Counts => ({ ...counts, [action]: counts[action] + 1 });
 
-/** The last `limit` entries of both, the newest first, each once. */
-export const remember = (recent: Recent, entries: readonly Entry[], limit: number): Recent => {
+/** The last `limit` entries of both, the newest first, each once; undefined when those of `recent` are. */
+export const remember = (recent: Recent, entries: readonly Entry[], limit: number): Recent | undefined => {
+  const known = new Set(recent.entries.map(({ id }) => id));
   const byId = new Map([...recent.entries, ...entries].map((entry) => [entry.id, entry]));
   const sorted = [...byId.values()].sort((one, other) =>
     one.at < other.at ? 1 : one.at > other.at ? -1 : 0,
   );
-  return { entries: sorted.slice(0, limit) };
+  const last = sorted.slice(0, limit);
+  return last.length === known.size && last.every(({ id }) => known.has(id)) ? undefined : { entries: last };
 };
 
 const isRecord = (value: Json | undefined): value is { readonly [name: string]: Json } =>

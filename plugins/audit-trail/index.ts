@@ -39,16 +39,22 @@ let batches: Batches | undefined;
 export const initialize = async (context: PluginContext<Config>): Promise<void> => {
   const { config, hooks, log, messageBus, state, timers } = context;
 
-  /** Other nodes write there too: written against the version that was read, and anew when that is another by then. */
+  /**
+   * Other nodes write there too: written against the version that was read, and anew when that is another by then.
+   *
+   * @param changed gives undefined when there is nothing to change.
+   */
   const change = async (
     key: string,
-    changed: (value: Json | undefined) => Json,
+    changed: (value: Json | undefined) => Json | undefined,
     ttlSec?: number,
   ): Promise<void> => {
     for (let tries = 1; ; tries++) {
       const entry = await state.get(key);
+      const value = changed(entry?.value);
+      if (value === undefined) return;
       try {
-        await state.set(key, changed(entry?.value), {
+        await state.set(key, value, {
           expectedVersion: entry?.version ?? 0,
           ...(ttlSec === undefined ? {} : { ttlSec }),
         });
