@@ -31,7 +31,7 @@ export const createOutcome = (options: OutcomeOptions): Outcome => {
   const performAll = async (): Promise<Ended & { readonly began: Position }> => {
     for (const before of given) {
       const { refusal } = await perform(before, stage);
-      if (refusal !== undefined) throw failed(`${before.text} did not happen`, refusal, undefined);
+      if (refusal !== undefined) throw failed(`given ${before.text} did not happen`, refusal, undefined);
     }
     const began = await options.position();
     return { ...(await perform(step, stage)), began };
