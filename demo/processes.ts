@@ -63,11 +63,17 @@ const launch = (
  * Starts the real program on the embedded log in `folder` and resolves at its ready line.
  *
  * @param port 0 picks a free one.
+ * @param secrets variables of its plugins.
  */
-export const startHub = async (folder: string, port: number): Promise<Hub> => {
+export const startHub = async (
+  folder: string,
+  port: number,
+  secrets: Readonly<Record<string, string>>,
+): Promise<Hub> => {
   const args = [join(root, 'src/main.ts'), 'start', '--api-host', '127.0.0.1', '--api-port', String(port)];
   const { child, pid, end } = launch(folder, [...args, '--log-level', 'error'], {
     ...cleanEnvironment(),
+    ...secrets,
     NEXUS_ZMQ_PUBLISH: 'none',
     NEXUS_ZMQ_COMMAND: 'none',
   });

@@ -15,11 +15,13 @@ import {
 } from './history.ts';
 import { createHubClient, type HubClient } from './hub-client.ts';
 import { type Frame, follow } from './live.ts';
+import { playPlugins, pluginSecrets } from './plugins.ts';
 import { type Running, startHub, startService } from './processes.ts';
 
 /**
- * One task done by six services through a hub that is killed and started again. Prints what happens as it happens;
- * ends with exit code 0 only when registry, state and history came through the crash as they were.
+ * One task done by six services through a hub that is killed and started again; then four plugins, enabled while it runs. Prints
+ * what happens as it happens; ends with exit code 0 only when registry, state and history came through the crash as they
+ * were, and the plugins did what they are for.
  */
 
 const names = ['memory', 'analyser', 'pages', 'scraper', 'tools', 'agent'];
@@ -97,7 +99,7 @@ const isHealthy = (name: string) => (frame: Frame) => {
 };
 
 const play = async (folder: string): Promise<void> => {
-  let hubProcess = await startHub(folder, 0);
+  let hubProcess = await startHub(folder, 0, pluginSecrets);
   print(hubProcess.ready);
   const hub = createHubClient(hubProcess.url);
   const task = `task-${randomUUID().slice(0, 8)}`;
@@ -150,7 +152,7 @@ const play = async (folder: string): Promise<void> => {
   print(`killing the hub (process ${hubProcess.pid}) with SIGKILL`);
   check('the hub was killed, it did not end by itself', (await hubProcess.end('SIGKILL')) === 'SIGKILL');
   live.close();
-  hubProcess = await startHub(folder, Number(new URL(hubProcess.url).port));
+  hubProcess = await startHub(folder, Number(new URL(hubProcess.url).port), pluginSecrets);
   print(hubProcess.ready);
 
   const after = await takePicture(hub);
@@ -187,6 +189,8 @@ const play = async (folder: string): Promise<void> => {
       seen.map(({ position }) => position),
     ),
   );
+
+  await playPlugins(hub, { print, check });
 
   const codes = await Promise.all(services.map((service) => service.end('SIGTERM')));
   check(
