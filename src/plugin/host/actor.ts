@@ -190,7 +190,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     limited: (limit, detail, version) => reports.limited(limit, detail, version),
     down(instance, death) {
       if (running?.instance !== instance) return;
-      become('quarantined', death.reason);
+      become(death.culprit ? 'quarantined' : 'starting', death.reason);
       if (!death.culprit) return;
       void turns.take(async () => {
         await reports.struck(death, instance.program.version);
