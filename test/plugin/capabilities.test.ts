@@ -2,6 +2,7 @@ import test from 'ava';
 import type { Json } from '../../domain/event.ts';
 import type { WishOperation } from '../../src/plugin/capabilities/wishes.ts';
 import type { CallAnswer } from '../../src/plugin/sandbox/sandbox.ts';
+import { createTargets } from '../../src/registry/target/targets.ts';
 import { createTestClock, listen } from '../registry/support.ts';
 import { openHub } from '../support/hub.ts';
 import { until } from '../support/until.ts';
@@ -376,6 +377,23 @@ test('services are listed and called, and a call of a plugin that ends is cut of
   await plugin.stop();
   t.not(codeOf(await hanging), 'ok');
   await until(() => cut === 1);
+  await server.close();
+});
+
+test('what is fetched is held to the rule of granted origins, and not to that of services', async (t) => {
+  const server = await listen((_request, response) => response.end('here'));
+  const options = { mode: 'protected', allowedTargets: [], ownPorts: () => [hub.port] } as const;
+  const origins = [server.port, hub.port].flatMap((port) => [
+    `http://127.0.0.1:${port}`,
+    `http://name.example:${port}`,
+  ]);
+  const plugin = openPlugin(core, {
+    permissions: { fetch: origins },
+    targets: createTargets({ ...options, resolve: async () => ['127.0.0.1'] }),
+  });
+  const codes = origins.map(async (origin) => codeOf(await plugin.ask('fetch', { url: `${origin}/health` })));
+  t.deepEqual(await Promise.all(codes), ['ok', 'target_refused', 'target_refused', 'target_refused']);
+  await plugin.stop();
   await server.close();
 });
 

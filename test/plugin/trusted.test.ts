@@ -5,6 +5,7 @@ import test from 'ava';
 import type { Json } from '../../domain/event.ts';
 import { defaultLimits, type PluginLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
 import type { Clock } from '../../src/clock.ts';
+import { newId } from '../../src/ids.ts';
 import { openSandboxProcess } from '../../src/plugin/sandbox/process/open.ts';
 import type { Guest, GuestHost, Trust, Wish } from '../../src/plugin/sandbox/sandbox.ts';
 import { openSandbox } from '../../src/plugin/sandbox/supervisor.ts';
@@ -67,7 +68,10 @@ const start = async (
   const sandbox = openSandbox({
     isolation: 'auto',
     openProcess: openSandboxProcess,
-    trusted: createTrustedSandbox({ directory: folder, ...(clock === undefined ? {} : { clock }) }),
+    trusted: createTrustedSandbox({
+      directory: join(folder, newId()),
+      ...(clock === undefined ? {} : { clock }),
+    }),
     logger: quiet,
   });
   const started = await sandbox.start(
@@ -183,11 +187,8 @@ for (const trust of ['trusted', 'normal', 'low'] as const) {
     });
     t.is(own.guest.metrics().pid === null, trust === 'trusted');
     await own.close();
-    t.deepEqual(
-      (await readdir(folder)).filter((file) => file.startsWith(name)),
-      [],
-      'its file is gone',
-    );
+    const files = (await readdir(folder, { recursive: true })).filter((file) => file.includes(name));
+    t.deepEqual(files, [], 'its file is gone once it is loaded');
   });
 }
 
@@ -314,7 +315,7 @@ test('calls that are under way are bounded in number', async (t) => {
 
 test('what a plugin asks is copied: what is no JSON is its own mistake', async (t) => {
   const asked: Wish[] = [];
-  const sandbox = createTrustedSandbox({ directory: folder });
+  const sandbox = createTrustedSandbox({ directory: join(folder, newId()) });
   const started = await sandbox.start(
     {
       name: 'own',

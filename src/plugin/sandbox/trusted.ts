@@ -12,7 +12,7 @@ import { maxTimers, minTimerMs } from './process/guest/timers.ts';
 import type { CallAnswer, CallFault, Guest, GuestHost, Program, Sandbox, Started } from './sandbox.ts';
 
 export type TrustedSandboxOptions = {
-  /** Of the hub alone: modules are written to it and imported from there. */
+  /** Of this sandbox alone: modules are written to it and imported from there; whatever else it holds is removed. */
   readonly directory: string;
   /** Default: the system's. */
   readonly clock?: Pick<Clock, 'after'>;
@@ -94,9 +94,17 @@ const createTimers = (failed: (error: unknown) => void) => {
 export const createTrustedSandbox = ({ directory, clock = systemClock }: TrustedSandboxOptions): Sandbox => {
   const guests = new Set<Guest>();
 
+  /** A hub that was killed may have left a module. */
+  const prepare = async (): Promise<void> => {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  };
+  let prepared: Promise<void> | undefined;
+
   /** A module is never unloaded, so each start has a file, and so a URL, of its own. */
   const load = async ({ name, code }: Program): Promise<PluginModule> => {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    prepared ??= prepare();
+    await prepared;
     const file = join(directory, `${name}-${newId()}.mjs`);
     await writeFile(file, code, { mode: 0o600, flag: 'wx' });
     try {
