@@ -8,6 +8,7 @@ import {
   shadowPlugin,
   showPlugin,
 } from './manage-plugins.ts';
+import { hashPlugin, signPlugin } from './sign-plugin.ts';
 
 export const pluginActions: Actions = {
   '': listPlugins,
@@ -18,4 +19,6 @@ export const pluginActions: Actions = {
   reload: reloadPlugin,
   shadow: shadowPlugin,
   create: createPlugin,
+  hash: hashPlugin,
+  sign: signPlugin,
 };

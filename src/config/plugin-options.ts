@@ -58,7 +58,7 @@ export const pluginOptions: { readonly [Name in PluginOption]: Option<Config[Nam
   pluginWatch: {
     kind: onOff,
     env: 'NEXUS_PLUGIN_WATCH',
-    flag: null,
+    flag: '--plugin-watch',
     default: false,
     meaning: 'whether a change in the folder of an enabled plugin reloads it, for development',
   },

@@ -1,7 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { generateKeyPairSync } from 'node:crypto';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { runHere } from '../support/cli.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { startHubProcess } from '../support/hub-process.ts';
 import { hookOf, hookSource, writePlugin } from '../support/plugin-folder.ts';
@@ -80,4 +82,78 @@ test('a hub that is killed while it reloads runs what its log says when it is ba
     t.deepEqual(await payloadsAt(running.url, `killed.r${mark}`), [{ mark: version.split('.')[2] }]);
     t.is((await commandAt(running.url, 'ReloadPlugin', { name: 'killed' })).status, 200);
   }
+});
+
+test('with a signature demanded, only what a known key has signed runs, and its change does not', async (t) => {
+  const own = await mkdtemp(join(root, 'plugins-'));
+  const [known, stranger] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')];
+  const files = {
+    known: join(root, 'known.pem'),
+    stranger: join(root, 'stranger.pem'),
+    keys: join(root, 'keys.pem'),
+  };
+  for (const [file, key] of [
+    [files.known, known.privateKey],
+    [files.stranger, stranger.privateKey],
+  ] as const) {
+    await writeFile(file, key.export({ format: 'pem', type: 'pkcs8' }));
+  }
+  await writeFile(files.keys, known.publicKey.export({ format: 'pem', type: 'spki' }));
+  const strict = await openHub({ pluginDir: own, pluginIntegrity: 'signature', pluginKeys: files.keys });
+  t.teardown(() => strict.close());
+  const enable = () => commandAt(strict.url, 'EnablePlugin', { name: 'signed' });
+  const signed = async (key: string): Promise<void> => {
+    const { code, stderr } = await runHere(['plugins', 'sign', join(own, 'signed'), '--key', key], {});
+    t.is(code, 0, stderr);
+  };
+  await writePlugin(own, 'signed', marking('1', 'signed'));
+  t.like((await enable()).body, { status: 409, code: 'plugin_rejected' });
+  await signed(files.stranger);
+  t.is((await enable()).status, 409);
+  await signed(files.known);
+  const enabled = await enable();
+  t.is(enabled.status, 200, JSON.stringify(enabled.body));
+  const { signedBy, hash } = await viewOf(strict, 'signed');
+  t.is(typeof signedBy, 'string');
+  t.regex((await runHere(['plugins', 'hash', join(own, 'signed')], {})).stdout, new RegExp(`^${hash}\n$`));
+  await appendFile(join(own, 'signed/index.ts'), '\n// changed');
+  t.is((await commandAt(strict.url, 'ReloadPlugin', { name: 'signed' })).status, 409);
+});
+
+test('a plugin that dies again and again is disabled, with the reason; one that guards stays and refuses', async (t) => {
+  const own = await mkdtemp(join(root, 'plugins-'));
+  const hub = await openHub({ pluginDir: own });
+  t.teardown(() => hub.close());
+  const source = hookSource(
+    'before_publish',
+    `const all: unknown[] = []; for (;;) all.push(new Array(100_000).fill(all.length));`,
+  );
+  const limits = { memoryMb: 8, cpuMsPerCall: 10_000, timeoutMs: 10_000 };
+  for (const [name, onFailure] of [
+    ['dies', 'skip'],
+    ['dies-guarding', 'refuse'],
+  ] as const) {
+    await writePlugin(own, name, {
+      source,
+      manifest: { ...hookOf('before_publish', { match: [`${name}.>`], onFailure }), limits },
+    });
+    t.is((await commandAt(hub.url, 'EnablePlugin', { name })).status, 200);
+  }
+  const becomes = (name: string, status: string) =>
+    until(async () => {
+      await publishAt(hub.url, `${name}.a`);
+      return (await viewOf(hub, name)).status === status;
+    });
+  await Promise.all([becomes('dies', 'disabled'), becomes('dies-guarding', 'failed')]);
+  t.like((await publishAt(hub.url, 'dies-guarding.a')).body, { status: 503, code: 'plugin_failed' });
+  const told = await pluginEvents(hub.url, 'dies');
+  t.deepEqual(
+    told.slice(2).map(({ type, data }) => [type, (data as { readonly strikes?: number }).strikes]),
+    [
+      ['PluginFailed', 1],
+      ['PluginFailed', 2],
+      ['PluginFailed', 3],
+      ['PluginDisabled', undefined],
+    ],
+  );
 });

@@ -358,6 +358,27 @@ test('with a hash demanded, only what was enabled with the right one runs', asyn
   t.is(right.status, 200, JSON.stringify(right.body));
 });
 
+test('what a plugin brings resolves conflicts, also behind a reload', async (t) => {
+  const resolving = (word: string) => ({
+    manifest: { permissions: { resolvers: ['joins'] } },
+    source: `export const initialize = (context: any) =>
+      context.resolvers.register('joins', ({ current, incoming }: any) => ({ value: current + '${word}' + incoming }));`,
+  });
+  const conflict = (key: string) =>
+    command('SetState', { key, value: 'b', expectedVersion: 7, resolver: 'joins' });
+  await writePlugin(pluginDir, 'resolves', resolving(' and '));
+  t.is((await command('EnablePlugin', { name: 'resolves' })).status, 200);
+  await command('SetState', { key: 'joined', value: 'a' });
+  const first = await conflict('joined');
+  t.is(first.status, 200, JSON.stringify(first.body));
+  await writePlugin(pluginDir, 'resolves', { ...resolving(' or '), version: '1.0.1' });
+  t.is((await command('ReloadPlugin', { name: 'resolves' })).status, 200);
+  t.is((await conflict('joined')).status, 200);
+  t.is((await request(hub.url, 'GET', '/state/joined')).body.value, 'a and b or b');
+  await command('DisablePlugin', { name: 'resolves' });
+  t.is((await conflict('joined')).status, 422);
+});
+
 test('a hub in which no plugin is enabled writes no event of plugins', async (t) => {
   const quiet = await open();
   t.teardown(() => quiet.close());

@@ -127,7 +127,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     running = { instance, startable, installedAt };
     needs = startable.candidate.manifest.dependencies;
     hooks.set(name, hooksOf(instance));
-    parts.resolvers?.set(name, instance.registered().resolvers, (resolver, input, timeoutMs) =>
+    parts.resolvers.set(name, instance.registered().resolvers, (resolver, input, timeoutMs) =>
       instance.call(`resolver:${resolver}`, input, timeoutMs),
     );
     instance.activate();
@@ -153,7 +153,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     running = undefined;
     probation?.end();
     probation = undefined;
-    parts.resolvers?.remove(name);
+    parts.resolvers.remove(name);
     if (old !== undefined) retire(old);
   };
 

@@ -1,32 +1,21 @@
-import type { Json } from '../../../domain/event.ts';
 import type { PluginDocument } from '../../../projections/documents.ts';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
+import type { PluginResolvers } from '../hooks/resolvers.ts';
 import type { RecordPlugin } from '../runtime.ts';
-import type { CallAnswer, Sandbox, Trust } from '../sandbox/sandbox.ts';
+import type { Sandbox, Trust } from '../sandbox/sandbox.ts';
 import type { Recorder } from '../shadow/recorder.ts';
 import type { Candidates } from './candidates.ts';
 import type { InstanceOptions } from './instance.ts';
-
-/** Where plugins bring their conflict resolvers. */
-export type PluginResolvers = {
-  /** Replaces whatever the plugin had. */
-  set(
-    plugin: string,
-    names: readonly string[],
-    call: (name: string, input: Json, timeoutMs: number) => Promise<CallAnswer>,
-  ): void;
-  remove(plugin: string): void;
-};
 
 /** What the plugins of a node have in common. */
 export type HostParts = {
   readonly node: string;
   readonly candidates: Candidates;
   readonly hooks: HookRegistry;
-  readonly resolvers?: PluginResolvers;
+  readonly resolvers: PluginResolvers;
   readonly record: RecordPlugin;
   readonly clock: Clock;
   readonly logger: Logger;

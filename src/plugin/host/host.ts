@@ -5,12 +5,12 @@ import { plugins as model } from '../../../projections/plugins.ts';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { fault, ok, problem } from '../../errors.ts';
-import { given } from '../../given.ts';
 import type { Logger } from '../../logger.ts';
 import { ReadModelDamaged } from '../../projection/read-store.ts';
 import type { Runner } from '../../projection/runner.ts';
 import type { Capabilities, CapabilitiesOptions } from '../capabilities/capabilities.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
+import type { PluginResolvers } from '../hooks/resolvers.ts';
 import type { PluginRuntime, RecordPlugin } from '../runtime.ts';
 import type { Sandbox, Trust } from '../sandbox/sandbox.ts';
 import { createRecorder } from '../shadow/recorder.ts';
@@ -18,7 +18,7 @@ import { type Actor, createActor } from './actor.ts';
 import { createCandidates, offerOf } from './candidates.ts';
 import { completeConfig } from './config.ts';
 import { createDependencies } from './dependencies.ts';
-import type { HostParts, PluginResolvers } from './host-parts.ts';
+import type { HostParts } from './host-parts.ts';
 import { openKeptVersions } from './kept-versions.ts';
 import { shadowOf } from './shadowing.ts';
 import { createStarts } from './starts.ts';
@@ -29,7 +29,7 @@ export type PluginHostOptions = {
   readonly node: string;
   readonly runner: Runner;
   readonly hooks: HookRegistry;
-  readonly resolvers?: PluginResolvers;
+  readonly resolvers: PluginResolvers;
   readonly record: RecordPlugin;
   readonly capabilities: (
     options: Pick<CapabilitiesOptions, 'name' | 'permissions' | 'limits' | 'call' | 'limited' | 'refused'>,
@@ -96,7 +96,7 @@ export const createPluginHost = (options: PluginHostOptions): PluginHost => {
     node: options.node,
     candidates,
     hooks,
-    ...given({ resolvers: options.resolvers }),
+    resolvers: options.resolvers,
     record: options.record,
     clock,
     logger,
