@@ -25,7 +25,7 @@ const run = async (command: string, args: readonly string[], cwd: string) => {
   return { code, output };
 };
 
-test('nexus plugins create › makes a folder that type-checks, in which each hook has a handler and a test', async (t) => {
+test('nexus plugins create › makes a folder that type-checks and runs, in which each hook has a handler and a test', async (t) => {
   t.timeout(120_000);
   const dir = await folderOf(t);
   const hooks = hookNames.flatMap((hook) => ['--hook', hook]);
@@ -45,6 +45,9 @@ test('nexus plugins create › makes a folder that type-checks, in which each ho
     dir,
   );
   t.is(checked.code, 0, checked.output);
+  const tested = await run(process.execPath, ['--test', join(folder, 'index.test.ts')], dir);
+  t.is(tested.code, 0, tested.output);
+  t.regex(tested.output, new RegExp(`^# pass ${hookNames.length}$|pass ${hookNames.length}$`, 'm'));
 });
 
 test('nexus plugins create › with one hook has nothing of the others, and before_publish when none is named', async (t) => {
