@@ -124,11 +124,11 @@ const runAction = async (
   const [first = ''] = argv;
   const named = Object.hasOwn(actions, first);
   const action = named ? actions[first] : actions[''];
+  if ((first === '--help' || first === '-h') && (action === undefined || Object.keys(actions).length > 1)) {
+    stdout.write(help);
+    return 0;
+  }
   if (action === undefined) {
-    if (first === '--help' || first === '-h') {
-      stdout.write(help);
-      return 0;
-    }
     throw new UsageError(`nexus ${name} is followed by one of ${Object.keys(actions).join(', ')}`);
   }
   const { words, options } = parse(named ? argv.slice(1) : argv, action);

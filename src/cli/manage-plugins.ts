@@ -166,7 +166,14 @@ export const shadowPlugin: Action = {
     const json = given({ minutes: wholeOf(invocation, 'minutes') });
     const report = await client.call('POST', pathOf(invocation, '/shadow'), { json });
     if (asJson) return output.line(JSON.stringify(report));
-    const counts = ['calls', 'differentAnswers', 'missingWishes', 'additionalWishes'] as const;
+    const counts = [
+      'calls',
+      'notShown',
+      'differentAnswers',
+      'missingWishes',
+      'additionalWishes',
+      'differentWishes',
+    ] as const;
     for (const name of counts) await output.line(`${name}\t${String(report[name])}`);
     for (const which of ['running', 'shadow'] as const)
       await output.line(`${which}\t${latencyOf(report, which)}`);

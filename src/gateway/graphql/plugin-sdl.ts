@@ -91,18 +91,22 @@ type ShadowReport {
   running: ShadowedVersion!
   shadow: ShadowedVersion!
   minutes: Float!
+  "Shown to it."
   calls: Int!
-  "Answers that are not the same; the first 100 are shown."
+  "Recorded, and not shown to it: too many, too slow, or it died."
+  notShown: Int!
   differentAnswers: Int!
+  "Of the running version alone."
   missingWishes: Int!
   additionalWishes: Int!
+  differentWishes: Int!
   "By operation."
   refused: JSON!
   failures: JSON!
   latencyMs: ShadowLatencies!
-  "Each { target, input, running, shadow }."
+  "The first 100, each { target, input, running, shadow }."
   differences: JSON!
-  "Each { only, operation, data }."
+  "The first 100, each { operation, running, shadow }; null where that version had none."
   wishes: JSON!
 }
 
