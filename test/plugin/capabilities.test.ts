@@ -1,12 +1,20 @@
 import test from 'ava';
 import type { Json } from '../../domain/event.ts';
-import type { WishOperation } from '../../src/plugin/capabilities/wishes.ts';
 import type { CallAnswer } from '../../src/plugin/sandbox/sandbox.ts';
 import { createTargets } from '../../src/registry/target/targets.ts';
 import { createTestClock, listen } from '../registry/support.ts';
 import { openHub } from '../support/hub.ts';
 import { until } from '../support/until.ts';
-import { type Called, codeOf, handled, openPlugin, threw } from './capabilities-support.ts';
+import {
+  type Called,
+  codeOf,
+  handled,
+  holding,
+  malformed,
+  openPlugin,
+  threw,
+  ungranted,
+} from './capabilities-support.ts';
 
 const hub = await openHub();
 const { core } = hub;
@@ -26,51 +34,6 @@ const deadLetters = async (name: string) => {
   if (!found.ok) throw new Error(found.problem.detail);
   return found.value.deadLetters;
 };
-
-/** A guest that answers a call when it is told to. */
-const holding = () => {
-  const waiting: ((answer: CallAnswer) => void)[] = [];
-  let most = 0;
-  return {
-    guest: () =>
-      new Promise<CallAnswer>((resolve) => {
-        waiting.push(resolve);
-        most = Math.max(most, waiting.length);
-      }),
-    answer: (answer: CallAnswer) => waiting.shift()?.(answer),
-    get open() {
-      return waiting.length;
-    },
-    get most() {
-      return most;
-    },
-  };
-};
-
-const ungranted: readonly (readonly [WishOperation, Json])[] = [
-  ['publish', { topic: 'other.x', payload: 1 }],
-  ['subscribe', { n: 1, pattern: 'other.>' }],
-  ['subscribe', { n: 1, pattern: 'other.x', durable: 'd' }],
-  ['subscribe', { n: 1, pattern: '>' }],
-  ['state.get', { key: 'plugin/other/x' }],
-  ['state.get', { key: 'nexus/x' }],
-  ['state.set', { key: 'app/x', value: 1 }],
-  ['state.set', { key: 'nexus/x', value: 1 }],
-  ['state.set', { key: 'plugin/other/x', value: 1 }],
-  ['state.delete', { key: 'plugin/other/x' }],
-  ['state.list', { prefix: '' }],
-  ['state.list', { prefix: 'plugin/' }],
-  ['state.list', { prefix: 'ne' }],
-  ['state.watch', { n: 1, selector: '*' }],
-  ['state.watch', { n: 1, selector: 'nexus/*' }],
-  ['state.watch', { n: 1, selector: 'plugin/other/x' }],
-  ['services.list', {}],
-  ['services.invoke', { service: 'mail', method: 'send' }],
-  ['fetch', { url: 'https://other.example/' }],
-  ['fetch', { url: 'https://api.example:8443/' }],
-  ['fetch', { url: 'http://api.example/' }],
-  ['fetch', { url: 'file:///etc/passwd' }],
-];
 
 test('what was not granted is refused, counted by operation, and told to the audit', async (t) => {
   const audited: unknown[] = [];
@@ -104,26 +67,6 @@ test('what was not granted is refused, counted by operation, and told to the aud
   t.like(made, { ok: false, problem: { code: 'not_found' } });
   await plugin.stop();
 });
-
-const malformed: readonly (readonly [string, Json])[] = [
-  ['publish', null],
-  ['publish', { topic: 'own.x' }],
-  ['publish', { topic: 'own x', payload: 1 }],
-  ['publish', { topic: 'own.x', payload: 1, more: 1 }],
-  ['subscribe', { n: 0, pattern: 'own.>' }],
-  ['subscribe', { n: 1, pattern: 'own.>', durable: '../x' }],
-  ['subscribe', { n: 1, pattern: 'own.>', from: 'start' }],
-  ['subscribe', { n: 1, pattern: 'own.>', maxInFlight: 257 }],
-  ['state.get', { key: '' }],
-  ['state.set', { key: 'plugin/curious/x', value: 1, ttlSec: 0 }],
-  ['state.list', { prefix: 'plugin/me/', limit: 1_001 }],
-  ['state.watch', { n: 1 }],
-  ['services.invoke', { service: 'mail', method: 'send', timeoutMs: 30_001 }],
-  ['fetch', { url: 'no url' }],
-  ['fetch', { url: 'https://api.example/', method: 'TRACE' }],
-  ['constructor', {}],
-  ['log', {}],
-];
 
 test('a wish that is malformed is told so, and one that is no JSON of the hub’s', async (t) => {
   const plugin = openPlugin(core, { permissions: { publish: ['own.>'], subscribe: ['own.>'] } });
