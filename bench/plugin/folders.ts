@@ -5,19 +5,24 @@ import { join } from 'node:path';
 export type PluginSource = {
   readonly name: string;
   readonly version?: string;
-  readonly permissions?: object;
   readonly hooks?: object;
   readonly module: string;
 };
 
 /** Writes the folder beside its place and moves it there, so that nobody meets half of it. */
 export const writePlugin = (directory: string, source: PluginSource): void => {
-  const { name, version = '1.0.0', permissions = {}, hooks = {}, module } = source;
+  const { name, version = '1.0.0', hooks = {}, module } = source;
   const beside = join(directory, '..', `${name}.new`);
   rmSync(beside, { recursive: true, force: true });
   mkdirSync(beside, { recursive: true });
   mkdirSync(directory, { recursive: true });
-  const manifest = { name, version, description: 'of a benchmark', entry: 'index.js', permissions, hooks };
+  const manifest = {
+    name,
+    version,
+    description: 'of a benchmark',
+    entry: 'index.js',
+    permissions: { hooks },
+  };
   writeFileSync(join(beside, 'plugin.json'), JSON.stringify(manifest));
   writeFileSync(join(beside, 'index.js'), module);
   rmSync(join(directory, name), { recursive: true, force: true });
