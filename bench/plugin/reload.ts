@@ -94,9 +94,10 @@ export const benchReload = async (options: PartOptions): Promise<void> => {
   const { sent, failed, latencies } = await flow.stop();
   const { p50Ms, p99Ms } = latencyOf(latencies);
   const stamps = await stampsOf(hub);
-  const half = [...stamps].filter(([stamp]) => !stamp.endsWith('-ready')).reduce((sum, [, n]) => sum + n, 0);
+  const stampedBy = (fits: (stamp: string) => boolean): number =>
+    [...stamps].reduce((sum, [stamp, n]) => (fits(stamp) ? sum + n : sum), 0);
   print(
-    `  ${sent} calls, ${failed} failed, ${half} went by a version that was not ready, ${stamps.size} versions answered`,
+    `  ${sent} calls, ${failed} failed, ${stampedBy((stamp) => stamp.endsWith('-half'))} went to a version that was not ready, ${stampedBy((stamp) => stamp === 'none')} had no answer in time; ${stamps.size} versions answered`,
   );
   print(
     `  publish p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, slowest ${latencies.at(-1)?.toFixed(1)} ms`,

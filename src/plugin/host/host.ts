@@ -20,7 +20,7 @@ import { completeConfig } from './config.ts';
 import { createDependencies } from './dependencies.ts';
 import type { HostParts } from './host-parts.ts';
 import { openKeptVersions } from './kept-versions.ts';
-import { shadowOf } from './shadowing.ts';
+import { createShadowing } from './shadowing.ts';
 import { createStarts } from './starts.ts';
 import { watchFolders } from './watch-folders.ts';
 
@@ -197,6 +197,8 @@ export const createPluginHost = (options: PluginHostOptions): PluginHost => {
     if (!closed) all();
   });
 
+  const shadow = createShadowing(parts);
+
   return {
     async start() {
       all();
@@ -269,7 +271,7 @@ export const createPluginHost = (options: PluginHostOptions): PluginHost => {
         ? actorOf(name).prepare()
         : fault(problem('not_found', 'no such plugin was ever enabled')),
 
-    shadow: (name, minutes) => shadowOf(name, minutes, actors.get(name)?.running, parts),
+    shadow: (name, minutes) => shadow(name, minutes, actors.get(name)?.running),
 
     async close() {
       if (closed) return;
