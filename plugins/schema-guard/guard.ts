@@ -47,7 +47,8 @@ const settings = {
 
 export const createGuard = (): Guard => {
   const first = new Ajv2020(settings);
-  const all = new Ajv2020({ ...settings, allErrors: true });
+  // Made for the first message that is refused: it costs as much as the other one.
+  let all: Ajv2020 | undefined;
   const schemas = createTopicMap<Compiled>();
 
   const compile = (pattern: string, schema: Json): Compiled | string => {
@@ -61,7 +62,11 @@ export const createGuard = (): Guard => {
       let later: ValidateFunction | undefined;
       return {
         first: compiledBy(first, schema),
-        all: () => (later ??= compiledBy(all, schema)),
+        all: () => {
+          all ??= new Ajv2020({ ...settings, allErrors: true });
+          later ??= compiledBy(all, schema);
+          return later;
+        },
       };
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
