@@ -30,6 +30,8 @@ export const createPluginQueries = (reads: Reads, parts: Pick<Parts, 'runner' | 
     if (denied !== undefined) return denied;
     if (!isPluginName(name)) return invalid('/name', 'must match [a-z][a-z0-9-]{0,63}');
     const checked = validate(shadowSchema, data ?? {});
-    return checked.ok ? parts.plugins.shadow(name, checked.value.minutes) : checked;
+    if (!checked.ok) return checked;
+    const known = await pluginViewOf(parts, name);
+    return known.ok ? parts.plugins.shadow(name, checked.value.minutes) : known;
   },
 });
