@@ -9,7 +9,7 @@ export type Budget = {
   wish(bytes: number): Spent;
   log(bytes: number): Spent;
   /** What costs the child something and has no limit of its own: timers, random numbers. */
-  other(): Spent;
+  other(bytes: number): Spent;
 };
 
 /** Of one plugin, whatever its limits. */
@@ -59,8 +59,9 @@ export const createBudget = (
       const spent = judge(++lines, logLinesPerSec);
       return spent === 'flood' && lines <= floodLinesPerSec * slack ? 'limited' : spent;
     },
-    other() {
+    other(size) {
       turn();
+      bytes += size;
       return judge(++others, othersPerSec);
     },
   };

@@ -16,6 +16,8 @@ export type HostedGuest = {
   isRunning(): boolean;
   /** Ms since something of it was last known to move on while it runs. */
   stalledMs(now: number): number;
+  /** Answers each open call with `gone`. */
+  answerAll(reason: string): void;
   /** It is gone, with its process or alone. */
   end(death: Death | null): void;
 };
@@ -80,10 +82,13 @@ export const createHostedGuest = (
     call.settle(answer);
     if (calls.size === 0) idle?.();
   };
+  const answerAll = (reason: string): void => {
+    for (const id of [...calls.keys()]) settle(id, failed('gone', reason));
+  };
   const end = (death: Death | null): void => {
     if (state === 'gone') return;
     state = 'gone';
-    for (const id of [...calls.keys()]) settle(id, failed('gone', death?.reason ?? 'the plugin was stopped'));
+    answerAll(death?.reason ?? 'the plugin was stopped');
     // Nobody waits for that any more where it was loaded.
     loading.resolve({
       ok: false,
@@ -157,7 +162,7 @@ export const createHostedGuest = (
     return failed('threw', `its answer ${id} is not acceptable: ${parsed.problem.detail}`);
   };
 
-  const said = (tooMuch: string): string | undefined => (budget.other() === 'flood' ? tooMuch : undefined);
+  const said = (tooMuch: string): string | undefined => (budget.other(0) === 'flood' ? tooMuch : undefined);
   const wished = (id: number, operation: string, body: string): string | undefined => {
     const spent = budget.wish(body.length);
     if (spent === 'flood') return 'it asks for more than its guest may';
@@ -197,7 +202,7 @@ export const createHostedGuest = (
       case 'log':
         return logged(head.level, body);
       case 'limited':
-        if (budget.other() === 'ok') host.limited(head.limit, textOf(body));
+        if (budget.other(body.length) === 'ok') host.limited(head.limit, textOf(body));
         return undefined;
       case 'progress':
         if (head.done > sent) return 'it is done with what was not begun';
@@ -257,6 +262,7 @@ export const createHostedGuest = (
     },
     isRunning: () => state !== 'gone' && (busy || done < sent),
     stalledMs: (now) => (state !== 'gone' && (busy || done < sent) ? now - movedAt : 0),
+    answerAll,
     end,
   };
 };

@@ -111,6 +111,8 @@ export const openProcess = async (
     const found = judged ?? exitReason(code, signal, stderr.tail());
     const ended: ProcessExit = { ...found, running: running() };
     const cause = ended.cause === 'closed' ? 'sibling' : ended.cause;
+    for (const hosted of guests.values()) hosted.answerAll(ended.reason);
+    exit.resolve(ended);
     for (const hosted of [...guests.values()]) {
       const { name } = hosted.guest.program;
       const culprit = ended.culprits.includes(name);
@@ -121,7 +123,6 @@ export const openProcess = async (
       });
     }
     logger.debug({ pid, cause: ended.cause, reason: ended.reason }, 'a sandbox process has ended');
-    exit.resolve(ended);
     up.reject(new Error(`the sandbox process did not start: ${ended.reason}`));
   };
 

@@ -56,6 +56,8 @@ const shutdownMs = 1_000;
 /** Entries that were ended since they ran too long: so many of them in ten seconds are no accident. */
 const maxOverruns = 5;
 const overrunWindowMs = 10_000;
+/** While an isolate waits for the child its time stands still: so often in one entry at most. */
+const maxWaits = 5_000;
 /** Said to the hub and not yet taken: what a plugin says beyond is refused. */
 const maxPendingBytes = 8_388_608;
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
@@ -89,6 +91,7 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
   let taken = 0;
   let pending = 0;
   let heap = 0;
+  let waits = 0;
   let overruns: number[] = [];
   let cpuWindow = { from: performance.now(), cpuMs: 0 };
   let clock: NodeJS.Timeout | undefined;
@@ -98,7 +101,11 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
     host.runtime,
     {
       tell: (kind, id, head, text) => heard(kind, id, head, text),
-      ask: (what, text) => (allowed(budget.other()) ? answerTo(what, text) : ''),
+      ask: (what, text) => (allowed(budget.other(`${text}`.length)) ? answerTo(what, text) : ''),
+      waits() {
+        if (++waits <= maxWaits) return;
+        die('flood', `it kept its process busy: ${maxWaits} lines, timers or questions in one go`);
+      },
     },
     (message) => host.fatal(guest, 'memory', `V8 has lost its isolate: ${message}`.slice(0, 500)),
   );
@@ -148,6 +155,7 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
       return isTimeout(message) ? 'cpu' : 'threw';
     } finally {
       watch.ended();
+      waits = 0;
       host.moved(cell);
     }
   };
@@ -267,7 +275,7 @@ export const createCell = (facts: CellFacts, host: CellHost): Cell => {
       case 'log':
         return log(head, text);
       case 'timer':
-        if (!allowed(budget.other())) return;
+        if (!allowed(budget.other(0))) return;
         return Number(text) < 0 ? timers.clear(id) : timers.set(id, Number(text), head === 'again');
       case 'begun':
         return begun(text);

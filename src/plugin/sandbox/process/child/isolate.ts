@@ -1,5 +1,5 @@
 import type ivm from 'isolated-vm';
-import type { Ask, Entrances, GuestSays, Tell } from '../guest/runtime.ts';
+import type { Ask, Entrances, Tell } from '../guest/runtime.ts';
 import type { CellFacts } from './cell.ts';
 
 /** The functions of the guest's runtime that the child calls, each in the isolate's own thread. */
@@ -20,8 +20,8 @@ export type Runtime = {
   cache?: ivm.ExternalCopy<ArrayBuffer>;
 };
 
-/** `tell` comes in the order in which it was said; it and `ask` are called by whoever has broken out, too. */
-export type Ears = { readonly tell: Tell; readonly ask: Ask };
+/** All are called by whoever has broken out, too. `waits`: the isolate stands still until this returns. */
+export type Ears = { readonly tell: Tell; readonly ask: Ask; readonly waits: () => void };
 
 export const openIsolate = (
   facts: CellFacts,
@@ -56,14 +56,21 @@ const open = async (isolate: ivm.Isolate, facts: CellFacts, runtime: Runtime, ea
     '{ const boot = globalThis.bootNexusGuest; delete globalThis.bootNexusGuest; boot }',
     { reference: true },
   );
-  const tell = (kind: GuestSays, id: number, head: string, text: string): void =>
+  const tell: Tell = (kind, id, head, text) => ears.tell(kind, id, head, text);
+  const tellWaiting: Tell = (kind, id, head, text) => {
+    ears.waits();
     ears.tell(kind, id, head, text);
+  };
+  const ask: Ask = (what, text) => {
+    ears.waits();
+    return ears.ask(what, text);
+  };
   const entrances: ivm.Reference<Entrances> = await boot.apply(
     undefined,
     [
       new Callback(tell, { ignored: true }),
-      new Callback(tell, { sync: true }),
-      new Callback(ears.ask, { sync: true }),
+      new Callback(tellWaiting, { sync: true }),
+      new Callback(ask, { sync: true }),
       JSON.stringify({
         name: facts.name,
         version: facts.version,
