@@ -7,7 +7,15 @@ import { runHere } from '../support/cli.ts';
 import { type Hub, openHub } from '../support/hub.ts';
 import { startHubProcess } from '../support/hub-process.ts';
 import { hookOf, hookSource, writePlugin } from '../support/plugin-folder.ts';
-import { commandAt, marking, payloadsAt, pluginEvents, publishAt, viewOf } from '../support/plugin-hub.ts';
+import {
+  commandAt,
+  marking,
+  payloadsAt,
+  pluginEvents,
+  publishAt,
+  untilEnabled,
+  viewOf,
+} from '../support/plugin-hub.ts';
 import { redisForTest } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
@@ -73,6 +81,7 @@ test('a hub that is killed while it reloads runs what its log says when it is ba
     await running.kill('SIGKILL');
     await reload;
     running = await start();
+    await untilEnabled(running.url, 'killed');
     const installed = (await pluginEvents(running.url, 'killed')).findLast(
       ({ type }) => type === 'PluginInstalled',
     );

@@ -6,7 +6,15 @@ import type { Json } from '../../domain/event.ts';
 import type { PluginView } from '../../src/nexus-plugins.ts';
 import { type Hub, type HubOptions, openHub } from '../support/hub.ts';
 import { hookOf, hookSource, writePlugin } from '../support/plugin-folder.ts';
-import { commandAt, marking, payloadsAt, pluginEvents, publishAt, viewOf } from '../support/plugin-hub.ts';
+import {
+  commandAt,
+  marking,
+  payloadsAt,
+  pluginEvents,
+  publishAt,
+  untilEnabled,
+  viewOf,
+} from '../support/plugin-hub.ts';
 import { readWholeLog, request } from '../support/rest.ts';
 import { until } from '../support/until.ts';
 
@@ -144,6 +152,7 @@ test('a version that fails in its first minute is taken back by itself, also ove
   }
   const second = await open({ dataDir, log, pluginDir: own });
   t.teardown(() => second.close());
+  await untilEnabled(second.url, 'worse');
   t.like(await view('worse', second), { status: 'enabled', version: '1.0.0' });
   await publish('worse.b', {}, second.url);
   t.deepEqual(await payloadsOn('worse.b', second.url), [{ mark: 'good' }]);
@@ -323,6 +332,7 @@ test('a folder that was changed while the hub was down changes nothing before a 
   await writePlugin(own, 'swapped', { ...marking('new', 'swapped'), version: '1.0.1' });
   const second = await open(options);
   t.teardown(() => second.close());
+  await untilEnabled(second.url, 'swapped');
   await publish('swapped.a', {}, second.url);
   t.is((await command('ReloadPlugin', { name: 'swapped' }, second.url)).status, 200);
   await publish('swapped.a', {}, second.url);

@@ -2,7 +2,7 @@ import type { Json, LogEvent } from '../../domain/event.ts';
 import type { PluginView } from '../../src/nexus-plugins.ts';
 import type { Hub } from './hub.ts';
 import { hookOf, hookSource } from './plugin-folder.ts';
-import { type Answer, readWholeLog, request } from './rest.ts';
+import { type Answer, readWholeLog, request, until } from './rest.ts';
 
 const admin = { subject: { id: 'ann', scopes: ['admin'] }, correlationId: 'c' };
 
@@ -16,6 +16,14 @@ export const viewOf = async (hub: Hub, name: string): Promise<PluginView> => {
   const found = await hub.core.plugin(name, admin);
   if (!found.ok) throw new Error(found.problem.detail);
   return found.value;
+};
+
+/** A hub that starts on a busy machine does not wait for its plugins for ever. */
+export const untilEnabled = async (url: string, name: string): Promise<void> => {
+  await until(
+    () => request(url, 'GET', `/plugins/${name}`),
+    ({ body }) => body.status === 'enabled',
+  );
 };
 
 export const pluginEvents = async (url: string, name: string): Promise<LogEvent[]> =>

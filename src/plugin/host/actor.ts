@@ -119,7 +119,8 @@ export const createActor = (name: string, parts: HostParts): Actor => {
   const retire = (instance: Instance): void => parts.later(instance.retire(graceOf(instance)));
 
   /** The version is the one from here on: in one turn of the event loop. */
-  const switchTo = (instance: Instance, startable: Startable, installedAt: string | null): void => {
+  const switchTo = (instance: Instance, { grant }: Startable, installedAt: string | null): void => {
+    const startable: Startable = { candidate: instance.candidate, grant };
     const old = running;
     probation?.end();
     probation = undefined;

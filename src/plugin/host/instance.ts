@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Json } from '../../../domain/event.ts';
 import type { HookName, PluginLimits, PluginPermissions } from '../../../domain/plugin/manifest.ts';
 import { hookNames } from '../../../domain/plugin/manifest.ts';
@@ -214,9 +215,11 @@ export const startInstance = async (options: InstanceOptions): Promise<InstanceS
         // What waits for it to be the one that runs is not for it any more.
         const quiet = life?.quiet();
         active.resolve();
-        await quiet?.catch((error: unknown) =>
+        const given = quiet?.catch((error: unknown) =>
           logger.warn({ plugin: name, error }, 'messages could not be given back'),
         );
+        // A handler that takes longer is answered with \`gone\` below, and its message is delivered again.
+        await Promise.race([given, delay(graceMs, undefined, { ref: false })]);
         await running.stop(graceMs);
         if (life !== undefined) endLife(life);
         await Promise.all(ending);

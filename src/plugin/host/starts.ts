@@ -2,6 +2,7 @@ import { effectiveLimits, effectivePermissions } from '../../../domain/plugin/pe
 import type { PluginFailure, PluginGrant } from '../../../domain/plugin/plugin.ts';
 import type { PluginDocument } from '../../../projections/documents.ts';
 import type { Result } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { CallAnswer, Death, LimitName, Program } from '../sandbox/sandbox.ts';
 import type { Recorder } from '../shadow/recorder.ts';
 import type { Candidate } from './candidates.ts';
@@ -84,9 +85,12 @@ export const createStarts = (name: string, parts: HostParts, events: StartsEvent
     if (!found.ok && found.problem.code === 'not_found') {
       return refuse('integrity', 'this node has no folder of it', true);
     }
-    if (found.ok && found.value.hash === installed.hash)
-      return { ok: true, value: found.value, isNews: false } as const;
     const kept = await candidates.kept(name, installed.hash);
+    if (found.ok && found.value.hash === installed.hash) {
+      // Bundled before; those that come with the hub are made anew, as the hub's packages may be other ones.
+      const code = found.value.bundled ? undefined : kept?.code;
+      return { ok: true, value: { ...found.value, ...given({ code }) }, isNews: false } as const;
+    }
     if (kept !== undefined) return { ok: true, value: kept, isNews: false } as const;
     if (!found.ok) return refuse('integrity', found.problem.detail);
     const { hash } = found.value;
@@ -117,7 +121,8 @@ export const createStarts = (name: string, parts: HostParts, events: StartsEvent
         if (instance !== undefined) tell(instance);
       };
       const started = await startInstance({
-        candidate,
+        // The files that it was made from are needed no longer.
+        candidate: { ...candidate, code: async () => ({ ok: true, value: program.code }) },
         program,
         permissions: effectivePermissions(candidate.manifest.permissions, grant.permissions),
         limits: program.limits,
