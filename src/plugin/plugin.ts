@@ -98,7 +98,7 @@ export type PublishHookInput = {
   readonly payload: Json;
   readonly priority: Priority;
   readonly key?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly subject: string;
 };
 
@@ -170,6 +170,7 @@ export type HookHandlers = {
     }>
   >;
   after_publish: (input: PluginMessage) => Answers<void>;
+  /** `value` stands in the place of the value, the patch or the number. A deletion has none to change. */
   before_state_change: (input: StateHookInput) => Answers<Verdict<{ readonly value: Json }>>;
   after_state_change: (
     input: Omit<PluginStateChange, 'oldValue'> & { readonly subject: string; readonly updatedAt: string },
