@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import test from 'ava';
 import { WebSocket } from 'ws';
+import { hookNames } from '../../domain/plugin/manifest.ts';
 import { openZeroMq } from '../../src/bus/zeromq.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createPluginResolvers } from '../../src/plugin/hooks/resolvers.ts';
@@ -10,7 +11,6 @@ import { commandsOver, entryOf, type Handler, type Heard, mutate } from '../supp
 import { openHub } from '../support/hub.ts';
 import { request } from '../support/rest.ts';
 import { until } from '../support/until.ts';
-import type { Frame } from '../support/ws-client.ts';
 
 const hub = await openHub({
   wsFramesPerSec: 0,
@@ -34,10 +34,8 @@ const server = await listen((incoming, answer) => {
     answer.end(JSON.stringify({ n: 1 }));
   });
 });
-test.before(async () => {
-  const service = { id: 'bill-0', name: 'billing', version: '1.0.0', host: '127.0.0.1', port: server.port };
-  await request(url, 'POST', '/services', { body: service });
-});
+const service = { id: 'bill-0', name: 'billing', version: '1.0.0', host: '127.0.0.1', port: server.port };
+await request(url, 'POST', '/services', { body: service });
 test.after.always(async () => {
   await zeroMq.close();
   await hub.close();
@@ -265,6 +263,32 @@ test.serial(
   },
 );
 
+test.serial('hooks that are for others, or for nobody any more › change no answer', async (t) => {
+  const shape = async (method: string, path: string, body?: object) => {
+    const answer = await request(url, method, path, body === undefined ? {} : { body });
+    return { status: answer.status, fields: [...answer.headers.keys()], members: Object.keys(answer.body) };
+  };
+  const answers = async () => [
+    await shape('POST', '/events/same.a', { payload: 1 }),
+    await shape('PUT', '/state/same', { value: 1 }),
+    await shape('GET', '/state/same'),
+    await shape('POST', '/state/same/increment', { by: 1 }),
+    await shape('POST', '/services/billing/invoke', { method: 'm', data: 1 }),
+    await shape('GET', '/proxy/billing/x'),
+    await shape('DELETE', '/state/same'),
+    await shape('DELETE', '/state/same'),
+  ];
+  const before = await answers();
+  const refuse: Handler = () => ({ refuse: 'never' });
+  hooks.set(
+    'others',
+    hookNames.map((hook) => entryOf('others', hook, refuse, { match: ['other'] })),
+  );
+  t.deepEqual(await answers(), before);
+  hooks.remove('others');
+  t.deepEqual(await answers(), before);
+});
+
 type Resolve = (input: {
   readonly base?: unknown;
   readonly current?: unknown;
@@ -324,7 +348,6 @@ test.serial(
       body: 7,
       headers: { 'content-type': 'application/merge-patch+json', 'if-match': '"1"' },
     });
-    t.is(patched.status, 200);
     t.is(patched.body.value, 130 + 4 + 6);
     t.deepEqual((patched.body as { resolution?: unknown }).resolution, { resolver: 'adds' });
 
@@ -369,8 +392,7 @@ test.serial(
       { plugin: 'two', resolver: 'adds' },
     ]);
     await hub.core.execute({ type: 'SetStatePolicy', data: { pattern: 'sums/*', maxBytes: 3_000 } }, context);
-    const set = () =>
-      hub.core.execute({ type: 'SetState', data: { key: 'sums/q', value: 1 } }, context) as Promise<Frame>;
+    const set = () => hub.core.execute({ type: 'SetState', data: { key: 'sums/q', value: 1 } }, context);
     t.true((await set()).ok);
     t.like(await set(), { ok: false, problem: { code: 'quota_exceeded' } });
     t.is((await get('/state/sums%2Fq')).body.value, 1, 'nothing of it was written');

@@ -346,3 +346,35 @@ test.serial('what a client may not do › is refused before a plugin is shown it
   t.true((await set('free')).ok);
   t.is(asked, 1);
 });
+
+test.serial(
+  'before_publish › a change that no client could have sent is a fault of the plugin',
+  async (t) => {
+    t.teardown(() => hooks.remove('guard'));
+    const wrong: readonly object[] = [
+      { payload: 'x'.repeat(999_000) },
+      { payload: 'x'.repeat(2_000_000) },
+      { priority: 'URGENT' },
+      { headers: { 'nexus-reply-to': 'me' } },
+      { headers: { a: 'x'.repeat(5_000) } },
+      { headers: { a: 1 } },
+      { topic: 'another' },
+      { ttlMs: 1 },
+    ];
+    for (const change of wrong) {
+      hooks.set('guard', [entryOf('guard', 'before_publish', () => ({ change }))]);
+      const refused = await publishOverRest('wrong.one', { payload: 1 });
+      t.is(refused.code, 'plugin_failed', JSON.stringify(change).slice(0, 80));
+    }
+    t.deepEqual(await eventsOf('topic-wrong.one'), []);
+    hooks.set('guard', [
+      entryOf('guard', 'before_publish', () => ({ change: wrong[2] }), { onFailure: 'skip' }),
+    ]);
+    await publishOverRest('wrong.one', { payload: 1 });
+    t.like(await newest('wrong.one'), { payload: 1, priority: 'NORMAL' });
+    t.deepEqual(
+      hub.logged.filter(({ level }) => level === 'error'),
+      [],
+    );
+  },
+);

@@ -1,4 +1,5 @@
 import type { Json, StreamId } from '../../../domain/event.ts';
+import { createFifo, type Fifo } from '../../bus/subscription/fifo.ts';
 import type { Logger } from '../../logger.ts';
 import type { Call } from './calls.ts';
 import type { HookCounts } from './counts.ts';
@@ -32,24 +33,12 @@ export type Telling = {
   close(): void;
 };
 
-/** A queue from which the oldest are taken without moving the others. */
-type Queue = { readonly plugin: string; events: Waiting[]; next: number; dropped: number };
+type Queue = { readonly plugin: string; readonly events: Fifo<Waiting>; dropped: number };
 
 export const createTelling = (options: TellingOptions): Telling => {
   const { logger, counts, call, entryOf, readTold, maxWaiting = 10_000 } = options;
   /** Only of plugins that are being told. */
   const queues = new Map<string, Queue>();
-
-  const take = (queue: Queue): Waiting | undefined => {
-    const event = queue.events[queue.next];
-    if (event === undefined) return undefined;
-    queue.next++;
-    if (queue.next * 2 > queue.events.length) {
-      queue.events = queue.events.slice(queue.next);
-      queue.next = 0;
-    }
-    return event;
-  };
 
   const lose = (queue: Queue, hook: Told['hook'], why: object): void => {
     const { plugin } = queue;
@@ -75,16 +64,15 @@ export const createTelling = (options: TellingOptions): Telling => {
   };
 
   const run = async (queue: Queue): Promise<void> => {
-    const { plugin } = queue;
-    for (let event = take(queue); event !== undefined; event = take(queue)) await tell(queue, event);
+    const { plugin, events } = queue;
+    for (let event = events.shift(); event !== undefined; event = events.shift()) await tell(queue, event);
     if (queues.get(plugin) === queue) queues.delete(plugin);
     if (queue.dropped > 0)
       logger.warn({ plugin, dropped: queue.dropped }, 'a plugin is told of what is done again');
   };
 
-  const empty = (queue: Queue): void => {
-    queue.events = [];
-    queue.next = 0;
+  const empty = ({ events }: Queue): void => {
+    while (events.shift() !== undefined);
   };
 
   let closed = false;
@@ -93,14 +81,15 @@ export const createTelling = (options: TellingOptions): Telling => {
       if (closed) return;
       const queue = queues.get(plugin);
       if (queue === undefined) {
-        const begun: Queue = { plugin, events: [event], next: 0, dropped: 0 };
+        const begun: Queue = { plugin, events: createFifo(), dropped: 0 };
+        begun.events.push(event);
         queues.set(plugin, begun);
         void run(begun);
         return;
       }
       queue.events.push(event);
-      if (queue.events.length - queue.next <= maxWaiting) return;
-      const oldest = take(queue);
+      if (queue.events.length <= maxWaiting) return;
+      const oldest = queue.events.shift();
       if (oldest !== undefined) lose(queue, oldest.hook, { waiting: maxWaiting });
     },
     forget(plugin) {
