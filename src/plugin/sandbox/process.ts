@@ -36,7 +36,7 @@ export type Loaded =
 export type ProcessExit = {
   readonly cause: Exclude<Death['cause'], 'sibling' | 'initialize'> | 'closed';
   readonly reason: string;
-  /** Names of the plugins that are known to be at fault. */
+  /** Names of the plugins that are known to be at fault; what one of them ran may have gone on after it was stopped. */
   readonly culprits: readonly string[];
   /** Names of the plugins that were running when it ended: with a call open, or doing something of their own. */
   readonly running: readonly string[];

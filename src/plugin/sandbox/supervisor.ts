@@ -188,26 +188,31 @@ export const openSandbox = ({
   ): void => {
     const cause = exit.cause === 'closed' ? 'crash' : exit.cause;
     const named = (names: readonly string[]) => members.filter(({ program }) => names.includes(program.name));
-    const { culprits, suspects } = blameless
-      ? { culprits: [], suspects: [] }
-      : blame({
-          members,
-          culprits: named(exit.culprits),
-          running: named(exit.running),
-          marked: ({ standing }) => standing.marked(),
-        });
+    const known = named(exit.culprits);
+    // One that was stopped before: nobody who is left has anything to do with it.
+    const elsewhere = exit.culprits.length > 0 && known.length === 0;
+    const { culprits, suspects } =
+      blameless || elsewhere
+        ? { culprits: [], suspects: [] }
+        : blame({
+            members,
+            culprits: known,
+            running: named(exit.running),
+            marked: ({ standing }) => standing.marked(),
+          });
     const names = (of: readonly Resident[]): string => of.map(({ program }) => program.name).join(', ');
     logger.warn(
-      { cause, culprits: names(culprits), suspects: names(suspects), plugins: members.length },
+      { cause, culprits: exit.culprits.join(', '), suspects: names(suspects), plugins: members.length },
       `A process of plugins has ended: ${exit.reason}`,
     );
     for (const member of members) endLife(member);
 
     const suspicion: Suspicion = { untilMs: clock.now() + memoryMs, proven: undefined };
+    for (const name of exit.culprits) struckUntilMs.set(name, clock.now() + memoryMs);
     for (const { standing } of culprits) standing.proven();
     for (const { standing } of suspects) standing.suspect(suspicion);
     const innocents = members.filter((member) => !culprits.includes(member) && !suspects.includes(member));
-    if (culprits.length + suspects.length === 0 && !blameless) {
+    if (culprits.length + suspects.length === 0 && !blameless && !elsewhere) {
       for (const { standing } of innocents) standing.mark();
     }
 

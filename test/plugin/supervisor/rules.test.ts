@@ -188,6 +188,22 @@ test('an unexplained death › is held against nobody the first time, and makes 
   t.deepEqual(a.told, ['ready', 'down', 'ready', 'down', 'ready', 'down', 'ready']);
 });
 
+test('a death by one that was stopped before › is held against nobody who is left', async (t) => {
+  const { simulated, start } = world();
+  const [a, b] = await Promise.all([start('a'), start('b')]);
+  for (let deaths = 0; deaths < 3; deaths += 1) {
+    simulated.of('a')?.die({ culprits: ['stopped'], running: ['a'] });
+    await settled();
+  }
+  for (const { told, deaths, guest } of [a, b]) {
+    t.is(told.at(-1), 'ready');
+    t.true(deaths.every(({ cause }) => cause === 'sibling'));
+    t.is(pid(guest), pid(a.guest));
+  }
+  const stopped = await start('stopped');
+  t.not(pid(stopped.guest), pid(a.guest));
+});
+
 test('a guest that ends alone › is struck while its process and siblings go on', async (t) => {
   const { clock, simulated, start } = world();
   const [bad, other] = await Promise.all([start('bad'), start('other')]);

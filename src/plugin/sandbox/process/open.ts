@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
+import { BoundedMap } from '../../../bounded-map.ts';
 import type { Logger } from '../../../logger.ts';
 import type { OpenSandboxProcess, ProcessExit, SandboxProcess, SandboxProcessOptions } from '../process.ts';
 import type { Program } from '../sandbox.ts';
@@ -27,6 +28,7 @@ const mib = 1_048_576;
 /** Beyond what the child itself lets an isolate run. */
 const stallGraceMs = 5_000;
 const closeMs = 1_000;
+const maxLeftNames = 100;
 
 type Judged = Omit<ProcessExit, 'running'>;
 
@@ -75,6 +77,8 @@ export const openProcess = async (
   const exit = Promise.withResolvers<ProcessExit>();
   const up = Promise.withResolvers<void>();
   const guests = new Map<number, HostedGuest>();
+  /** What a guest ran may go on for a while after it was ended. */
+  const leftNames = new BoundedMap<number, string>(maxLeftNames);
   const stderr = createStderr(child, logger);
   let last = 0;
   let pid = child.pid ?? 0;
@@ -99,7 +103,7 @@ export const openProcess = async (
   const broken = (reason: string) =>
     kill({ cause: 'crash', reason: `its process was ended: ${reason}`, culprits: [] });
   const namesOf = (numbers: readonly number[]): string[] =>
-    numbers.flatMap((number) => guests.get(number)?.guest.program.name ?? []);
+    numbers.flatMap((number) => guests.get(number)?.guest.program.name ?? leftNames.get(number) ?? []);
   const running = (): string[] =>
     [...guests.values()].filter((one) => one.isRunning()).map((one) => one.guest.program.name);
 
@@ -228,7 +232,10 @@ export const openProcess = async (
       send: (head, body) => out.send(head, body),
       pendingBytes: out.pendingBytes,
       pid,
-      left: () => guests.delete(number),
+      left() {
+        guests.delete(number);
+        leftNames.set(number, program.name);
+      },
     });
     if (over || judged !== undefined) {
       hosted.end({ cause: 'sibling', reason: 'the process has ended', culprit: false });

@@ -22,6 +22,8 @@ const socket = new Socket({ fd: pipe });
 const out = createFrameWriter(socket);
 const reader = new FrameReader(maxParentFrameBytes);
 const cells = new Map<number, Cell>();
+/** Ended while something ran in them, which has not ended yet: native code looks at no interrupt. */
+const leaving = new Map<number, Cell>();
 const moved = new Set<Cell>();
 /** Plugins that are still to be loaded: one in each turn, so that the process gives signs of life in between. */
 const loads = new Map<number, () => void>();
@@ -65,7 +67,11 @@ const load = ({ guest, name, version, limits }: ParentHead & { type: 'load' }, b
         if (moved.size === 0) setTimeout(tellProgress, progressMs);
         moved.add(cell);
       },
-      gone: (number) => cells.delete(number),
+      gone(number) {
+        const left = cells.get(number);
+        if (left !== undefined && left.watch.running() > 0) leaving.set(number, left);
+        cells.delete(number);
+      },
       fatal,
     },
   );
@@ -115,6 +121,10 @@ setInterval(() => {
   for (const [guest, { watch }] of cells) {
     const stuck = watch.stuck();
     if (stuck !== undefined) fatal(guest, stuck.cause, stuck.reason);
+  }
+  for (const [guest, { watch }] of leaving) {
+    if (watch.running() === 0) leaving.delete(guest);
+    else if (watch.stuck() !== undefined) fatal(guest, 'hang', 'what it ran went on after it was ended');
   }
 }, watchMs);
 setInterval(() => {
