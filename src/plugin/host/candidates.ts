@@ -5,7 +5,7 @@ import type { Config } from '../../config.ts';
 import { fault, ok, problem, type Result } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { Offer } from '../runtime.ts';
-import { bundle } from './bundle.ts';
+import { bundleApart } from './bundler.ts';
 import { readFolder } from './folder.ts';
 import { readKeys, signerOf } from './integrity.ts';
 import type { KeptVersion, KeptVersions } from './kept-versions.ts';
@@ -105,7 +105,8 @@ export const createCandidates = (
         signature,
         signedBy: await signer(hash, signature),
         bundled,
-        code: () => bundle({ name, entry: manifest.value.entry, files, ...(bundled ? { packageRoot } : {}) }),
+        code: () =>
+          bundleApart({ name, entry: manifest.value.entry, files, ...(bundled ? { packageRoot } : {}) }),
       });
     },
     async kept(name, hash) {
