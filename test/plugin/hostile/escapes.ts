@@ -28,7 +28,8 @@ const walk = (starts, look) => {
   return seen.size;
 };`;
 
-const isNode = `typeof process !== 'undefined' && process.pid ? 'process ' + process.pid : typeof require === 'function' && 'require'`;
+const isNode =
+  'typeof process !== "undefined" && process.pid ? "process " + process.pid : typeof require === "function" && "require"';
 
 /** Ways out of the isolate, to Node, the machine and the hub's process. */
 export const escapes: readonly HostilePlugin[] = [
@@ -36,7 +37,7 @@ export const escapes: readonly HostilePlugin[] = [
     'escape-globals',
     'what Node has as globals',
     probe(`
-    for (const name of ['require', 'process', 'module', 'exports', 'Buffer', 'global', 'fetch', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'navigator', 'Worker', 'MessageChannel', 'BroadcastChannel', 'importScripts', 'performance', 'structuredClone', 'setImmediate', 'ivm', 'isolated_vm', 'Deno', 'Bun', 'd8', 'gc', 'print', 'read', 'load', 'quit', '__dirname', 'localStorage', 'crypto', 'WebAssembly', 'SharedArrayBuffer', 'Atomics']) attempt(name, () => typeof globalThis[name] !== 'undefined' && name !== 'structuredClone' && name !== 'performance' && name !== 'crypto' && typeof globalThis[name]);
+    for (const name of ['require', 'process', 'module', 'exports', 'Buffer', 'global', 'fetch', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'navigator', 'Worker', 'MessageChannel', 'BroadcastChannel', 'importScripts', 'ivm', 'isolated_vm', 'Deno', 'Bun', 'd8', 'gc', 'print', 'read', 'load', 'quit', '__dirname', 'localStorage', 'WebAssembly', 'SharedArrayBuffer', 'Atomics']) attempt(name, () => typeof globalThis[name] !== 'undefined' && typeof globalThis[name]);
     attempt('this', () => (function () { return this; })()?.process);
     attempt('eval', () => (0, eval)('typeof process === "object" && process.pid'));`),
     harmless,
@@ -154,8 +155,8 @@ export const escapes: readonly HostilePlugin[] = [
     probe(`
     const caught = [];
     const trap = new Proxy(function () {}, new Proxy({}, { get: (_, name) => (...args) => { caught.push(...args); return Reflect[name](...args); } }));
-    for (const call of [() => context.messageBus.publish(trap, trap, trap), () => context.state.set(trap, trap, trap), () => context.log.info(trap, trap), () => context.fetch(trap, trap), () => context.hooks.register(trap, trap), () => setTimeout(trap, trap), () => context.services.invoke(trap, trap, trap)]) { try { await call(); } catch {} }
-    for (const value of caught) attempt('caught', () => value !== null && (typeof value === 'object' || typeof value === 'function') && value.constructor.constructor('return ${isNode}')());`),
+    for (const call of [() => context.messageBus.publish(trap, trap, trap), () => context.state.set(trap, trap, trap), () => context.log.info(trap, trap), () => context.fetch(trap, trap), () => context.hooks.register(trap, trap), () => setTimeout(trap, trap), () => context.services.invoke(trap, trap, trap)]) { try { await Promise.race([call(), new Promise((done) => setTimeout(done, 10))]); } catch {} }
+    for (const value of new Set(caught.splice(0))) attempt('caught', () => value !== null && (typeof value === 'object' || typeof value === 'function') && value.constructor.constructor('return ${isNode}')());`),
     harmless,
   ),
   row(
@@ -164,7 +165,7 @@ export const escapes: readonly HostilePlugin[] = [
     probe(`${roots}${walk}
     walk(roots(), (path, value) => {
       const name = (() => { try { return value.constructor?.name + ' ' + Object.prototype.toString.call(value); } catch { return ''; } })();
-      if (/Reference|ExternalCopy|Isolate|Callback|NativeModule|ChildProcess|Socket|Pipe|process/.test(name)) say(path, name);
+      if (/\\bReference\\b|ExternalCopy|Isolate|Callback|NativeModule|ChildProcess|Socket|Pipe|process/.test(name)) say(path, name);
       for (const key of ['applySync', 'applyIgnored', 'applySyncPromise', 'derefInto', 'copySync', 'createContextSync', 'binding', 'mainModule', 'kill']) attempt(path + '.' + key, () => typeof value[key] === 'function' && key);
     });`),
     bounded,
@@ -222,7 +223,7 @@ export const escapes: readonly HostilePlugin[] = [
     probe(`
     attempt('hooks', () => typeof AsyncLocalStorage !== 'undefined' && 'AsyncLocalStorage'); attempt('context', () => typeof AsyncContext !== 'undefined' && 'AsyncContext');
     attempt('marker', () => globalThis.marker); globalThis.marker = undefined;
-    attempt('symbols', () => Object.getOwnPropertySymbols(globalThis).map(String).filter((name) => !/toStringTag/.test(name)).join());`),
+    attempt('symbols', () => Object.getOwnPropertySymbols(globalThis).map(String).filter((name) => !/toStringTag/.test(name)).join() || false);`),
     harmless,
   ),
   row(

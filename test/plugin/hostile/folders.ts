@@ -1,4 +1,5 @@
 import {
+  bounded,
   type HostilePlugin,
   inHook,
   lives,
@@ -12,7 +13,7 @@ const plain =
   'export const initialize = (context) => { context.hooks.register("before_publish", () => undefined); };';
 /** A module that shows what it has imported in the message that it changes. */
 const showing = (statement: string, value = 'stolen'): string =>
-  `${statement}\n${inHook(`return { change: { payload: { found: ${value} === undefined ? [] : [String(typeof ${value} === "object" ? JSON.stringify(${value}) : ${value})] } } };`)}`;
+  `${statement}\n${inHook(`return { change: { payload: { found: ${value} == null ? [] : [String(typeof ${value} === "object" ? JSON.stringify(${value}) : ${value})] } } };`)}`;
 
 const manifest = (name: string, attack: string, more: Readonly<Record<string, unknown>>): HostilePlugin =>
   row(name, attack, plain, notOffered, { by: 'start', manifest: more });
@@ -40,8 +41,8 @@ export const folders: readonly HostilePlugin[] = [
   manifest('manifest-name-outside', 'a name that is a path', { name: '../witness' }),
   manifest('manifest-name-other', 'the name of another plugin', { name: 'witness' }),
   manifest('manifest-name-proto', 'a name of __proto__', { name: '__proto__' }),
-  manifest('manifest-name-long', 'a name of 100,000 characters', { name: 'a'.repeat(100_000) }),
-  manifest('manifest-version', 'a version that is none', { version: '1'.repeat(100_000) }),
+  manifest('manifest-name-long', 'a name of 100,000 characters', { name: 'a'.repeat(60_000) }),
+  manifest('manifest-version', 'a version that is none', { version: '1'.repeat(60_000) }),
   manifest('manifest-limits', 'limits beyond what there is', {
     limits: { memoryMb: 1e9, cpuMsPerCall: -1, timeoutMs: 1e12, callsPerSec: 0, messageBytes: 1e18 },
   }),
@@ -54,17 +55,16 @@ export const folders: readonly HostilePlugin[] = [
     permissions({
       hooks: {
         before_everything: { match: ['*'], order: 0, timeoutMs: 100, onFailure: 'skip' },
-        constructor: {},
       },
     }),
   ),
   manifest(
     'manifest-hooks-many',
-    'a hook for 10,000 patterns',
+    'a hook for 5,000 patterns',
     permissions({
       hooks: {
         before_publish: {
-          match: Array.from({ length: 10_000 }, (_, i) => `a.${i}`),
+          match: Array.from({ length: 5_000 }, (_, i) => `a.${i}`),
           order: 0,
           timeoutMs: 100,
           onFailure: 'skip',
@@ -76,7 +76,7 @@ export const folders: readonly HostilePlugin[] = [
     'manifest-hooks-time',
     'a hook that holds each call for a year',
     permissions({
-      hooks: { before_publish: { match: ['>'], order: -1e300, timeoutMs: 3e10, onFailure: 'refuse' } },
+      hooks: { before_publish: { match: ['>'], order: -1e9, timeoutMs: 3e10, onFailure: 'refuse' } },
     }),
   ),
   manifest(
@@ -86,14 +86,14 @@ export const folders: readonly HostilePlugin[] = [
   ),
   manifest(
     'manifest-permissions-many',
-    'a million topics',
-    permissions({ publish: Array(1_000_000).fill('a') }),
+    'ten thousand topics',
+    permissions({ publish: Array(10_000).fill('a') }),
   ),
   manifest('manifest-dependency-self', 'a dependency on itself', {
     dependencies: { 'manifest-dependency-self': '*' },
   }),
   manifest('manifest-dependency-range', 'a range of versions that takes ages to read', {
-    dependencies: { other: `${'>=1.0.0 '.repeat(20_000)}||`.repeat(5) },
+    dependencies: { other: `${'>=1.0.0 '.repeat(1_000)}||`.repeat(5) },
   }),
   manifest('manifest-dependency-proto', 'a dependency named __proto__', {
     dependencies: JSON.parse('{"__proto__":"*","../x":"*"}'),
@@ -101,22 +101,17 @@ export const folders: readonly HostilePlugin[] = [
   manifest('manifest-schema', 'a schema that refers to itself and to files', {
     configSchema: { $ref: '#', allOf: [{ $ref: 'file:///etc/passwd' }, { $ref: '#/allOf/0' }] },
   }),
-  row(
+  manifest(
     'manifest-schema-pattern',
     'a schema with a pattern that backtracks for ages, and a default that it is tried on',
-    plain,
-    { end: 'either', answer: ['ok'], causes: ['initialize'] },
     {
-      by: 'start',
-      manifest: {
-        configSchema: {
-          type: 'object',
-          properties: { a: { type: 'string', pattern: '^(a+)+$', default: `${'a'.repeat(40)}!` } },
-        },
+      configSchema: {
+        type: 'object',
+        properties: { a: { type: 'string', pattern: '^(a+)+$', default: `${'a'.repeat(40)}!` } },
       },
-      config: { a: `${'a'.repeat(40)}!` },
     },
   ),
+
   text('manifest-large', 'a manifest of 64 MB', { repeat: ' ', times: 64_000_000 }),
   text('manifest-deep', 'a manifest 1,000,000 deep', { repeat: '[', times: 1_000_000 }),
   text('manifest-no-json', 'a manifest that is no JSON', '{"name":'),
@@ -169,15 +164,38 @@ export const folders: readonly HostilePlugin[] = [
     showing('import stolen from "alias";'),
     { 'tsconfig.json': '{"compilerOptions":{"baseUrl":"../..","paths":{"alias":["./secret.json"]}}}' },
   ),
-  bundle(
+  row(
     'import-browser-field',
     'an import that package.json sends elsewhere',
     showing('import stolen from "./here.json";'),
+    bounded,
     {
-      'here.json': '1',
-      'package.json': '{"browser":{"./here.json":"../../secret.json"},"imports":{"#x":"../../secret.json"}}',
+      files: {
+        'here.json': 'null',
+        'package.json': '{"browser":{"./here.json":"../../secret.json"}}',
+      },
     },
   ),
+  bundle(
+    'import-imports-field',
+    'an import that the imports of package.json send elsewhere',
+    showing('import stolen from "#x";'),
+    { 'package.json': '{"imports":{"#x":"../../secret.json"}}' },
+  ),
+  row(
+    'import-package-large',
+    'a package.json of 10 MB, which is looked at for each of 900 imports',
+    `${Array.from({ length: 900 }, (_, i) => `import './f/${i}.js';`).join('')}${plain}`,
+    bounded,
+    {
+      by: 'start',
+      files: {
+        ...Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`f/${i}.js`, 'export {};'])),
+        'package.json': { before: '{"x":[', repeat: '[],', times: 3_300_000, after: '0]}' },
+      },
+    },
+  ),
+
   bundle(
     'import-package-link',
     'a package that is a link to a folder outside',
@@ -225,15 +243,20 @@ export const folders: readonly HostilePlugin[] = [
     Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`f/${i}.js`, 'export {};'])),
   ),
   bundle('bundle-syntax', 'a module that is no JavaScript', 'export const initialize = ('),
-  bundle(
+  row(
     'bundle-nested',
     'a module of which the parser goes 100,000 deep',
     `export const initialize = () => ${'('.repeat(100_000)}1${')'.repeat(100_000)};`,
+    bounded,
+    { by: 'start', long: true },
   ),
-  bundle(
+
+  row(
     'bundle-nested-deeper',
     'a module that takes the bundler down, and a gigabyte with it',
     `export const initialize = () => ${'('.repeat(1_000_000)}1${')'.repeat(1_000_000)};`,
+    notOffered,
+    { by: 'start', long: true },
   ),
   row(
     'module-throws-looping',

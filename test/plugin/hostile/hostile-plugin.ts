@@ -8,8 +8,11 @@ import type { CallFault, LimitName } from '../../../src/plugin/sandbox/sandbox.t
  */
 export type Trigger = 'start' | 'hook' | 'message' | 'timer' | 'stop';
 
-/** `ok`, or why the call that sets it off has no answer; any one of several where V8 or the machine decides. */
-export type Answered = 'ok' | CallFault;
+/**
+ * `ok`, or why the call that sets it off has no answer, `unusable` being one that the hub cannot use; any one of several
+ * where V8 or the machine decides.
+ */
+export type Answered = 'ok' | 'unusable' | CallFault;
 
 export type Fate =
   /** It goes on running, in the same child as before. `limit`: an event tells that it met one of these. */
@@ -31,12 +34,20 @@ export type Fate =
   /** It does not come to run: refused by the hub before a line of it runs (`offer`), or at its start. */
   | { readonly end: 'refused'; readonly by: 'offer' | 'start'; readonly child: 'stays' | 'may' | 'dies' };
 
+/** True when each way in which the call may go is one that an event tells of. */
+export const mustBeLimited = (
+  fate: Fate,
+): fate is Extract<Fate, { readonly end: 'lives' }> & { readonly limit: readonly LimitName[] } =>
+  fate.end === 'lives' &&
+  fate.limit !== undefined &&
+  !fate.answer.some((answer) => answer === 'ok' || answer === 'threw');
+
 /** A file of the plugin's folder: its text, or what stands there instead. */
 export type Planted =
   | string
   | { readonly link: string }
   | { readonly pipe: true }
-  | { readonly repeat: string; readonly times: number };
+  | { readonly repeat: string; readonly times: number; readonly before?: string; readonly after?: string };
 
 export type HostilePlugin = {
   /** Name of the plugin, and of its folder. */
@@ -53,6 +64,8 @@ export type HostilePlugin = {
   /** Beside `plugin.json` and the entry; one of these names replaces it. */
   readonly files?: Readonly<Record<string, Planted>>;
   readonly config?: unknown;
+  /** Takes so long that only the long form has it. */
+  readonly long?: true;
   readonly fate: Fate;
 };
 

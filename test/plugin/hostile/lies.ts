@@ -3,11 +3,11 @@ import { type Fate, type HostilePlugin, inHook, lives, probe, row } from './host
 /** It ruins what it stands on: it alone has the harm. */
 const ownHarm: Fate = {
   end: 'either',
-  answer: ['ok', 'threw', 'timeout', 'cpu', 'no_handler', 'gone', 'too_large'],
+  answer: ['ok', 'threw', 'timeout', 'cpu', 'no_handler', 'gone', 'too_large', 'unusable'],
   causes: ['crash', 'initialize', 'hang', 'cpu', 'memory', 'flood'],
 };
 /** The answer is none that the hub can use: the call failed, and the message is as it was. */
-const rubbish: Fate = lives('ok', 'threw', 'too_large');
+const rubbish: Fate = lives('ok', 'threw', 'too_large', 'unusable');
 
 const answers: readonly (readonly [name: string, what: string, expression: string])[] = [
   [
@@ -103,6 +103,11 @@ const sabotage: readonly (readonly [name: string, what: string, before: string])
     'const real = JSON.stringify; JSON.stringify = (v) => real({ ...v, plugin: "witness", name: "witness", id: 1, ok: true, refuse: "forged" }); JSON.parse = () => ({ id: 1, ok: true, target: "hook:before_publish", type: "call" }); globalThis.JSON = { stringify: JSON.stringify, parse: JSON.parse };',
   ],
   [
+    'text-json',
+    'toJSON of texts and numbers',
+    'String.prototype.toJSON = Number.prototype.toJSON = Boolean.prototype.toJSON = () => ({ toString: 1, valueOf: 1 });',
+  ],
+  [
     'function',
     'Function.prototype',
     'for (const k of ["call", "apply", "bind"]) Function.prototype[k] = function (...a) { globalThis.caught = [this, a]; return undefined; }; Function.prototype[Symbol.hasInstance]; Object.defineProperty(Function.prototype, "then", { get() { globalThis.caught = this; return undefined; } });',
@@ -144,7 +149,13 @@ export const lies: readonly HostilePlugin[] = [
     row(`answer-${name}`, `an answer that is ${what}`, inHook(`return ${expression};`), rubbish),
   ),
   ...sabotage.map(([name, what, before]) =>
-    row(`globals-${name}`, `replaces ${what}`, `${before}\n${inHook('return undefined;')}`, ownHarm),
+    row(
+      `globals-${name}`,
+      `replaces ${what}`,
+      `${before}\n${inHook('return undefined;')}`,
+      ownHarm,
+      name === 'promise' ? { long: true } : {},
+    ),
   ),
   ...sabotage.map(([name, what, before]) =>
     row(
