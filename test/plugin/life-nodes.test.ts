@@ -60,6 +60,56 @@ test('two nodes of one log run the same, and what one takes back the other does 
   await until(async () => (await viewOf(b, 'shared')).status === 'disabled');
 });
 
+test('nodes whose folders differ keep what they run, and tell of it once', async (t) => {
+  const redis = await redisForTest(t);
+  if (redis === undefined) return;
+  const node = async (mark: string): Promise<Hub> => {
+    const own = await mkdtemp(join(root, 'plugins-'));
+    await writePlugin(own, 'differs', { ...marking(mark, 'differs'), version: `${mark}.0.0` });
+    const opened = await openHub({
+      dataDir: await mkdtemp(join(root, 'data-')),
+      log: [redis.url],
+      pluginDir: own,
+    });
+    t.teardown(() => opened.close());
+    return opened;
+  };
+  const enable = async ({ url }: Hub, memoryMb: number): Promise<void> => {
+    const body = { name: 'differs', limits: { memoryMb } };
+    t.is((await commandAt(url, 'EnablePlugin', body)).status, 200);
+  };
+  const a = await node('1');
+  await enable(a, 31);
+  const b = await node('2');
+  await untilEnabled(b.url, 'differs');
+  await enable(a, 30);
+  await enable(b, 29);
+  await enable(a, 28);
+  for (const [of, version] of [
+    [a, '1.0.0'],
+    [b, '2.0.0'],
+  ] as const) {
+    await untilEnabled(of.url, 'differs');
+    t.is((await viewOf(of, 'differs')).version, version);
+    t.is((await publishAt(of.url, 'differs.x')).status, 201);
+  }
+  t.deepEqual(await payloadsAt(a.url, 'differs.x'), [{ mark: '1' }, { mark: '2' }]);
+  const installed = (await pluginEvents(a.url, 'differs')).filter(({ type }) => type === 'PluginInstalled');
+  t.deepEqual(
+    installed.map(({ data }) => {
+      const { version, cause } = data as { readonly version: string; readonly cause: string };
+      return [version, cause];
+    }),
+    [
+      ['1.0.0', 'enable'],
+      ['2.0.0', 'reload'],
+      ['1.0.0', 'enable'],
+      ['2.0.0', 'enable'],
+      ['1.0.0', 'enable'],
+    ],
+  );
+});
+
 test('a hub that is killed while it reloads runs what its log says when it is back', async (t) => {
   t.timeout(120_000);
   const folder = await mkdtemp(join(root, 'killed-'));

@@ -276,13 +276,20 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     const { startable, isNews } = chosen;
     const { candidate } = startable;
     if (running === undefined) needs = candidate.manifest.dependencies;
+    const isRunning = running !== undefined;
+    if (isNews && isRunning) {
+      // Another node has this version, and not what runs here: were each to tell of its own, the log would fill with it.
+      statusReason = `runs version ${candidate.manifest.version}: this node has not ${installed.version}, which the log names`;
+      if (running?.startable.candidate.hash === candidate.hash && sameJson(running.startable.grant, grant))
+        return;
+    }
     const unmet = await parts.dependencyFault(name, candidate.manifest.dependencies);
     if (unmet !== undefined) return failed('dependency', unmet, candidate.manifest.version);
     const started = await starts.start(startable, stats, recorder);
     if (!started.ok) return failed(started.cause, started.reason, candidate.manifest.version);
     if (closed) return started.instance.retire(0);
     switchTo(started.instance, startable, isNews ? null : document.installedAt);
-    if (isNews) {
+    if (isNews && !isRunning) {
       const { version, permissions, limits } = candidate.manifest;
       const data = { version, permissions, limits, hash: candidate.hash, cause: 'reload' } as const;
       ownRevision = document.revision;
