@@ -37,17 +37,29 @@ const contentFault = (
     : undefined;
 };
 
+/** The hash that a plugin is pinned to when it is enabled. @param hash as the command says it. */
+export const pinOf = (
+  hash: string | null | undefined,
+  { grant }: Pick<PluginState, 'grant'>,
+): string | null => (hash === undefined ? (grant?.hash ?? null) : hash);
+
 const enable = (
   { offered, permissions, limits, config, hash }: Extract<PluginCommand, { readonly type: 'EnablePlugin' }>,
   state: PluginState,
 ): Decided => {
-  const wrong = contentFault(offered, hash, state);
+  const pin = pinOf(hash, state);
+  const wrong = contentFault(offered, pin, state);
   if (wrong !== undefined) return reject(wrong);
+  // What is left out stays as it was: a grant that was narrowed is not widened by who enables the plugin again.
+  const had = permissions === 'requested' ? null : state.grant;
   const grant: PluginGrant = {
-    permissions: permissions ?? offered.permissions,
-    limits: { ...offered.limits, ...limits },
+    permissions:
+      permissions === 'requested'
+        ? offered.permissions
+        : (permissions ?? had?.permissions ?? offered.permissions),
+    limits: { ...(had?.limits ?? offered.limits), ...limits },
     config: config ?? state.grant?.config ?? {},
-    hash,
+    hash: pin,
   };
   const isNews = !state.enabled || !isSameGrant(state.grant, grant);
   return accept(

@@ -78,14 +78,14 @@ export type PluginCommand =
       readonly type: 'EnablePlugin';
       /** What stands in the folder. */
       readonly offered: PluginVersion;
-      /** Absent: what the manifest asks for. */
-      readonly permissions?: PluginPermissions | undefined;
-      /** What is left out is what the manifest asks for. */
+      /** Absent: what it had, and what the manifest asks for at first. `requested`: that again, its limits too. */
+      readonly permissions?: PluginPermissions | 'requested' | undefined;
+      /** What is left out is what it had, and what the manifest asks for at first. */
       readonly limits?: Partial<PluginLimits> | undefined;
       /** Absent: what it had, an empty object at first. */
       readonly config?: Json | undefined;
-      /** The only content that may run. Null: whatever stands in the folder. */
-      readonly hash: string | null;
+      /** The only content that may run. Null: whatever stands in the folder. Absent: as it was, null at first. */
+      readonly hash?: string | null | undefined;
     }
   | { readonly type: 'DisablePlugin'; readonly reason: string }
   /** @property hash the content that is meant; null: whatever stands in the folder, but not what was rolled back. */

@@ -31,6 +31,7 @@ const jsonIn = async (invocation: Invocation, option: string): Promise<Json | un
 
 /** `{ permissions, limits }`, each of which may be left out. @throws {UsageError} */
 const grantIn = async (invocation: Invocation): Promise<JsonObject> => {
+  if (textOf(invocation, 'grant') === 'requested') return { permissions: 'requested' };
   const grant = await jsonIn(invocation, 'grant');
   if (grant === undefined) return {};
   const stranger = isJsonObject(grant)
@@ -108,15 +109,16 @@ export const showPlugin: Action = {
 };
 
 export const enablePlugin: Action = {
-  usage: 'NAME [--grant FILE] [--config FILE] [--hash HASH]',
+  usage: 'NAME [--grant FILE|requested] [--config FILE] [--hash HASH|none]',
   summary:
-    'enables a plugin, and prints what it grants: the permissions and limits of the file, else what the plugin asks for',
+    'enables a plugin, and prints what it grants: what the file says, what the plugin asks for (requested), else what it had',
   words: [1, 1],
   options: { grant: { type: 'string' }, config: { type: 'string' }, hash: { type: 'string' } },
   run: async (invocation) => {
+    const hash = textOf(invocation, 'hash');
     const json = {
       ...(await grantIn(invocation)),
-      ...given({ config: await jsonIn(invocation, 'config'), hash: textOf(invocation, 'hash') }),
+      ...given({ config: await jsonIn(invocation, 'config'), hash: hash === 'none' ? null : hash }),
     };
     const plugin = await invocation.client.call('POST', pathOf(invocation, '/enable'), { json });
     await tell(invocation, plugin);

@@ -109,10 +109,10 @@ const name = { name: pluginNameSchema };
 export const pluginSchemas = {
   EnablePlugin: z.strictObject({
     ...name,
-    permissions: grantedPermissionsSchema.optional(),
+    permissions: z.union([z.literal('requested'), grantedPermissionsSchema]).optional(),
     limits: pluginLimitsSchema.optional(),
     config: anyJson.optional(),
-    hash: hash.optional(),
+    hash: hash.nullable().optional(),
   }),
   DisablePlugin: z.strictObject({ ...name, reason }),
   ReloadPlugin: z.strictObject({ ...name, hash: hash.optional() }),

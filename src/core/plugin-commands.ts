@@ -1,4 +1,5 @@
 import { type StreamId, streamId } from '../../domain/event.ts';
+import { pinOf } from '../../domain/plugin/decider.ts';
 import type { PluginCommand, PluginRejection, PluginVersion } from '../../domain/plugin/plugin.ts';
 import type { Command, CommandData } from '../command/catalog.ts';
 import type { Handler } from '../command/handle.ts';
@@ -89,15 +90,14 @@ export const createPluginCommands = (parts: Parts, handler: Handler, deciders: P
     if (!offered.ok) return offered;
     const { state } = await handler.newest(deciders.plugin, stream);
     const admitted = await plugins.admit(name, {
-      hash: hash ?? null,
+      hash: pinOf(hash, state),
       config: config ?? state.grant?.config ?? {},
     });
     if (!admitted.ok) return fault(within('/config', admitted.problem));
     const command: PluginCommand = {
       type: 'EnablePlugin',
       offered: versionOf(admitted.value),
-      hash: hash ?? null,
-      ...given({ permissions, limits: limits && given(limits), config }),
+      ...given({ permissions, limits: limits && given(limits), config, hash }),
     };
     return handle(stream, name, command, call);
   };

@@ -17,7 +17,6 @@ import { hashOf, noPermissions, somePermissions, versionOf } from '../support/pl
 const enable = (letter: string, more: object = {}): PluginCommand => ({
   type: 'EnablePlugin',
   offered: versionOf(letter),
-  hash: null,
   ...more,
 });
 const reload = (letter: string, hash: string | null = null): PluginCommand => ({
@@ -72,12 +71,27 @@ test('EnablePlugin › with the same content and grant changes nothing, with ano
     .thenEvents(wasEnabled({ config: { to: 2 } }));
 });
 
-test('EnablePlugin › without a configuration keeps the one that there was, also behind a disable', (t) => {
+test('EnablePlugin › keeps what it leaves out as it was, also behind a disable, unless what is asked for is granted', (t) => {
   const config = { to: 'x', deep: [1, { a: null }] };
-  const before = [by('ann', wasInstalled('a')), by('ann', wasEnabled({ config })), by('ann', wasDisabled)];
+  const had = {
+    permissions: noPermissions,
+    limits: { ...defaultLimits, memoryMb: 9 },
+    config,
+    hash: hashOf('a'),
+  };
+  const before = [by('ann', wasInstalled('a')), by('ann', wasEnabled(had)), by('ann', wasDisabled)];
   given(t, pluginDecider, ...before)
     .when(enable('a'))
-    .thenEvents(wasEnabled({ config }));
+    .thenEvents(wasEnabled(had));
+  given(t, pluginDecider, ...before)
+    .when(enable('a', { limits: { cpuMsPerCall: 7 }, hash: null }))
+    .thenEvents(wasEnabled({ ...had, limits: { ...had.limits, cpuMsPerCall: 7 }, hash: null }));
+  given(t, pluginDecider, ...before)
+    .when(enable('a', { permissions: 'requested' }))
+    .thenEvents(wasEnabled({ config, hash: hashOf('a') }));
+  given(t, pluginDecider, ...before)
+    .when(enable('b'))
+    .thenRejected({ code: 'other_hash', expected: hashOf('a'), offered: hashOf('b') });
 });
 
 test('EnablePlugin › of another content than the one that runs installs it, and grants only what is news', (t) => {

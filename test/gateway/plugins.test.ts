@@ -201,7 +201,7 @@ test('the commands are the same over GraphQL, WebSocket, ZeroMQ and POST /comman
     socket.close();
     await zeroMq.close();
   });
-  const again = { type: 'EnablePlugin', data: { name: 'many-ways' } };
+  const again = { type: 'EnablePlugin', data: { name: 'many-ways', permissions: 'requested' } };
   t.like(await ask({ type: 'command', command: again, id: 'again' }), {
     type: 'result',
     result: { status: 'enabled', limits: { memoryMb: 32 } },

@@ -64,10 +64,10 @@ export const anyPluginCommand: fc.Arbitrary<PluginCommand> = fc.oneof(
   fc
     .record({
       offered: anyVersion,
-      permissions: fc.option(anyPermissions, { nil: undefined }),
+      permissions: fc.oneof(fc.option(anyPermissions, { nil: undefined }), fc.constant('requested' as const)),
       limits: fc.constantFrom(undefined, {}, { memoryMb: 16 }),
       config: fc.option(anyConfig, { nil: undefined }),
-      hash: anyPin,
+      hash: fc.option(anyPin, { nil: undefined }),
     })
     .map((fields): PluginCommand => ({ type: 'EnablePlugin', ...fields })),
   fc.constant<PluginCommand>({ type: 'DisablePlugin', reason: 'by ann' }),

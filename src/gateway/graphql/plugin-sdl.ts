@@ -127,7 +127,7 @@ export const pluginQueryFields = /* GraphQL */ `  "By name: those that were enab
   plugin(name: String!): Plugin
 `;
 
-export const pluginMutationFields = /* GraphQL */ `  "permissions: what it is granted, else what its manifest asks for. config: else as it was. hash: the only content that may run."
+export const pluginMutationFields = /* GraphQL */ `  "permissions: what it is granted, or the text requested: what its manifest asks for. hash: the only content that may run, null for any. What is left out stays as it was; at first it is what the manifest asks for."
   enablePlugin(name: String!, permissions: JSON, limits: PluginLimitsInput, config: JSON, hash: String): PluginResult!
   disablePlugin(name: String!, reason: String): PluginResult!
   "Takes what the folder holds, or starts it again. hash: the content that is meant."
