@@ -112,7 +112,7 @@ export const folders: readonly HostilePlugin[] = [
     },
   ),
 
-  text('manifest-large', 'a manifest of 64 MB', { repeat: ' ', times: 64_000_000 }),
+  text('manifest-large', 'a manifest of 64 MB', { holeBytes: 64_000_000 }),
   text('manifest-deep', 'a manifest 1,000,000 deep', { repeat: '[', times: 1_000_000 }),
   text('manifest-no-json', 'a manifest that is no JSON', '{"name":'),
   text(
@@ -234,13 +234,16 @@ export const folders: readonly HostilePlugin[] = [
     { 'x.css': '@import "SECRET"; a { background: url("SECRET"); }' },
   ),
   bundle('bundle-large', 'a module of 100 MB', plain, {
-    'index.js': { repeat: `/*${'x'.repeat(1_020)}*/\n`, times: 100_000 },
+    'index.js': { holeBytes: 100_000_000 },
+  }),
+  bundle('bundle-module', 'a module of 6 MB', plain, {
+    'index.js': { repeat: `/*${'x'.repeat(1_020)}*/\n`, times: 6_000 },
   }),
   bundle(
     'bundle-files',
-    '10,000 files',
+    '2,000 files',
     plain,
-    Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`f/${i}.js`, 'export {};'])),
+    Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`f/${i}.js`, 'export {};'])),
   ),
   bundle('bundle-syntax', 'a module that is no JavaScript', 'export const initialize = ('),
   row(

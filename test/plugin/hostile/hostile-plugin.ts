@@ -47,6 +47,8 @@ export type Planted =
   | string
   | { readonly link: string }
   | { readonly pipe: true }
+  /** Zeros that take no place on the disk. */
+  | { readonly holeBytes: number }
   | { readonly repeat: string; readonly times: number; readonly before?: string; readonly after?: string };
 
 export type HostilePlugin = {

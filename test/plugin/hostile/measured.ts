@@ -10,7 +10,7 @@ export type Measured = {
   readonly name: string;
   readonly healthMs: readonly number[];
   readonly unhealthy: number;
-  /** Of each process that ended: from its end to the first answer of the witness that came after it. */
+  /** Of each process that took the witness with it: from its end to the first answer of the witness that came after it. */
   readonly backMs: readonly number[];
   readonly hubMb: number;
   /** Of the largest process of plugins. */
@@ -47,6 +47,7 @@ export const openMeter = async (arena: Arena): Promise<Meter> => {
       await take();
       let hubMb = 0;
       let childMb = 0;
+      const restarts = await arena.restarts();
       let before = new Set(arena.children());
       const deaths: number[] = [];
       const watch = setInterval(() => {
@@ -62,6 +63,8 @@ export const openMeter = async (arena: Arena): Promise<Meter> => {
         clearInterval(watch);
       }
       const { health, witness } = await take();
+      // Processes that end with nothing in them do not count.
+      const struck = (await arena.restarts()) - restarts;
       const back = (deathMs: number): number => {
         const ends = witness.filter(({ ok }) => ok).map(({ atMs, tookMs }: Sample) => atMs + tookMs);
         const after = ends.filter((end) => end >= deathMs);
@@ -71,7 +74,10 @@ export const openMeter = async (arena: Arena): Promise<Meter> => {
         name,
         healthMs: health.filter(({ ok }) => ok).map(({ tookMs }) => tookMs),
         unhealthy: health.filter(({ ok }) => !ok).length,
-        backMs: deaths.map(back),
+        backMs: deaths
+          .map(back)
+          .toSorted((one, other) => other - one)
+          .slice(0, struck),
         hubMb,
         childMb,
       };

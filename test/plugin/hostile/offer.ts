@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { HostilePlugin, Planted } from './hostile-plugin.ts';
@@ -21,7 +21,10 @@ const plant = async (path: string, planted: Planted, { secretFile, open }: Groun
   if (typeof planted === 'string') await writeFile(path, known(planted));
   else if ('link' in planted) await symlink(known(planted.link), path);
   else if ('pipe' in planted) await run('mkfifo', [path]);
-  else {
+  else if ('holeBytes' in planted) {
+    await writeFile(path, '');
+    await truncate(path, planted.holeBytes);
+  } else {
     const { before = '', after = '', repeat, times } = planted;
     await writeFile(path, `${before}${repeat.repeat(times)}${after}`);
   }
@@ -37,7 +40,7 @@ const manifestOf = ({ name, attack, permissions, limits, manifest }: HostilePlug
     subscribe: [`attack.${name}`],
     ...permissions,
     hooks: {
-      before_publish: { match: [`attack.${name}`], order: 0, timeoutMs: 8_000, onFailure: 'skip' },
+      before_publish: { match: [`attack.${name}`], order: 0, timeoutMs: 3_000, onFailure: 'skip' },
     },
   },
   limits: { timeoutMs: 500, ...limits },

@@ -25,7 +25,7 @@ const startHub = async ({ pluginDir }: Ground): Promise<Host> => {
     NEXUS_PLUGIN_TRUST: 'far=low',
     NEXUS_RATE_LIMIT_READ_MAX: unlimited,
     NEXUS_RATE_LIMIT_WRITE_MAX: unlimited,
-    NEXUS_CANARY: process.env.NEXUS_CANARY ?? '',
+    CANARY: process.env.CANARY ?? '',
   });
   return {
     url: hub.url,
@@ -83,6 +83,7 @@ for (let round = 0; round < rounds; round++) {
       }
     });
     measured.push({ kind, facts });
+    process.stderr.write(`${round + 1} ${line(plugin.name, [facts])}\n`);
   }
 }
 wrong.push(...(await arena.traces(attackers.map(({ plugin }) => plugin))));

@@ -22,8 +22,15 @@ export const initialize = async (context) => {
   });
 };`;
 
-/** A plugin that does nothing wrong, in the midst of those that do. */
+/** A plugin that does nothing wrong, in the midst of those that do. What it is not asked about is refused. */
 export const witness = (name: string): HostilePlugin =>
   row(name, 'nothing', code, harmless, {
-    limits: { timeoutMs: 30_000, cpuMsPerCall: 5_000 },
+    limits: { timeoutMs: 10_000, cpuMsPerCall: 5_000 },
+    manifest: {
+      permissions: {
+        hooks: {
+          before_publish: { match: [`attack.${name}`], order: 0, timeoutMs: 10_000, onFailure: 'refuse' },
+        },
+      },
+    },
   });
