@@ -173,6 +173,19 @@ const kept: Readonly<Record<string, () => Promise<Case>>> = {
     input: { jti: 'a', expiresAt: '2099-01-01T00:00:00Z' },
     other: { jti: 'a', expiresAt: '2099-01-02T00:00:00Z' },
   }),
+  'POST /plugins/:name/enable': async () => ({
+    path: '/plugins/state-resolver/enable',
+    input: { limits: { memoryMb: 31 } },
+    other: { limits: { memoryMb: 30 } },
+  }),
+  'POST /plugins/:name/reload': async () => {
+    await given('POST', '/plugins/schema-guard/enable', {});
+    return { path: '/plugins/schema-guard/reload', input: {}, other: { hash: `sha256-${'a'.repeat(43)}` } };
+  },
+  'POST /plugins/:name/disable': async () => {
+    await given('POST', '/plugins/audit-trail/enable', {});
+    return { path: '/plugins/audit-trail/disable', input: { reason: 'a' }, other: { reason: 'b' } };
+  },
   'POST /commands': async () => ({
     path: '/commands',
     input: { type: 'SetState', data: { key: 'command', value: 1 } },
@@ -184,6 +197,7 @@ const kept: Readonly<Record<string, () => Promise<Case>>> = {
 const refusing: Readonly<Record<string, Case>> = {
   'POST /services/:id/heartbeat': { path: '/services/patched/heartbeat', input: {} },
   'POST /services/:name/invoke': { path: '/services/math/invoke', input: { method: 'add' } },
+  'POST /plugins/:name/shadow': { path: '/plugins/state-resolver/shadow', input: {} },
   'POST /snapshot': { path: '/snapshot', input: { a: 1 } },
   'POST /requests/:topic': { path: '/requests/a.b', input: { payload: 1 } },
   'POST /replies': { path: '/replies', input: { replyTo: 'a.b', payload: 1 } },
@@ -215,9 +229,10 @@ test('every route of REST that changes something › keeps its key, or refuses o
   t.deepEqual(routes.toSorted(), [...Object.keys(kept), ...Object.keys(refusing)].toSorted());
 });
 
-/** Without where a subscription stands, which is told as it is now, and the secret of an API key, which is told once. */
+/** Without where a subscription stands, and how a plugin does, which are told as it is now, and the secret of an API key, which is told once. */
 const settledOf = (answer: Readonly<Record<string, unknown>>): unknown => {
   const { lagEvents, key, keyShown, ...body } = answer;
+  if (body.metrics !== undefined) return { ...body, metrics: undefined };
   if (lagEvents !== undefined) return { ...body, position: undefined, owner: undefined };
   return keyShown === undefined ? answer : body;
 };

@@ -194,6 +194,9 @@ test.serial('no frame of a dry run writes › publish, every command, request an
     CreateApiKey: { name: 'dry', scopes: ['admin'] },
     RevokeApiKey: { id: '0'.repeat(24) },
     RevokeToken: { jti: 'dry' },
+    EnablePlugin: { name: 'state-resolver' },
+    DisablePlugin: { name: 'state-resolver' },
+    ReloadPlugin: { name: 'state-resolver' },
   };
   const { body } = await request(hub.url, 'POST', '/commands', { body: { type: 'None', data: {} } });
   const known = /one of (.*)$/.exec(String((body.errors as readonly Frame[])[0]?.detail))?.[1]?.split(', ');
