@@ -8,7 +8,8 @@ import { median, print } from '../support/measure.ts';
 import { seeing, writePlugin } from './folders.ts';
 import { ask, enable } from './hub.ts';
 
-const settleMs = 5_000;
+/** Longer than what bundles plugins waits for more to do. */
+const settleMs = 15_000;
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
 /** The process and all that it has started. */

@@ -156,6 +156,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     probation = undefined;
     parts.resolvers.remove(name);
     if (old !== undefined) retire(old);
+    recorder.forget();
   };
 
   const rollBack = async (worse: Instance, reason: string): Promise<void> => {

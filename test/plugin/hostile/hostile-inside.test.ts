@@ -3,4 +3,4 @@ import { loops } from './loops.ts';
 import { memory } from './memory.ts';
 import { attackWith } from './rounds.ts';
 
-attackWith([...loops, ...memory, ...floods]);
+attackWith([...loops, ...memory, ...floods], 3);
