@@ -7,7 +7,7 @@ import type { OpenSandboxProcess, ProcessExit, SandboxProcess, SandboxProcessOpt
 import type { Program } from '../sandbox.ts';
 import { type ChildFiles, childFiles } from './files.ts';
 import { type ChildHead, maxChildFrameBytes, type ParentHead, parseChildHead } from './frames.ts';
-import { createFrameWriter, FrameReader } from './framing.ts';
+import { createFrameWriter, type Frame, FrameReader } from './framing.ts';
 import { createHostedGuest, type HostedGuest } from './guests.ts';
 import { cpuMsOf, innerPid, isStopped, type Launch, launchOf, rssOf, spawnLaunch } from './launch.ts';
 import { createStderr } from './stderr.ts';
@@ -28,6 +28,8 @@ const mib = 1_048_576;
 /** Beyond what the child itself lets an isolate run. */
 const stallGraceMs = 5_000;
 const closeMs = 1_000;
+/** Heard before others have their turn. */
+const framesInTurn = 16;
 const maxLeftNames = 100;
 
 type Judged = Omit<ProcessExit, 'running'>;
@@ -152,20 +154,28 @@ export const openProcess = async (
       kill({ cause: 'crash', reason: `its process was ended: ${wrong}`, culprits: namesOf([head.guest]) });
     }
   };
-  const hear = (piece: Buffer) => {
-    if (judged !== undefined) return;
+  /** What a child says is heard in turns: a flood of it must not keep the hub from everything else. */
+  const hear = (frames: Iterator<Frame>): void => {
     try {
-      for (const { head, body } of reader.push(piece)) {
+      for (let heard = 0; judged === undefined; heard++) {
+        if (heard === framesInTurn) {
+          pipe.pause();
+          setImmediate(hear, frames);
+          return;
+        }
+        const next = frames.next();
+        if (next.done === true) break;
+        const { head, body } = next.value;
         const said = parseChildHead(head);
-        if (said === undefined) return broken('it said what no child says');
-        take(said, body);
-        if (judged !== undefined) return;
+        if (said === undefined) broken('it said what no child says');
+        else take(said, body);
       }
     } catch (error) {
       broken(error instanceof Error ? error.message : `${error}`);
     }
+    pipe.resume();
   };
-  pipe.on('data', hear);
+  pipe.on('data', (piece: Buffer) => hear(reader.push(piece)));
   // What it means stands in the exit that follows.
   pipe.on('error', () => {});
   child.once('error', (error) => {
