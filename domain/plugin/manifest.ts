@@ -55,6 +55,16 @@ export type PluginPermissions = {
   readonly resolvers: readonly string[];
 };
 
+export const noPermissions: PluginPermissions = {
+  publish: [],
+  subscribe: [],
+  state: { read: [], write: [] },
+  services: { list: false, invoke: [] },
+  fetch: [],
+  hooks: {},
+  resolvers: [],
+};
+
 export type PluginLimits = {
   /** Of the isolate's heap, 8 … 512. */
   readonly memoryMb: number;

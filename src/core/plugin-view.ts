@@ -1,4 +1,4 @@
-import { defaultLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
+import { defaultLimits, noPermissions } from '../../domain/plugin/manifest.ts';
 import { effectiveLimits, effectivePermissions } from '../../domain/plugin/permissions.ts';
 import type { PluginDocument } from '../../projections/documents.ts';
 import { plugins as model } from '../../projections/plugins.ts';
@@ -7,16 +7,6 @@ import { given } from '../given.ts';
 import type { PluginMetrics, PluginStatus, PluginView } from '../nexus-plugins.ts';
 import type { Offer, RuntimeFacts } from '../plugin/runtime.ts';
 import type { Parts } from './parts.ts';
-
-const noPermissions: PluginPermissions = {
-  publish: [],
-  subscribe: [],
-  state: { read: [], write: [] },
-  services: { list: false, invoke: [] },
-  fetch: [],
-  hooks: {},
-  resolvers: [],
-};
 
 const noMetrics: PluginMetrics = {
   calls: 0,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { pluginDecider } from '../../domain/plugin/decider.ts';
-import { defaultLimits } from '../../domain/plugin/manifest.ts';
+import { defaultLimits, noPermissions } from '../../domain/plugin/manifest.ts';
 import type {
   InstallCause,
   PluginCommand,
@@ -12,7 +12,7 @@ import type {
 import { historyOf, seeded } from '../support/arbitraries.ts';
 import { by, foldAll, given } from '../support/given.ts';
 import { anyPluginCommand, anyPluginEvent } from '../support/plugin-arbitraries.ts';
-import { hashOf, noPermissions, somePermissions, versionOf } from '../support/plugin-samples.ts';
+import { hashOf, somePermissions, versionOf } from '../support/plugin-samples.ts';
 
 const enable = (letter: string, more: object = {}): PluginCommand => ({
   type: 'EnablePlugin',

@@ -4,6 +4,7 @@ import { matchesKey, topicMatches } from '../../domain/names.ts';
 import {
   defaultLimits,
   type HookDeclaration,
+  noPermissions,
   type PluginLimits,
   type PluginPermissions,
 } from '../../domain/plugin/manifest.ts';
@@ -97,15 +98,6 @@ test('effectivePermissions › granted what is asked for, give that', (t) => {
 });
 
 test('effectivePermissions › a hook runs in the order and by the policy that was granted, and waits for the shorter time', (t) => {
-  const none: PluginPermissions = {
-    publish: [],
-    subscribe: [],
-    state: { read: [], write: [] },
-    services: { list: false, invoke: [] },
-    fetch: [],
-    hooks: {},
-    resolvers: [],
-  };
   const asked: HookDeclaration = { match: ['orders.>'], order: 5, timeoutMs: 100, onFailure: 'skip' };
   const granted: HookDeclaration = {
     match: ['orders.*', 'other'],
@@ -114,8 +106,8 @@ test('effectivePermissions › a hook runs in the order and by the policy that w
     onFailure: 'refuse',
   };
   const { hooks } = effectivePermissions(
-    { ...none, hooks: { before_publish: asked, after_publish: asked } },
-    { ...none, hooks: { before_publish: granted } },
+    { ...noPermissions, hooks: { before_publish: asked, after_publish: asked } },
+    { ...noPermissions, hooks: { before_publish: granted } },
   );
   t.deepEqual(hooks, {
     before_publish: { match: ['orders.*'], order: 9, timeoutMs: 100, onFailure: 'refuse' },

@@ -2,19 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { allows, type Requirement } from '../../domain/access.ts';
 import { patternContains } from '../../domain/names.ts';
-import type { PluginPermissions } from '../../domain/plugin/manifest.ts';
+import { noPermissions, type PluginPermissions } from '../../domain/plugin/manifest.ts';
 import { pluginSubject } from '../../domain/plugin/scopes.ts';
 import { seeded } from '../support/arbitraries.ts';
-
-const none: PluginPermissions = {
-  publish: [],
-  subscribe: [],
-  state: { read: [], write: [] },
-  services: { list: false, invoke: [] },
-  fetch: [],
-  hooks: {},
-  resolvers: [],
-};
 
 const keys = [
   'app',
@@ -134,7 +124,7 @@ test('the scopes of a plugin allow what its permissions say and its own keys, an
 });
 
 test('a plugin without permissions has the keys under its name, to read and to write, and nothing else', (t) => {
-  const subject = pluginSubject('me', none);
+  const subject = pluginSubject('me', noPermissions);
   t.is(subject.id, 'plugin:me');
   const allowed = requirements.filter((requirement) => allows(subject, requirement));
   t.deepEqual(
@@ -152,7 +142,7 @@ test('a plugin without permissions has the keys under its name, to read and to w
 test('a permission that is no pattern makes no other scope', (t) => {
   const odd = ['admin', ' admin', 'x admin', '', 'a b', '*:admin'];
   const subject = pluginSubject('me', {
-    ...none,
+    ...noPermissions,
     publish: odd,
     subscribe: odd,
     state: { read: odd, write: odd },
@@ -161,7 +151,8 @@ test('a permission that is no pattern makes no other scope', (t) => {
   t.false(subject.scopes.includes('admin'));
   t.deepEqual(
     requirements.filter(
-      (requirement) => allows(subject, requirement) && !allows(pluginSubject('me', none), requirement),
+      (requirement) =>
+        allows(subject, requirement) && !allows(pluginSubject('me', noPermissions), requirement),
     ),
     [],
   );

@@ -1,6 +1,11 @@
 import type { Json } from '../../domain/event.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
-import { defaultLimits, type PluginLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
+import {
+  defaultLimits,
+  noPermissions,
+  type PluginLimits,
+  type PluginPermissions,
+} from '../../domain/plugin/manifest.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { NexusCore } from '../../src/nexus-core.ts';
 import {
@@ -12,16 +17,6 @@ import type { WishOperation } from '../../src/plugin/capabilities/wishes.ts';
 import type { CallAnswer, WishAnswer } from '../../src/plugin/sandbox/sandbox.ts';
 import { createTargets } from '../../src/registry/target/targets.ts';
 import { quiet } from '../registry/support.ts';
-
-export const noPermissions: PluginPermissions = {
-  publish: [],
-  subscribe: [],
-  state: { read: [], write: [] },
-  services: { list: false, invoke: [] },
-  fetch: [],
-  hooks: {},
-  resolvers: [],
-};
 
 export const handled: CallAnswer = { ok: true, value: null };
 export const threw = (message: string): CallAnswer => ({ ok: false, fault: 'threw', message });

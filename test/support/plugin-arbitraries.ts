@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { defaultLimits } from '../../domain/plugin/manifest.ts';
+import { defaultLimits, noPermissions } from '../../domain/plugin/manifest.ts';
 import {
   installCauses,
   type PluginCommand,
@@ -9,7 +9,7 @@ import {
   type PluginVersion,
   pluginFailures,
 } from '../../domain/plugin/plugin.ts';
-import { hashOf, noPermissions, somePermissions, versionOf } from './plugin-samples.ts';
+import { hashOf, somePermissions, versionOf } from './plugin-samples.ts';
 
 /** Few different ones, so that equal ones come up. */
 const anyHash = fc.constantFrom('a', 'b', 'c').map(hashOf);

@@ -1,21 +1,10 @@
-import type { PluginLimits, PluginPermissions } from '../../domain/plugin/manifest.ts';
-import { defaultLimits } from '../../domain/plugin/manifest.ts';
+import { defaultLimits, type PluginLimits, type PluginPermissions } from '../../domain/plugin/manifest.ts';
 import type { PluginEvent } from '../../domain/plugin/plugin.ts';
 
 type Sample = {
   readonly stream: string;
   readonly data: Readonly<Record<string, unknown>>;
   readonly wrong: readonly (readonly [fault: string, change: Readonly<Record<string, unknown>>])[];
-};
-
-export const noPermissions: PluginPermissions = {
-  publish: [],
-  subscribe: [],
-  state: { read: [], write: [] },
-  services: { list: false, invoke: [] },
-  fetch: [],
-  hooks: {},
-  resolvers: [],
 };
 
 /** Of every kind one. */
