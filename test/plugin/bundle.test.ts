@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -159,6 +161,28 @@ test('bundleApart › gives what bundle gives, and ends the process of a module 
   t.is(await run(made(await apart('export const value = 6;'))), 6);
   t.regex(faultOf(await flood), /it took (longer|more) than|has ended/);
   t.is(await run(made(await apart('export const value = 7;'))), 7);
+});
+
+test('bundleApart › says so when the system has no process for it, and bundles when it has one again', async (t) => {
+  const program = spawn(
+    'sh',
+    [
+      '-c',
+      'ulimit -n 80 && exec "$0" "$1"',
+      process.execPath,
+      join(import.meta.dirname, 'bundle-short-of-files.ts'),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const [text, [code]] = await Promise.all([
+    program.stdout.setEncoding('utf8').toArray(),
+    once(program, 'exit'),
+  ]);
+  t.is(code, 0);
+  const { without, again } = JSON.parse(text.join(''));
+  t.like(without, { ok: false, problem: { code: 'plugin_rejected' } });
+  t.regex(without.problem.detail, /no process/);
+  t.true(again);
 });
 
 test('readFolder › has one hash for one content, and another for any other', async (t) => {

@@ -24,8 +24,8 @@ type Idle = { readonly child: ChildProcess; readonly timer: NodeJS.Timeout };
 const turns = createTurns(maxAtATime);
 const idle: Idle[] = [];
 
-const start = (): ChildProcess =>
-  fork(join(import.meta.dirname, 'bundler-process.ts'), [], {
+const start = (): ChildProcess => {
+  const child = fork(join(import.meta.dirname, 'bundler-process.ts'), [], {
     execArgv: ['--max-old-space-size=512'],
     env: {},
     serialization: 'advanced',
@@ -33,6 +33,10 @@ const start = (): ChildProcess =>
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
+  // Too few processes or descriptors are told of in a later turn, and without a listener that would end the hub.
+  child.on('error', () => {});
+  return child;
+};
 
 const kill = ({ pid }: ChildProcess): void => {
   try {
@@ -79,6 +83,9 @@ const giveBack = (child: ChildProcess): void => {
 
 const build = async (input: BundleInput, maxMs: number): Promise<Result<string>> => {
   const child = take();
+  if (child.pid === undefined) {
+    return fault(notBundled(input.name, 'the system has no process for it at this moment'));
+  }
   child.ref();
   child.channel?.ref();
   let why = 'the process that bundles has ended';
