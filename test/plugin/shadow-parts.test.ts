@@ -55,9 +55,6 @@ test('recorder › tells messages by what was subscribed to, whatever number tha
   t.deepEqual(recorder.following(), ['message:orders.> (a)']);
   recorder.restarted();
   t.deepEqual(recorder.following(), []);
-  recorder.wish({ operation: 'subscribe', data: { n: 7, pattern: 'orders.>' } }, good);
-  recorder.forget();
-  t.deepEqual([recorder.since(0), recorder.following()], [[], []]);
 });
 
 test('comparison › pairs wishes of one aim, and counts what only one had', (t) => {

@@ -142,6 +142,32 @@ test.serial(
   },
 );
 
+test.serial(
+  'shadow › a version that was not taken leaves no trace in what the running one was called for',
+  async (t) => {
+    const { hub, directory } = t.context;
+    const { url } = hub;
+    await writePlugin(directory, 'guard', {
+      version: '1.1.1',
+      manifest: { permissions, limits },
+      source: `export const initialize = async ({ messageBus }) => {
+      await messageBus.subscribe('jobs.other', () => {});
+      throw new Error('not today');
+    };`,
+    });
+    t.is((await request(url, 'POST', '/plugins/guard/reload', { body: {} })).status, 409);
+    await writePlugin(directory, 'guard', { manifest: { permissions, limits }, source: first });
+    const { body } = await request(url, 'POST', '/plugins/guard/shadow', { body: {} });
+    t.like(body, {
+      missingWishes: 0,
+      additionalWishes: 0,
+      differentWishes: 0,
+      differentAnswers: 0,
+      wishes: [],
+    });
+  },
+);
+
 test.serial('shadow › a version that does not start, or dies, is told of and harms nobody', async (t) => {
   const { hub, directory } = t.context;
   const { url } = hub;

@@ -59,7 +59,6 @@ export const createActor = (name: string, parts: HostParts): Actor => {
   const turns = createTurns();
   const stats = createStats(clock.now);
   const reports = createReports(name, node, parts.record, clock.now, logger);
-  const recorder = parts.createRecorder(clock.now);
   const { notify, until } = createChanges(clock);
   let running: Running | undefined;
   let before: Startable | undefined;
@@ -156,7 +155,6 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     probation = undefined;
     parts.resolvers.remove(name);
     if (old !== undefined) retire(old);
-    recorder.forget();
   };
 
   const rollBack = async (worse: Instance, reason: string): Promise<void> => {
@@ -164,7 +162,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     const document = documentNow();
     if (running?.instance !== worse || target === undefined || document?.before === null || closed) return;
     const { version } = worse.program;
-    const started = await starts.start(target, stats, recorder);
+    const started = await starts.start(target, stats);
     if (!started.ok) {
       before = undefined;
       await reports.failed(
@@ -286,7 +284,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     }
     const unmet = await parts.dependencyFault(name, candidate.manifest.dependencies);
     if (unmet !== undefined) return failed('dependency', unmet, candidate.manifest.version);
-    const started = await starts.start(startable, stats, recorder);
+    const started = await starts.start(startable, stats);
     if (!started.ok) return failed(started.cause, started.reason, candidate.manifest.version);
     if (closed) return started.instance.retire(0);
     switchTo(started.instance, startable, isNews ? null : document.installedAt);
@@ -314,7 +312,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
       (await parts.dependencyFault(name, candidate.manifest.dependencies));
     if (refused !== undefined) return fault(rejected(name, 'integrity', refused));
     const startable: Startable = { candidate, grant };
-    const started = await starts.start(startable, stats, recorder);
+    const started = await starts.start(startable, stats);
     if (!started.ok) return fault(rejected(name, started.cause, `${name} did not start: ${started.reason}`));
     const { instance } = started;
     let settled = false;

@@ -30,6 +30,7 @@ export type Instance = {
   readonly permissions: PluginPermissions;
   readonly config: PluginConfig;
   readonly stats: Stats;
+  /** Of this version alone. */
   readonly recorder: Recorder;
   readonly guest: Guest;
   /** Why it was given up; undefined while it lives. */

@@ -4,7 +4,6 @@ import type { PluginDocument } from '../../../projections/documents.ts';
 import type { Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { CallAnswer, Death, LimitName, Program } from '../sandbox/sandbox.ts';
-import type { Recorder } from '../shadow/recorder.ts';
 import type { Candidate } from './candidates.ts';
 import { completeConfig, type PluginConfig } from './config.ts';
 import type { HostParts } from './host-parts.ts';
@@ -38,7 +37,6 @@ export type Starts = {
   start(
     startable: Startable,
     stats: Stats,
-    recorder: Recorder,
   ): Promise<{ readonly ok: true; readonly instance: Instance } | StartFault>;
 };
 
@@ -111,7 +109,7 @@ export const createStarts = (name: string, parts: HostParts, events: StartsEvent
       if (refused !== undefined) return refuse('integrity', refused);
       return { ok: true, startable: { candidate: found.value, grant }, isNews: found.isNews };
     },
-    async start(startable, stats, recorder) {
+    async start(startable, stats) {
       const { candidate, grant } = startable;
       const made = await programOf(startable, parts);
       if (!made.ok) return refuse('initialize', made.problem.detail);
@@ -129,7 +127,7 @@ export const createStarts = (name: string, parts: HostParts, events: StartsEvent
         config,
         sandbox: parts.sandbox(),
         stats,
-        recorder,
+        recorder: parts.createRecorder(parts.clock.now),
         logger: parts.logger,
         capabilities: parts.capabilities,
         events: {

@@ -23,8 +23,6 @@ export type Recorder = {
   wish(wish: Wish, answer: WishAnswer): void;
   /** A new life of the guest: what it had subscribed to and watched is gone. */
   restarted(): void;
-  /** The plugin does not run any more: nothing of it is held. */
-  forget(): void;
   /** What it is subscribed to and watches at this moment, as labels. */
   following(): readonly string[];
   /** In the order in which they were recorded. */
@@ -80,10 +78,6 @@ export const createRecorder = (now: () => number, limits: RecorderLimits = defau
       keep({ type: 'wish', atMs: now(), wish, answer });
     },
     restarted: following.clear,
-    forget() {
-      following.clear();
-      while (kept.length > 0) drop();
-    },
     following: following.labels,
     since(atMs) {
       const found: Recorded[] = [];
