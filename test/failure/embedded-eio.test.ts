@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { isLong, skipped } from '../support/skip.ts';
 import { checkLog, startWriter, type Writer } from './embedded-rounds.ts';
-import { whyNoInjection } from './inject.ts';
+import { traced, whyNoInjection } from './inject.ts';
 
 const nth = isLong ? Array.from({ length: 30 }, (_, index) => index + 1) : [2, 7, 20];
 
@@ -12,7 +12,7 @@ const nth = isLong ? Array.from({ length: 30 }, (_, index) => index + 1) : [2, 7
 const startFaulty = (directory: string, fault: string, watchdogMs = 2_000): Writer =>
   startWriter(
     { directory, writers: 16, streams: 5, flushEvents: 100, watchdogMs },
-    ['strace', '-D', '-f', '-o', '/dev/null', '-e', `inject=${fault}`],
+    traced('/dev/null', '-e', `inject=${fault}`),
     { UV_THREADPOOL_SIZE: '1' },
   );
 

@@ -8,7 +8,7 @@ import { startHubProcess } from '../support/hub-process.ts';
 import { type Answer, request, until } from '../support/rest.ts';
 import { skipped } from '../support/skip.ts';
 import { jwtSecret, signToken } from '../support/token.ts';
-import { whyNoInjection } from './inject.ts';
+import { traced, whyNoInjection } from './inject.ts';
 
 const headers = {
   authorization: `Bearer ${signToken('tester', 'services:read services:write services:invoke:*')}`,
@@ -24,12 +24,11 @@ const connectsIn = (trace: string): readonly string[] =>
   trace.split('\n').filter((line) => /connect\(\d+<TCP/.test(line));
 
 /** A hub whose system calls are traced; gives its trace when it has ended. */
-const traced = async (t: ExecutionContext, env: Readonly<Record<string, string>>) => {
+const startTraced = async (t: ExecutionContext, env: Readonly<Record<string, string>>) => {
   const folder = await mkdtemp(join(tmpdir(), 'nexus-traced-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, 'trace');
-  const prefix = ['strace', '-D', '-f', '-yy', '-e', 'trace=connect', '-o', file];
-  const hub = await startHubProcess(folder, [], env, prefix);
+  const hub = await startHubProcess(folder, [], env, traced(file, '-yy', '-e', 'trace=connect'));
   t.teardown(() => hub.kill('SIGKILL'));
   return {
     ask: (method: string, path: string, body?: unknown): Promise<Answer> =>
@@ -57,7 +56,7 @@ test('the system sees no connect to a refused address: registration, health chec
   const place = server.address();
   const port = typeof place === 'object' && place !== null ? place.port : 0;
 
-  const hub = await traced(t, { NEXUS_JWT_SECRET: jwtSecret });
+  const hub = await startTraced(t, { NEXUS_JWT_SECRET: jwtSecret });
   // The resolver of this machine knows none of the test's own names.
   const forms = refusedForms.filter((form) => refusedNames[form] === undefined);
   const probed: string[] = [];
@@ -94,7 +93,7 @@ test('the system sees no connect to a refused address: registration, health chec
   t.is(asked, 0);
 
   // The control: without authentication loopback is a target, and the trace shows it.
-  const open = await traced(t, {});
+  const open = await startTraced(t, {});
   await open.ask('POST', '/services', { ...served, id: 'one', host: '127.0.0.1', port });
   t.is((await open.ask('POST', '/services/svc/invoke', { method: 'm' })).status, 200);
   const [seen = ''] = await open.end();
