@@ -28,7 +28,7 @@ const fill = async (): Promise<void> => {
   await core.close();
 };
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../bin/nexus.js');
 const flags = [
   'start',
   '--api-host',

@@ -15,7 +15,7 @@ import { load, machine, print } from './support/measure.ts';
  */
 const messages = Number(process.argv[2] ?? 20_000);
 const folder = mkdtempSync(join(process.env.NEXUS_BENCH_DIR ?? tmpdir(), 'nexus-watch-'));
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../bin/nexus.js');
 
 /** Anonymous resident memory in MiB: mapped files do not count (proc(5), RssAnon). */
 const rssMiB = (pid: number): number =>

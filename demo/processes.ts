@@ -70,7 +70,7 @@ export const startHub = async (
   port: number,
   secrets: Readonly<Record<string, string>>,
 ): Promise<Hub> => {
-  const args = [join(root, 'src/main.ts'), 'start', '--api-host', '127.0.0.1', '--api-port', String(port)];
+  const args = [join(root, 'bin/nexus.js'), 'start', '--api-host', '127.0.0.1', '--api-port', String(port)];
   const { child, pid, end } = launch(folder, [...args, '--log-level', 'error'], {
     ...cleanEnvironment(),
     ...secrets,

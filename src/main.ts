@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
 // Each command loads what it needs and no more: the hub starts as fast as if there were no others, and they without it.
 const [name, ...argv] = process.argv.slice(2);
 if (name === 'start') {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { openZeroMq } from './bus/zeromq.ts';
 import { isAuthenticated } from './config/authenticated.ts';
 import { readText } from './config/read-text.ts';
@@ -73,6 +74,9 @@ const run = async (argv: readonly string[]): Promise<void> => {
   });
   const zeroMq = await openZeroMq({ core, config, logger, mesh: core.parts });
   core.listensOn([gateway.port, ...zeroMq.ports], advertisedUrl(config, gateway));
+
+  // Node keeps what it compiled when it ends, but not when it is killed, as hubs are.
+  flushCompileCache();
 
   const { log } = core.parts;
   const position = log.reachable ? await log.position().catch(() => log.start) : core.parts.runner.position;

@@ -6,7 +6,7 @@ import { heapFlag } from '../src/heap.ts';
 const textOf = (path: string): string => readFileSync(join(import.meta.dirname, '..', path), 'utf8');
 
 test('npm start and the command itself begin with the limit of the young generation', (t) => {
-  t.is(textOf('src/main.ts').split('\n')[0], `#!/usr/bin/env -S node ${heapFlag}`);
+  t.is(textOf('bin/nexus.js').split('\n')[0], `#!/usr/bin/env -S node ${heapFlag}`);
   const { scripts } = JSON.parse(textOf('package.json'));
-  t.is(scripts.start, `node ${heapFlag} src/main.ts start`);
+  t.is(scripts.start, `node ${heapFlag} bin/nexus.js start`);
 });

@@ -12,7 +12,7 @@ import { type ClientJob, type ClientLoad, keyOf } from './store.ts';
  * A hub without its gateway, to be filled with commands without a client: one by one over a socket a million takes long.
  * Argument: its folder. Prints a line when it is open, then for each line with a `ClientJob` a `ClientLoad`.
  */
-// As src/main.ts does.
+// As bin/nexus.js does.
 limitHeapGrowth();
 const folder = process.argv[2] ?? 'bench-hub';
 const flags = ['--log', `file:${folder}`, '--data-dir', folder, '--state-file', 'none'];

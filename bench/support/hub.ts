@@ -22,7 +22,7 @@ export type HubOptions = {
   readonly profile?: string | undefined;
 };
 
-const main = join(import.meta.dirname, '../../src/main.ts');
+const main = join(import.meta.dirname, '../../bin/nexus.js');
 
 /** The limits are on, and wide enough for a benchmark. */
 const wide = {

@@ -99,7 +99,7 @@ test('an accepted log that is never found leaves the memory and the read models 
 
 test('a start that waits for its first log ends with 0 when it is asked to stop', async (t) => {
   const folder = await folderFor(t);
-  const main = join(import.meta.dirname, '../../src/main.ts');
+  const main = join(import.meta.dirname, '../../bin/nexus.js');
   const child = spawn(process.execPath, [main, 'start', '--api-port', '0', '--log', 'redis://127.0.0.1:1'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],

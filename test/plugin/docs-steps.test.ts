@@ -56,7 +56,7 @@ const checkout = async (): Promise<{ readonly folder: string; readonly env: Node
     await symlink(await realpath(join(root, part)), join(folder, part));
   const bin = join(folder, '.bin');
   await mkdir(bin);
-  const npx = `#!/bin/sh\nif [ "$1" = nexus ]; then shift; set -- ${join(root, 'src/main.ts')} "$@"; fi\nexec "$@"\n`;
+  const npx = `#!/bin/sh\nif [ "$1" = nexus ]; then shift; set -- ${join(root, 'bin/nexus.js')} "$@"; fi\nexec "$@"\n`;
   await writeFile(join(bin, 'npx'), npx, { mode: 0o755 });
   await symlink(process.execPath, join(bin, 'node'));
   const { HOME = folder, PATH = '' } = process.env;

@@ -6,7 +6,7 @@ import { runCommand } from '../../src/cli/cli.ts';
 
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-const main = join(import.meta.dirname, '../../src/main.ts');
+const main = join(import.meta.dirname, '../../bin/nexus.js');
 
 /** `nexus ARGS` as a process of its own, in `folder`, with nothing of this one's environment that bears on it. */
 export const startNexus = (

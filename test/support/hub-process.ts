@@ -15,7 +15,7 @@ export type HubProcess = {
   kill(signal: NodeJS.Signals): Promise<number | string>;
 };
 
-const main = join(import.meta.dirname, '../../src/main.ts');
+const main = join(import.meta.dirname, '../../bin/nexus.js');
 
 /**
  * Starts the real program on a free port in `folder` (data there too) and resolves at its ready line. `prefix` is a
