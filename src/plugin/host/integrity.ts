@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { JWK } from 'jose';
 import type { Json } from '../../../domain/event.ts';
 import { isJsonArray, isJsonObject } from '../../../domain/json.ts';
 import { parseJson } from '../../gateway/json.ts';
@@ -17,10 +17,11 @@ const pemBlock = /-----BEGIN PUBLIC KEY-----[^-]{1,4096}-----END PUBLIC KEY-----
 
 const isEd25519 = (key: KeyObject): boolean => key.type === 'public' && key.asymmetricKeyType === 'ed25519';
 
-const nameOf = async (key: KeyObject, given: unknown): Promise<string> =>
-  typeof given === 'string' && given !== '' && given.length <= 256
-    ? given
-    : calculateJwkThumbprint(key.export({ format: 'jwk' }) as JWK);
+const nameOf = async (key: KeyObject, given: unknown): Promise<string> => {
+  if (typeof given === 'string' && given !== '' && given.length <= 256) return given;
+  const { calculateJwkThumbprint } = await import('jose');
+  return calculateJwkThumbprint(key.export({ format: 'jwk' }) as JWK);
+};
 
 const keyOf = async (key: KeyObject, given: unknown): Promise<SigningKey> => {
   if (!isEd25519(key)) throw new Error('holds a key that is no Ed25519 public key');
