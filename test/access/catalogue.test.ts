@@ -4,7 +4,7 @@ import test from 'ava';
 import { GraphQLObjectType } from 'graphql';
 import { commandTypes } from '../../src/command/catalog.ts';
 import { createAskers } from '../../src/gateway/askers.ts';
-import { createSchema } from '../../src/gateway/graphql/schema.ts';
+import { executableSchema } from '../../src/gateway/graphql/schema.ts';
 import { commandOperations } from '../../src/gateway/operations/commands.ts';
 import { commandSocketFrames, socketFrames } from '../../src/gateway/operations/frames.ts';
 import { graphqlOperations } from '../../src/gateway/operations/graphql.ts';
@@ -57,7 +57,7 @@ test('the catalogue › has each route of the routers, and no other', async (t) 
 });
 
 test('the catalogue › has each root field of the schema, and no other', (t) => {
-  const schema = createSchema();
+  const schema = executableSchema();
   for (const [name, fields] of Object.entries(graphqlOperations)) {
     const type = schema.getType(name);
     const known = type instanceof GraphQLObjectType ? Object.keys(type.getFields()) : [];

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Position } from '../../domain/event.ts';
 import { openZeroMq } from '../../src/bus/zeromq.ts';
 import { isCommandType } from '../../src/command/catalog.ts';
-import { createSchema } from '../../src/gateway/graphql/schema.ts';
+import { executableSchema } from '../../src/gateway/graphql/schema.ts';
 import { commandOperations } from '../../src/gateway/operations/commands.ts';
 import { commandSocketFrames, socketFrames } from '../../src/gateway/operations/frames.ts';
 import { graphqlOperations } from '../../src/gateway/operations/graphql.ts';
@@ -44,7 +44,7 @@ import {
 
 const hub = await openHub({ jwtSecret, wsFramesPerSec: 0 });
 const folder = await mkdtemp(join(tmpdir(), 'nexus-access-'));
-const schema = createSchema();
+const schema = executableSchema();
 test.after.always(async () => {
   await hub.close();
   await rm(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import {
 } from 'graphql';
 import { ProblemError, problem } from '../../src/errors.ts';
 import { costOf, documentLimits, exceedsShape } from '../../src/gateway/graphql/limits.ts';
-import { createSchema } from '../../src/gateway/graphql/schema.ts';
+import { executableSchema } from '../../src/gateway/graphql/schema.ts';
 import { askGraphql, getGraphql, graphqlJson, postGraphql } from '../support/graphql.ts';
 import { openHub } from '../support/hub.ts';
 
@@ -324,7 +324,7 @@ test('limits › 1,000 units are let through, and one step more is refused: lite
 });
 
 test('limits › each root field that answers a list costs by its length', (t) => {
-  const fields = Object.values(createSchema().getQueryType()?.getFields() ?? {});
+  const fields = Object.values(executableSchema().getQueryType()?.getFields() ?? {});
   const lists = fields.filter(({ type }) => String(type).startsWith('['));
   t.true(lists.length > 8);
   for (const { name } of lists) {

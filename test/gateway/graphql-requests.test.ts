@@ -8,7 +8,7 @@ import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { createUnderstand } from '../../src/gateway/graphql/document.ts';
 import { openPersistedDocuments } from '../../src/gateway/graphql/persisted.ts';
-import { createSchema } from '../../src/gateway/graphql/schema.ts';
+import { executableSchema } from '../../src/gateway/graphql/schema.ts';
 import { createLogger } from '../../src/logger.ts';
 import { askGraphql, type GraphqlAnswer, getGraphql, graphqlJson, postGraphql } from '../support/graphql.ts';
 import { type Hub, openHub } from '../support/hub.ts';
@@ -257,7 +257,7 @@ const broken: Readonly<Record<string, readonly [unknown, RegExp]>> = {
   'a document beyond the limits': [{ a: `${'{ a'.repeat(13)}${' }'.repeat(13)}` }, /12 fields deep/],
 };
 test('the file of documents › that cannot be used stops the start, and says why', async (t) => {
-  const understand = createUnderstand({ schema: createSchema(), introspection: true });
+  const understand = createUnderstand({ schema: executableSchema(), introspection: true });
   const bad = join(folder, 'bad.json');
   for (const [what, [content, said]] of Object.entries(broken)) {
     await writeFile(bad, typeof content === 'string' ? content : JSON.stringify(content));

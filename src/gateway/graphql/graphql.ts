@@ -12,7 +12,7 @@ import type { SocketHost } from '../ws/attach.ts';
 import { createDocuments, createUnderstand, type Documents } from './document.ts';
 import { createGraphqlHttp } from './http.ts';
 import { openPersistedDocuments } from './persisted.ts';
-import { createSchema } from './schema.ts';
+import { executableSchema } from './schema.ts';
 import { createGraphqlSockets } from './socket.ts';
 import type { Spend } from './spending.ts';
 
@@ -51,7 +51,7 @@ export type Graphql = {
  */
 export const createGraphql = (options: GraphqlOptions): Graphql => {
   const { core, config, access, logger, askers, spend, pages } = options;
-  const schema = createSchema();
+  const schema = executableSchema();
   const introspection = config.graphqlIntrospection;
   const understanding = { schema, introspection };
   const persisted = openPersistedDocuments({

@@ -12,12 +12,8 @@ import { sdl } from './sdl.ts';
 
 type Resolvers = Readonly<Record<string, GraphQLFieldResolver<unknown, ResolverContext>>>;
 
-/**
- * The executable schema. Fields without a resolver of their own are properties.
- *
- * @throws {Error} when resolvers and schema do not name the same fields.
- */
-export const createSchema = (): GraphQLSchema => {
+/** @throws {Error} when resolvers and schema do not name the same fields. */
+const bindResolvers = (): GraphQLSchema => {
   const schema = buildSchema(sdl);
   const bind = (name: string, own: Resolvers, how: 'resolve' | 'subscribe'): void => {
     const type = schema.getType(name);
@@ -38,4 +34,15 @@ export const createSchema = (): GraphQLSchema => {
   if (!(json instanceof GraphQLScalarType)) throw new Error('JSON is no scalar of the schema');
   json.parseLiteral = jsonOfLiteral;
   return schema;
+};
+
+let bound: GraphQLSchema | undefined;
+
+/**
+ * The executable schema, which knows no hub: made at the first call, and the same for all. Fields without a resolver of
+ * their own are properties.
+ */
+export const executableSchema = (): GraphQLSchema => {
+  bound ??= bindResolvers();
+  return bound;
 };
