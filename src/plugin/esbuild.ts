@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 type Esbuild = typeof import('esbuild');
 
 /** esbuild's own process ends when nothing was bundled for so long. */
@@ -12,6 +14,8 @@ export const withEsbuild = async <Made>(run: (esbuild: Esbuild) => Promise<Made>
   clearTimeout(idle);
   const esbuild = await import('esbuild');
   try {
+    // It was loaded, and its process is forked now: two halts of the hub, between which others have their turn.
+    await nextTurn();
     return await run(esbuild);
   } finally {
     users--;

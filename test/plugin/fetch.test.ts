@@ -24,7 +24,6 @@ const open = ({ clock = systemClock, limits, ...targets }: Options = {}) => {
       .granted,
     limits: limits ?? { messageBytes: 10_000, timeoutMs: 30_000 },
     clock,
-    allowed: true,
     limited: (limit) => limited.push(limit),
   });
   return {

@@ -80,13 +80,7 @@ export const createCapabilities = (options: CapabilitiesOptions): Capabilities =
   const gone = new AbortController();
   const context = (): Context => ({ subject, correlationId: newId() });
   const deliveries = createDeliveries({ ...options, limited, context });
-  const outgoing = createPluginFetch({
-    targets: options.targets.granted,
-    limits,
-    clock,
-    allowed: permissions.fetch.length > 0,
-    limited,
-  });
+  const outgoing = createPluginFetch({ targets: options.targets.granted, limits, clock, limited });
   const run = createOperations({
     hub,
     context,

@@ -93,8 +93,6 @@ export type PluginFetchOptions = {
   readonly targets: Pick<Targets, 'check'>;
   readonly limits: Pick<PluginLimits, 'messageBytes' | 'timeoutMs'>;
   readonly clock: Pick<Clock, 'after'>;
-  /** It was granted some origin. */
-  readonly allowed: boolean;
   limited(limit: LimitName, detail: string): void;
 };
 
@@ -102,11 +100,8 @@ export type PluginFetchOptions = {
  * Requests to the world outside, over connections to checked addresses (docs/adr/0010-targets.md): no redirects are
  * followed, no proxy of the environment is used, and nothing of the hub's own is sent along.
  */
-export const createPluginFetch = (options: PluginFetchOptions): PluginFetch => {
-  const { targets, limits, clock, allowed, limited } = options;
+export const createPluginFetch = ({ targets, limits, clock, limited }: PluginFetchOptions): PluginFetch => {
   const agent = createAgent(targets, maxAtATime);
-  // The hub stands still while the client of HTTP is loaded: not in the middle of what the plugin does then.
-  if (allowed) agent.dispatcher().catch(() => {});
   const turns = createTurns(maxAtATime);
   const stopping = new AbortController();
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPluginName } from '../../../domain/plugin/manifest.ts';
 import type { PluginDocument } from '../../../projections/documents.ts';
@@ -35,7 +36,7 @@ export type PluginHostOptions = {
     options: Pick<CapabilitiesOptions, 'name' | 'permissions' | 'limits' | 'call' | 'limited' | 'refused'>,
   ) => Capabilities;
   readonly called: HostParts['called'];
-  /** Called when the first plugin is started. */
+  /** Called at the start where plugins are offered, else when the first one is started. */
   openSandbox(): Sandbox;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -201,6 +202,7 @@ export const createPluginHost = (options: PluginHostOptions): PluginHost => {
 
   return {
     async start() {
+      if (existsSync(config.pluginDir)) parts.sandbox();
       all();
       if (config.pluginWatch)
         unwatch = watchFolders(config.pluginDir, (name) => later(reloadChanged(name)), logger, clock);

@@ -3,6 +3,9 @@ import type { Targets } from './targets.ts';
 
 type Loaded = { readonly dispatcher: Dispatcher; readonly request: typeof import('undici').request };
 
+/** undici and what is made with it. The process stands still for some 50 ms when it is loaded first. */
+export const loadUndici = () => import('./undici.ts');
+
 /** Sends requests over connections to checked addresses (undici.ts). */
 export type CallAgent = Pick<Dispatcher, 'dispatch'> & {
   /** For what wants undici's own way of asking. */
@@ -21,7 +24,7 @@ export const createAgent = (targets: Pick<Targets, 'check'>, connections: number
   let loaded: Loaded | undefined;
   let destroyed = false;
   const load = async (): Promise<Loaded> => {
-    const { openAgent, request } = await import('./undici.ts');
+    const { openAgent, request } = await loadUndici();
     loaded = { dispatcher: openAgent(targets, connections), request };
     if (destroyed) await loaded.dispatcher.destroy();
     return loaded;
