@@ -210,6 +210,7 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
   const code = doing(`
     if (input === 'long') return 'x'.repeat(3000);
     if (input === 'wish') { try { await c.state.set('k', 'x'.repeat(3000)); } catch (error) { return error.code; } }
+    if (typeof input?.wish === 'string') { try { const value = JSON.parse(input.wish); await c.state.set('k', value === '€' ? value.repeat(1_000) : value); return 'done'; } catch (error) { return error.code; } }
     if (input === 'many') { const all = await Promise.allSettled(Array.from({ length: 40 }, () => c.state.get('k'))); return all.map((one) => one.reason?.code ?? one.status); }
     if (input === 'never') return new Promise(() => {});
     if (input === 'bigint') return 1n;
@@ -221,9 +222,21 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
   t.like(await ask(guest, 'long'), { fault: 'too_large' });
   t.like(await ask(guest, 'x'.repeat(2_100)), { fault: 'too_large' });
   t.is(await answerOf(t, guest, 'wish'), 'limit_exceeded');
+  const wished = (wish: string) => answerOf(t, guest, { wish });
+  const members = (count: number) =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 1])));
+  // 1,000 characters of three bytes each; a value for 16 bytes of the limit; members of a large object count eight times.
+  t.is(await wished('"€"'), 'limit_exceeded');
+  t.is(await wished(`[${Array(110).fill(0)}]`), 'done');
+  t.is(await wished(`[${Array(140).fill(0)}]`), 'limit_exceeded');
+  t.is(await wished(members(100)), 'done');
+  t.is(await wished(members(105)), 'limit_exceeded');
+  t.is(await wished('{"a":{"__proto__":{"admin":true}}}'), 'bad_json');
+  t.is(await wished(`${'['.repeat(70)}${']'.repeat(70)}`), 'bad_json');
+  t.is(host.wishes.length, 2);
   const outcomes = await answerOf(t, guest, 'many');
   t.true(Array.isArray(outcomes) && outcomes.includes('fulfilled') && outcomes.includes('limit_exceeded'));
-  t.true(host.wishes.length <= 31);
+  t.true(host.wishes.length <= 33);
   t.like(await guest.call('hook:on_request', 'never', 50), { fault: 'timeout' });
   t.like(await ask(guest, 'bigint'), { fault: 'threw' });
   t.like(await ask(guest, '__proto__'), { fault: 'threw' });

@@ -236,6 +236,24 @@ test('the hub’s own values are not the plugin’s to change', async (t) => {
   await own.close();
 });
 
+test('what is asked of the hub is its own JSON, and no larger than a message may be', async (t) => {
+  const own = await start(
+    `export const initialize = async ({ state }) => {
+      const deep = (levels) => (levels === 0 ? [] : [deep(levels - 1)]);
+      const codes = [];
+      for (const value of ['€'.repeat(400), JSON.parse('{"__proto__":{"admin":true}}'), deep(70), 1]) {
+        try { await state.set(state.prefix + 'w', value); codes.push('ok'); } catch (error) { codes.push(error.code); }
+      }
+      await state.set(state.prefix + 'codes', codes);
+    };`,
+    { limits: { messageBytes: 1_024 } },
+  );
+  t.like(await own.plugin.get('state.get', { key: 'plugin/own/codes' }), {
+    value: ['limit_exceeded', 'bad_json', 'bad_json', 'ok'],
+  });
+  await own.close();
+});
+
 const broken: readonly (readonly [claim: string, code: string, reason: RegExp])[] = [
   ['is no module', 'export const', /SyntaxError/],
   ['has no initialize', 'export const other = 1;', /initialize/],

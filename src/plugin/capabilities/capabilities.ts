@@ -1,5 +1,4 @@
 import type { Json } from '../../../domain/event.ts';
-import { parseJson } from '../../../domain/parse-json.ts';
 import type { PluginLimits, PluginPermissions } from '../../../domain/plugin/manifest.ts';
 import type { Clock } from '../../clock.ts';
 import { type Problem, problem } from '../../errors.ts';
@@ -19,8 +18,6 @@ import { exceeds } from './sizes.ts';
 
 /** Wishes of one plugin that are being carried out. */
 const maxUnderWay = 256;
-/** Values and characters that are looked at; more never come through a sandbox. */
-const maxUnits = 2_097_152;
 
 /** The operations that plugins are clients of. */
 export type HubOperations = Pick<
@@ -98,14 +95,7 @@ export const createCapabilities = (options: CapabilitiesOptions): Capabilities =
   };
 
   const checked = async (wish: Wish): Promise<WishAnswer> => {
-    const data = parseJson(wish.data, maxUnits);
-    if (data === undefined) return refuse('bad_json', 'the data is no JSON that the hub takes');
-    if (exceeds(data, limits.messageBytes)) {
-      const detail = `a call is larger than ${limits.messageBytes} bytes`;
-      limited('messageBytes', detail);
-      return refuse('limit_exceeded', detail);
-    }
-    const request = parseWish({ operation: wish.operation, data });
+    const request = parseWish(wish);
     if (!request.ok) return refusalOf(request.problem);
     return carryOut(request.value);
   };

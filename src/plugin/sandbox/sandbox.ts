@@ -30,7 +30,10 @@ export type CallAnswer =
   | { readonly ok: true; readonly value: Json }
   | { readonly ok: false; readonly fault: CallFault; readonly message: string };
 
-/** What the guest asks of the hub: see src/plugin/capabilities. */
+/**
+ * What the guest asks of the hub: see src/plugin/capabilities. `data` is the hub's own JSON, of names that it takes, no
+ * deeper than 64 levels and within `limits.messageBytes`: the sandbox has seen to that.
+ */
 export type Wish = { readonly operation: string; readonly data: Json };
 export type WishAnswer =
   | { readonly ok: true; readonly value: Json }

@@ -125,7 +125,14 @@ export const createTrustedSandbox = ({ directory, clock = systemClock }: Trusted
     const bridge: Bridge = {
       async wish(operation, data) {
         wishes += 1;
-        const answer = await host.wish({ operation, data: copyOf(data) });
+        const text = JSON.stringify(data) ?? 'null';
+        if (Buffer.byteLength(text) > limits.messageBytes) {
+          host.limited('messageBytes', `${operation} is larger than ${limits.messageBytes} bytes`);
+          throw callError('limit_exceeded', `a call is larger than ${limits.messageBytes} bytes`);
+        }
+        const given = parseJson(JSON.parse(text), maxUnits);
+        if (given === undefined) throw callError('bad_json', 'the data is no JSON that the hub takes');
+        const answer = await host.wish({ operation, data: given });
         if (!answer.ok) throw callError(answer.code, answer.message);
         // The hub's own objects are nobody's to change.
         return copyOf(answer.value);

@@ -31,6 +31,48 @@ export const floods: readonly HostilePlugin[] = [
     more,
   ),
   row(
+    'flood-dense',
+    'messages of 100,000 numbers, as many as it may send',
+    inHook(
+      'const zeros = Array(1e5).fill(0); for (let i = 0; i < 24; i++) context.messageBus.publish("flood.a", zeros).catch(() => {});',
+    ),
+    held,
+    more,
+  ),
+  row(
+    'flood-dense-keys',
+    'values of 16,000 members, as many as it may write',
+    inHook(
+      'const wide = Object.fromEntries(Array.from({ length: 16e3 }, (_, i) => ["k" + i, i])); for (let i = 0; i < 24; i++) context.state.set(context.state.prefix + i, wide).catch(() => {});',
+    ),
+    held,
+    more,
+  ),
+  row(
+    'flood-dense-answers',
+    'answers of 100,000 numbers',
+    inHook('return { change: { payload: Array(1e5).fill(0) } };'),
+    held,
+  ),
+  row(
+    'flood-get-wide',
+    'reading for ever what is wide',
+    inHook(
+      '(async () => { const key = context.state.prefix + "wide"; await context.state.set(key, Array.from({ length: 4e3 }, (_, i) => ({ i }))); for (;;) { try { await Promise.all(Array.from({ length: 100 }, () => context.state.get(key))); } catch {} } })();',
+    ),
+    held,
+    more,
+  ),
+  row(
+    'flood-list-wide',
+    'listing for ever what is wide',
+    inHook(
+      '(async () => { const { prefix } = context.state; await Promise.all(Array.from({ length: 50 }, (_, i) => context.state.set(prefix + i, Array(700).fill(0)))); for (;;) { try { await Promise.all(Array.from({ length: 100 }, () => context.state.list(prefix))); } catch {} } })();',
+    ),
+    held,
+    more,
+  ),
+  row(
     'flood-publish-await',
     'publishing for ever, each after the other',
     inHook(

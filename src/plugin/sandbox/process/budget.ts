@@ -8,6 +8,10 @@ export type Spent = 'ok' | 'limited' | 'flood';
 export type Budget = {
   wish(bytes: number): Spent;
   log(bytes: number): Spent;
+  /** What a wish weighs beyond its bytes. */
+  weigh(bytes: number): Spent;
+  /** What an answer to a wish weighs: those that follow in the same second are limited by it, and none is a flood for it. */
+  answered(bytes: number): void;
   /** What costs the child something and has no limit of its own: timers, random numbers. */
   other(bytes: number): Spent;
 };
@@ -36,22 +40,31 @@ export const createBudget = (
   let lines = 0;
   let others = 0;
   let bytes = 0;
+  let answeredBytes = 0;
   const turn = (): void => {
     const at = now();
     if (at - since < 1_000) return;
     since = at;
-    wishes = lines = others = bytes = 0;
+    wishes = lines = others = bytes = answeredBytes = 0;
   };
-  const judge = (used: number, max: number): Spent => {
+  const judge = (used: number, max: number, spent = bytes): Spent => {
     const maxBytes = bytesPerSec(limits.messageBytes) * slack;
     if (used > max * slack * gross || bytes > maxBytes * gross) return 'flood';
-    return used > max * slack || bytes > maxBytes ? 'limited' : 'ok';
+    return used > max * slack || spent > maxBytes ? 'limited' : 'ok';
   };
   return {
     wish(size) {
       turn();
       bytes += size;
-      return judge(++wishes, limits.callsPerSec);
+      return judge(++wishes, limits.callsPerSec, bytes + answeredBytes);
+    },
+    weigh(size) {
+      bytes += size;
+      return judge(wishes, limits.callsPerSec, bytes + answeredBytes);
+    },
+    answered(size) {
+      turn();
+      answeredBytes += size;
     },
     log(size) {
       turn();

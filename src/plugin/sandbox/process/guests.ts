@@ -3,6 +3,7 @@ import { parseJson } from '../../../gateway/json.ts';
 import type { Loaded, ProcessGuest, ProcessHost } from '../process.ts';
 import type { CallAnswer, CallFault, Death, Program, WishAnswer } from '../sandbox.ts';
 import { createBudget, type Spent } from './budget.ts';
+import { bytesPerValue, valuesOf } from './density.ts';
 import type { ChildHead, LogLevel, ParentHead } from './frames.ts';
 
 /** The hub's side of one guest in a process. What comes from there is believed as far as it fits what was asked. */
@@ -56,6 +57,7 @@ export const createHostedGuest = (
   line: Line,
 ): HostedGuest => {
   const { limits } = program;
+  const maxValues = Math.floor(limits.messageBytes / bytesPerValue);
   const calls = new Map<number, OpenCall>();
   const budget = createBudget(limits, () => performance.now(), budgetSlack);
   const loading = Promise.withResolvers<Loaded>();
@@ -127,7 +129,9 @@ export const createHostedGuest = (
       return;
     }
     const body = JSON.stringify(answer.value) ?? 'null';
-    if (Buffer.byteLength(body) > limits.messageBytes) {
+    const bytes = Buffer.byteLength(body);
+    budget.answered(Math.max(bytes, valuesOf(answer.value, maxValues) * bytesPerValue));
+    if (bytes > limits.messageBytes) {
       const message = `the answer has more than ${limits.messageBytes} bytes`;
       host.limited('messageBytes', message);
       send({ type: 'done', guest: number, id, code: 'limit_exceeded' }, message);
@@ -135,14 +139,37 @@ export const createHostedGuest = (
     }
     send({ type: 'done', guest: number, id, code: '' }, body);
   };
+  const tooMuch = (limit: 'callsPerSec' | 'messageBytes', message: string): WishAnswer => {
+    host.limited(limit, message);
+    return { ok: false, code: 'limit_exceeded', message };
+  };
+  const beyondBudget = (): WishAnswer =>
+    tooMuch(
+      'callsPerSec',
+      'more calls, or more in them and their answers, than the limits allow in a second',
+    );
+  /** Values that take two bytes each cost the hub far more time than their bytes say. */
+  const densityFault = (body: string, value: Json): WishAnswer | undefined => {
+    const values = valuesOf(value, maxValues + 1);
+    if (values > maxValues) {
+      const detail = `a call has more than ${maxValues} values, one for ${bytesPerValue} bytes of messageBytes`;
+      return tooMuch('messageBytes', detail);
+    }
+    const beyond = values * bytesPerValue - body.length;
+    return beyond <= 0 || budget.weigh(beyond) === 'ok' ? undefined : beyondBudget();
+  };
   const wish = async (spent: Spent, id: number, operation: string, body: string): Promise<void> => {
     counts.open++;
     counts.wishes++;
-    if (spent !== 'ok' || counts.open > maxOpenWishes || body.length > limits.messageBytes) {
-      return answerWish(id, { ok: false, code: 'limit_exceeded', message: 'more than the limits allow' });
+    if (spent !== 'ok' || counts.open > maxOpenWishes) return answerWish(id, beyondBudget());
+    if (Buffer.byteLength(body) > limits.messageBytes) {
+      const detail = `a call is larger than ${limits.messageBytes} bytes`;
+      return answerWish(id, tooMuch('messageBytes', detail));
     }
     const data = parseJson(body);
     if (!data.ok) return answerWish(id, { ok: false, code: 'bad_json', message: data.problem.detail });
+    const tooDense = densityFault(body, data.value);
+    if (tooDense !== undefined) return answerWish(id, tooDense);
     const answer = await host
       .wish({ operation, data: data.value })
       .catch((): WishAnswer => ({ ok: false, code: 'internal', message: 'the hub failed' }));

@@ -28,8 +28,8 @@ const mib = 1_048_576;
 /** Beyond what the child itself lets an isolate run. */
 const stallGraceMs = 5_000;
 const closeMs = 1_000;
-/** Heard before others have their turn. */
-const framesInTurn = 16;
+/** Heard before others have their turn: messages, and characters of them; or one wish, which may take long. */
+const inTurn = { frames: 16, length: 32_768 };
 const maxLeftNames = 100;
 
 type Judged = Omit<ProcessExit, 'running'>;
@@ -154,19 +154,27 @@ export const openProcess = async (
       kill({ cause: 'crash', reason: `its process was ended: ${wrong}`, culprits: namesOf([head.guest]) });
     }
   };
+  const heard = { frames: 0, length: 0 };
+  const hearAgain = (frames: Iterator<Frame>): void => {
+    heard.frames = 0;
+    heard.length = 0;
+    hear(frames);
+  };
   /** What a child says is heard in turns: a flood of it must not keep the hub from everything else. */
   const hear = (frames: Iterator<Frame>): void => {
     try {
-      for (let heard = 0; judged === undefined; heard++) {
-        if (heard === framesInTurn) {
+      while (judged === undefined) {
+        if (heard.frames >= inTurn.frames || heard.length >= inTurn.length) {
           pipe.pause();
-          setImmediate(hear, frames);
+          setImmediate(hearAgain, frames);
           return;
         }
         const next = frames.next();
         if (next.done === true) break;
         const { head, body } = next.value;
         const said = parseChildHead(head);
+        heard.frames += said?.type === 'wish' ? inTurn.frames : 1;
+        heard.length += body.length;
         if (said === undefined) broken('it said what no child says');
         else take(said, body);
       }
