@@ -211,6 +211,7 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
     if (input === 'long') return 'x'.repeat(3000);
     if (input === 'wish') { try { await c.state.set('k', 'x'.repeat(3000)); } catch (error) { return error.code; } }
     if (typeof input?.wish === 'string') { try { const value = JSON.parse(input.wish); await c.state.set('k', value === '€' ? value.repeat(1_000) : value); return 'done'; } catch (error) { return error.code; } }
+    if (input === 'dense') return Array(500).fill(0);
     if (input === 'many') { const all = await Promise.allSettled(Array.from({ length: 40 }, () => c.state.get('k'))); return all.map((one) => one.reason?.code ?? one.status); }
     if (input === 'never') return new Promise(() => {});
     if (input === 'bigint') return 1n;
@@ -221,6 +222,7 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
   const guest = await loaded(t, program('limits', code, { messageBytes: 2_048, callsPerSec: 30 }), host);
   t.like(await ask(guest, 'long'), { fault: 'too_large' });
   t.like(await ask(guest, 'x'.repeat(2_100)), { fault: 'too_large' });
+  t.like(await ask(guest, 'dense'), { fault: 'too_large' });
   t.is(await answerOf(t, guest, 'wish'), 'limit_exceeded');
   const wished = (wish: string) => answerOf(t, guest, { wish });
   const members = (count: number) =>

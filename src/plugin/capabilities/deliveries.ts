@@ -69,7 +69,7 @@ export const createDeliveries = (options: DeliveriesOptions) => {
   const followWatch =
     (watch: Watch<Json>, target: FeedTarget, feed: Feed): Follow =>
     async () => {
-      const handle = (item: Json) => async (): Promise<void> => {
+      const handle = async (item: Json): Promise<void> => {
         const answer = await hand(target, item, feed);
         if (!answer.ok) logger.debug({ plugin: name, target, reason: reasonOf(answer) }, 'not handled');
       };
@@ -83,7 +83,7 @@ export const createDeliveries = (options: DeliveriesOptions) => {
             );
           }
           if (part.type !== 'items') continue;
-          for (const item of part.items) if (!(await feed.begin(handle(item)))) return;
+          for (const item of part.items) if (!(await feed.begin(item, () => handle(item)))) return;
         }
       } catch (error) {
         logger.warn({ plugin: name, target, error }, 'what a plugin watches cannot be read any more');
@@ -134,15 +134,14 @@ export const createDeliveries = (options: DeliveriesOptions) => {
     );
     if (!consuming.ok) return consuming;
     const { position, deliveries } = consuming.value;
-    const handle =
-      ({ delivery, message }: Delivery) =>
-      async () =>
-        settle(subscription, delivery, await hand(target, message, feed));
+    const handle = async ({ delivery, message }: Delivery): Promise<void> =>
+      settle(subscription, delivery, await hand(target, message, feed));
     const follow = async (): Promise<void> => {
       try {
         // What is not begun is held until the consumer leaves, and is then delivered to another one.
         for await (const batch of deliveries) {
-          for (const delivery of batch) if (!(await feed.begin(handle(delivery)))) break;
+          for (const delivery of batch)
+            if (!(await feed.begin(delivery.message, () => handle(delivery)))) break;
         }
       } catch (error) {
         logger.warn({ plugin: name, subscription, error }, 'a plugin cannot be served its subscription');

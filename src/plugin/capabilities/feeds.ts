@@ -1,11 +1,13 @@
 import type { Json } from '../../../domain/event.ts';
 import { fault, invalid, ok, problem, type Result } from '../../errors.ts';
+import { roughBytes } from '../../rough-bytes.ts';
 import { createTurns, type Turns } from '../../watch/turns.ts';
 
 /** Subscriptions and watches of one plugin, those that are ending counted. */
 const maxFeeds = 64;
-/** Messages and changes that one plugin is handling at a time. */
+/** Messages and changes that one plugin is handling at a time: so many small ones, or 1 MiB. */
 const maxDeliveries = 256;
+const bytesPerDelivery = 4_096;
 
 /** What a guest is handed by a subscription or watch: its target, as the guest numbers it. */
 export type FeedTarget = `message:${number}` | `change:${number}`;
@@ -17,8 +19,10 @@ export type Feed = {
   /**
    * Waits for a free place, then begins `handle` and returns without waiting for its end. False when the feed was
    * stopped first: then it was not begun. `handle` never rejects.
+   *
+   * @param item what is handed over.
    */
-  begin(handle: () => Promise<void>): Promise<boolean>;
+  begin(item: Json, handle: () => Promise<void>): Promise<boolean>;
 };
 
 /** Runs until the feed is stopped, or what it follows has ended. Does not reject. */
@@ -49,17 +53,15 @@ export const createFeeds = (): Feeds => {
 
   const feedOf = (stopping: AbortSignal, own: Turns, handling: Set<Promise<void>>): Feed => ({
     stopping,
-    async begin(handle) {
+    async begin(item, handle) {
       const begun = Promise.withResolvers<boolean>();
+      const weight = 1 + Math.floor(roughBytes(item, maxDeliveries * bytesPerDelivery) / bytesPerDelivery);
+      const once = (): Promise<void> => {
+        begun.resolve(true);
+        return handle();
+      };
       const running = own
-        .run(
-          () =>
-            shared.run(() => {
-              begun.resolve(true);
-              return handle();
-            }, stopping),
-          stopping,
-        )
+        .run(() => shared.run(once, stopping, weight), stopping)
         .then(() => {
           handling.delete(running);
           begun.resolve(false);

@@ -52,7 +52,42 @@ export const floods: readonly HostilePlugin[] = [
     'flood-dense-answers',
     'answers of 100,000 numbers',
     inHook('return { change: { payload: Array(1e5).fill(0) } };'),
+    oversized,
+  ),
+  row(
+    'flood-wide-answers',
+    'answers of 16,000 members',
+    inHook(
+      'return { change: { payload: Object.fromEntries(Array.from({ length: 16e3 }, (_, i) => ["k" + i, i])) } };',
+    ),
+    oversized,
+  ),
+  row(
+    'flood-echoes',
+    'messages that come back to 60 subscriptions',
+    inHook(
+      'return (async () => { for (let i = 0; i < 60; i++) await context.messageBus.subscribe("flood.>", () => {}); for (let i = 0; i < 24; i++) context.messageBus.publish("flood.a", Array(15e3).fill(i)).catch(() => {}); })();',
+    ),
     held,
+    more,
+  ),
+  row(
+    'flood-echoes-long',
+    'long messages that come back to 60 subscriptions',
+    inHook(
+      'return (async () => { for (let i = 0; i < 60; i++) await context.messageBus.subscribe("flood.>", () => {}); for (let i = 0; i < 24; i++) context.messageBus.publish("flood.a", "x".repeat(2e5)).catch(() => {}); })();',
+    ),
+    held,
+    more,
+  ),
+  row(
+    'flood-refused-answers',
+    'reading for ever what is too large',
+    inHook(
+      '(async () => { const { prefix } = context.state; await Promise.all(Array.from({ length: 50 }, (_, i) => context.state.set(prefix + i, Array(15e3).fill(1000)).catch(() => {}))); for (;;) await Promise.allSettled(Array.from({ length: 100 }, () => context.state.list(prefix))); })();',
+    ),
+    held,
+    more,
   ),
   row(
     'flood-get-wide',

@@ -102,12 +102,13 @@ export const createHostedGuest = (
 
   const call: ProcessGuest['call'] = (target, input, timeoutMs) => {
     if (state === 'gone' || state === 'stopping') return Promise.resolve(failed('gone', 'it is not there'));
+    // Before the work: who is refused for this comes again.
+    if (calls.size >= maxOpenCalls || line.pendingBytes() > maxPendingBytes) {
+      return Promise.resolve(failed('overloaded', `${calls.size} calls are open`));
+    }
     const body = JSON.stringify(input) ?? 'null';
     if (Buffer.byteLength(body) > limits.messageBytes) {
       return Promise.resolve(failed('too_large', `the input has more than ${limits.messageBytes} bytes`));
-    }
-    if (calls.size >= maxOpenCalls || line.pendingBytes() > maxPendingBytes) {
-      return Promise.resolve(failed('overloaded', `${calls.size} calls are open`));
     }
     counts.calls++;
     const id = ++lastCall;
@@ -139,9 +140,14 @@ export const createHostedGuest = (
     }
     send({ type: 'done', guest: number, id, code: '' }, body);
   };
-  const tooMuch = (limit: 'callsPerSec' | 'messageBytes', message: string): WishAnswer => {
+  const tooDense = (what: string) =>
+    tooMuch(
+      'messageBytes',
+      `${what} has more than ${maxValues} values, one for ${bytesPerValue} bytes of messageBytes`,
+    );
+  const tooMuch = (limit: 'callsPerSec' | 'messageBytes', message: string) => {
     host.limited(limit, message);
-    return { ok: false, code: 'limit_exceeded', message };
+    return { ok: false, code: 'limit_exceeded', message } as const;
   };
   const beyondBudget = (): WishAnswer =>
     tooMuch(
@@ -151,10 +157,7 @@ export const createHostedGuest = (
   /** Values that take two bytes each cost the hub far more time than their bytes say. */
   const densityFault = (body: string, value: Json): WishAnswer | undefined => {
     const values = valuesOf(value, maxValues + 1);
-    if (values > maxValues) {
-      const detail = `a call has more than ${maxValues} values, one for ${bytesPerValue} bytes of messageBytes`;
-      return tooMuch('messageBytes', detail);
-    }
+    if (values > maxValues) return tooDense('a call');
     const beyond = values * bytesPerValue - body.length;
     return beyond <= 0 || budget.weigh(beyond) === 'ok' ? undefined : beyondBudget();
   };
@@ -185,7 +188,11 @@ export const createHostedGuest = (
   const answer = (id: number, body: string): CallAnswer => {
     if (Buffer.byteLength(body) > limits.messageBytes) return failed('too_large', 'a long answer');
     const parsed = parseJson(body);
-    if (parsed.ok) return { ok: true, value: parsed.value };
+    if (parsed.ok) {
+      if (valuesOf(parsed.value, maxValues + 1) <= maxValues) return { ok: true, value: parsed.value };
+      const { message } = tooDense('an answer');
+      return failed('too_large', message);
+    }
     return failed('threw', `its answer ${id} is not acceptable: ${parsed.problem.detail}`);
   };
 
