@@ -28,8 +28,12 @@ export type Scanned = { readonly events: LogEvent[]; readonly last: number; read
 export type Reader = {
   stream(stream: StreamId, options: ReadStreamOptions): LogEvent[];
   all(options: ReadAllOptions): LogPage;
-  /** Up to `limit` visible events behind `sequence`; `last` is how far it looked. */
-  scan(sequence: number, limit: number): Scanned;
+  /**
+   * Up to `limit` visible events behind `sequence`; `last` is how far it looked.
+   *
+   * @param maxBytes of records, after which no further one is read; no limit unless given.
+   */
+  scan(sequence: number, limit: number, maxBytes?: number): Scanned;
   head(stream: StreamId): StreamHead | undefined;
   /** The record of a place; undefined when it was scavenged. */
   record(place: Place): Record | undefined;
@@ -99,12 +103,15 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
     if (!marks.hides(event)) events.push(event);
   };
 
-  const scan = (sequence: number, limit: number): Scanned => {
+  const scan = (sequence: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Scanned => {
     const head = durable();
     const events: LogEvent[] = [];
     let last = sequence;
     if (sequence >= head) return { events, last, ended: true };
+    let looked = 0;
     for (const record of records.from(sequence + 1)) {
+      if (looked >= maxBytes) return { events, last, ended: false };
+      looked += record.buffer.length;
       const decoded = record.count <= limit - events.length ? eventsIn(record) : undefined;
       for (let slot = 0; slot < record.count; slot++) {
         const at = sequenceIn(record, slot);

@@ -6,10 +6,10 @@ import { eventsIn, lastSequenceOf, type Record } from './record.ts';
 export type Recent = {
   push(records: readonly Record[]): void;
   /**
-   * Up to `limit` events behind `sequence`, or undefined when memory does not reach back that far. They are shared:
-   * nobody may change them.
+   * Up to `limit` events behind `sequence`, or the first records of more than `maxBytes`; undefined when memory does not
+   * reach back that far. They are shared: nobody may change them.
    */
-  after(sequence: number, limit: number): LogEvent[] | undefined;
+  after(sequence: number, limit: number, maxBytes: number): LogEvent[] | undefined;
   clear(): void;
 };
 
@@ -43,7 +43,7 @@ export const createRecent = (): Recent => {
       }
       shed();
     },
-    after(sequence, limit) {
+    after(sequence, limit, maxBytes) {
       const [oldest] = entries;
       if (oldest === undefined || oldest.record.key > sequence + 1) return undefined;
       let low = 0;
@@ -54,9 +54,11 @@ export const createRecent = (): Recent => {
         else high = middle;
       }
       const found: LogEvent[] = [];
+      let looked = 0;
       for (let index = low; index < entries.length && found.length < limit; index++) {
         const entry = entries[index];
-        if (entry === undefined) break;
+        if (entry === undefined || (looked >= maxBytes && found.length > 0)) break;
+        looked += entry.record.buffer.length;
         entry.events ??= eventsIn(entry.record);
         for (const event of entry.events) {
           if (found.length >= limit) break;

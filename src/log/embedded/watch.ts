@@ -17,7 +17,9 @@ export type WatchSource = {
   readonly wakers: Set<() => void>;
 };
 
+/** Of one pull: events, and bytes of records, which are decoded in one piece. */
 const maxBatch = 1_000;
+const maxBytes = 262_144;
 
 /** Follows the log: from memory at its head, from the disk when behind. Holds no event between two pulls. */
 export const watchLog = (
@@ -48,26 +50,30 @@ export const watchLog = (
         source.wakers.add(woken);
       });
 
+    /** There was more than one pull takes: others have their turn before the next. */
+    let more = false;
     const pull = async (): Promise<readonly LogEvent[] | undefined> => {
       while (!ended && !source.closed()) {
+        if (more) await nextTurn();
+        more = false;
+        if (ended || source.closed()) break;
         const failure = source.failure();
         if (failure !== undefined) throw failure;
         if (sequence >= source.durable()) {
           await nextCommit();
           continue;
         }
-        const recent = source.recent.after(sequence, maxBatch);
+        const recent = source.recent.after(sequence, maxBatch, maxBytes);
         if (recent !== undefined) {
           const newest = recent.at(-1);
           sequence = newest === undefined ? source.durable() : sequenceAt(newest.position);
+          more = sequence < source.durable();
           const events = source.marks.visible(recent);
           if (events.length > 0) return events;
           continue;
         }
-        // Someone who replays a long history must not keep everyone else from their turn.
-        await nextTurn();
-        if (ended || source.closed()) break;
-        const scanned = source.reader.scan(sequence, maxBatch);
+        more = true;
+        const scanned = source.reader.scan(sequence, maxBatch, maxBytes);
         sequence = scanned.ended ? Math.max(sequence, scanned.last) : scanned.last;
         if (scanned.events.length > 0) return scanned.events;
         if (scanned.ended && sequence < source.durable()) sequence = source.durable();
