@@ -73,6 +73,39 @@ test('a death › the proven culprit is back after 1 s, its siblings at once and
   t.is(pid(bad.guest), pid(b.guest));
 });
 
+test('a death › another process stands by half a second later, for the next one, for ten minutes', async (t) => {
+  const { clock, simulated, sandbox, start } = world();
+  const [one] = await Promise.all([start('one'), start('other')]);
+  const passes = async (ms: number) => {
+    clock.advance(ms);
+    await settled();
+  };
+  const empty = () => simulated.alive().filter(({ names }) => names().length === 0);
+  simulated.of('one')?.die({});
+  await settled();
+  await passes(499);
+  t.is(empty().length, 0);
+  await passes(1);
+  const [spare] = empty();
+  t.is(empty().length, 1);
+
+  simulated.of('one')?.die({});
+  await settled();
+  t.is(pid(one.guest), spare?.pid ?? 0);
+  t.is(empty().length, 0);
+  await passes(500);
+  t.is(empty().length, 1);
+  await passes(599_999);
+  t.is(empty().length, 1);
+  await passes(1);
+  t.is(empty().length, 0, 'nobody needed it');
+
+  simulated.of('one')?.die({});
+  await sandbox.close();
+  await passes(500);
+  t.is(simulated.alive().length, 0, 'nor after the end');
+});
+
 test('strikes › two put a plugin alone, three end it, and who starts anew begins alone for ten minutes', async (t) => {
   const { clock, simulated, start } = world();
   const [bad, other] = await Promise.all([start('bad'), start('other')]);

@@ -11,6 +11,8 @@ const maxMemoryMb = 1_024;
 export const maxChildren = 64;
 /** A process that nobody stands in ends after this time. */
 const idleMs = 5_000;
+/** Where one died the next may: another one stands by from then on, so that who loses its place there has one at once. */
+const standBy = { afterMs: 500, forMs: 600_000, upTo: 32 };
 const closeMs = 1_000;
 
 export type SharedTrust = 'low' | 'normal';
@@ -64,6 +66,9 @@ export const createChildren = <M extends Member>(options: ChildrenOptions<M>): C
     cancelIdle: () => void;
   };
   const all = new Map<Child<M>, Open>();
+  /** By trust: what cancels the start of the process that is to stand by. */
+  const standingBy = new Map<SharedTrust, () => void>();
+  let closed = false;
 
   const start = async (trust: SharedTrust): Promise<SandboxProcess | Error> => {
     try {
@@ -118,9 +123,32 @@ export const createChildren = <M extends Member>(options: ChildrenOptions<M>): C
       all.delete(child);
       const members = [...child.members];
       child.members.clear();
-      if (!asked) options.onExit(child, exit, members, blameless);
+      if (asked) return;
+      options.onExit(child, exit, members, blameless);
+      // Not at once: those who lost their places start now.
+      if (members.length > 0 && !closed) {
+        standingBy.get(trust)?.();
+        standingBy.set(
+          trust,
+          clock.after(standBy.afterMs, () => letStandBy(trust)),
+        );
+      }
     });
     return child;
+  };
+
+  const empty = (trust: SharedTrust): Open | undefined => {
+    for (const child of all.values()) {
+      if (child.members.size === 0 && child.trust === trust && !child.gone()) return child;
+    }
+    return undefined;
+  };
+
+  const letStandBy = (trust: SharedTrust): void => {
+    standingBy.delete(trust);
+    if (all.size >= standBy.upTo || empty(trust) !== undefined) return;
+    const child = open(trust);
+    child.cancelIdle = clock.after(standBy.forMs, () => void child.end());
   };
 
   const takes = (child: Open, member: M): boolean => {
@@ -136,12 +164,8 @@ export const createChildren = <M extends Member>(options: ChildrenOptions<M>): C
     return memoryMb <= maxMemoryMb;
   };
 
-  const fresh = (trust: SharedTrust): Open | undefined => {
-    for (const child of all.values()) {
-      if (child.members.size === 0 && child.trust === trust && !child.gone()) return child;
-    }
-    return all.size < maxChildren ? open(trust) : undefined;
-  };
+  const fresh = (trust: SharedTrust): Open | undefined =>
+    empty(trust) ?? (all.size < maxChildren ? open(trust) : undefined);
 
   return {
     placeFor(member) {
@@ -160,6 +184,9 @@ export const createChildren = <M extends Member>(options: ChildrenOptions<M>): C
       left.cancelIdle = clock.after(idleMs, () => void left.end());
     },
     async close() {
+      closed = true;
+      for (const cancel of standingBy.values()) cancel();
+      standingBy.clear();
       await Promise.all([...all.values()].map((child) => child.end()));
     },
   };
