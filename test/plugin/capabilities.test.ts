@@ -376,7 +376,15 @@ test('answers are bounded in bytes, calls in number, and subscriptions too', asy
   t.is(codeOf(await plugin.ask('state.list', { prefix: 'plugin/greedy/' })), 'limit_exceeded');
   t.deepEqual(new Set(plugin.limited), new Set(['messageBytes']));
 
-  for (let n = 1; n <= 64; n++) await plugin.get('subscribe', { n, pattern: 'many.>' });
+  const durably = (n: number) =>
+    plugin.ask('subscribe', { n, pattern: 'many.>', durable: `d${n}` }).then(codeOf);
+  for (let n = 101; n <= 164; n++) {
+    t.is(await durably(n), 'ok');
+    await plugin.get('unsubscribe', { n });
+  }
+  t.is(await durably(165), 'overloaded', 'they stay when nobody follows them');
+  await until(async () => codeOf(await plugin.ask('subscribe', { n: 1, pattern: 'many.>' })) === 'ok');
+  for (let n = 2; n <= 64; n++) await plugin.get('subscribe', { n, pattern: 'many.>' });
   t.is(codeOf(await plugin.ask('state.watch', { n: 65, selector: key })), 'overloaded');
   await plugin.get('unsubscribe', { n: 64 });
   await until(async () => codeOf(await plugin.ask('state.watch', { n: 66, selector: key })) === 'ok');

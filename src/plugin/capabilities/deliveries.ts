@@ -1,6 +1,6 @@
 import type { Json } from '../../../domain/event.ts';
 import { released } from '../../bus/subscriptions.ts';
-import { ok, type Result } from '../../errors.ts';
+import { fault, ok, problem, type Result } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { Context, Watch } from '../../nexus-core.ts';
 import type { Delivery, Settlement } from '../../nexus-subscriptions.ts';
@@ -17,6 +17,8 @@ const ackWaitMs = 120_000;
 const overloadedMs = 250;
 const maxTries = 20;
 const maxReasonLength = 512;
+/** Names of durable subscriptions in one life of a plugin: they stay when it goes. */
+const maxDurables = 64;
 
 /** What comes from the guest is text for a person: no longer than the hub takes, and no lone surrogate at the cut. */
 const reasonOf = (answer: CallAnswer & { readonly ok: false }): string =>
@@ -40,6 +42,7 @@ export type DeliveriesOptions = Pick<
 export const createDeliveries = (options: DeliveriesOptions) => {
   const { hub, name, limits, call, limited, clock, logger, context } = options;
   const feeds = createFeeds();
+  const durables = new Set<string>();
 
   const pause = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
@@ -118,6 +121,11 @@ export const createDeliveries = (options: DeliveriesOptions) => {
     { durable, pattern, from, maxDeliver, backoffMs, maxInFlight }: WishData<'subscribe'>,
   ): Promise<Opened> => {
     const subscription = `plugin.${name}.${durable}`;
+    durables.add(subscription);
+    if (durables.size > maxDurables) {
+      durables.delete(subscription);
+      return fault(problem('overloaded', `a plugin has ${maxDurables} durable subscriptions at most`));
+    }
     const data = {
       name: subscription,
       topic: pattern,
