@@ -23,11 +23,33 @@ const secretNames = [
 /** No longer text is looked through or written. */
 const maxText = 16_384;
 
-/** API keys, tokens, and what stands behind `Bearer`: told by their form, in whatever text they come. */
-const secretForms = /\bnxk_[\w-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=\bbearer[ .])[\w.~+/=-]{16,}/gi;
+/** API keys, and what stands behind `Bearer`: told by their form, in whatever text they come. */
+const secretForms = /\bnxk_[\w-]+|(?<=\bbearer[ .])[\w.~+/=-]{16,}/gi;
+/** The first part of a token (JWT), which two more follow. */
+const tokenStart = /\beyJ[\w-]/i;
+
+/**
+ * The same text without tokens: `eyJ….….…`. Part by part, and not by one pattern, which would look at the whole rest of the
+ * text from each `eyJ` on: plugins and clients have their texts in it.
+ */
+const withoutTokens = (text: string): string =>
+  text.replace(/[\w.-]+/g, (run) => {
+    const parts = run.split('.');
+    for (let index = 0; index + 2 < parts.length; index++) {
+      const start = parts[index]?.search(tokenStart) ?? -1;
+      if (start < 0 || parts[index + 1] === '') continue;
+      parts.splice(index, 3, `${parts[index]?.slice(0, start)}***`);
+    }
+    return parts.join('.');
+  });
 
 const clean = (text: string): string =>
-  withoutCredentials(text.length > maxText ? `${text.slice(0, maxText)}…` : text).replace(secretForms, '***');
+  withoutTokens(
+    withoutCredentials(text.length > maxText ? `${text.slice(0, maxText)}…` : text).replace(
+      secretForms,
+      '***',
+    ),
+  );
 
 const cleanError = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error;

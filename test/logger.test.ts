@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { createLogger } from '../src/logger.ts';
 
 const lines = (
@@ -66,4 +67,18 @@ test('no secret is written: named ones, those in URLs, and those in errors', (t)
   }).join('');
   t.false(text.includes(secret), text);
   t.regex(text, /redis:\/\/\*\*\*@host:6379/);
+});
+
+test('what is hidden is what one pattern for all of it would hide', (t) => {
+  const credentials = (text: string) => text.replace(/\/\/[^\s"'<>]*@/g, '//***@');
+  const tokens = (text: string) => text.replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/gi, '***');
+  const pieces = ['/', '//', '@', 'a', ' ', '"', '.', '-', 'eyJ', 'EYJ', '..', 'e'];
+  const texts = fc.array(fc.constantFrom(...pieces), { maxLength: 16 }).map((parts) => parts.join(''));
+  fc.assert(
+    fc.property(texts, (text) => {
+      const [line = '{}'] = lines('debug', (logger) => logger.warn({ text }, 'm'));
+      t.is(JSON.parse(line).text, tokens(credentials(text)));
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -134,5 +134,9 @@ export const endpoint: Kind<string> = {
   parse: (raw) => (raw === 'none' || (isText(raw) && parseEndpoint(raw) !== undefined) ? raw : undefined),
 };
 
-/** The same text without the user and password of a URL. */
-export const withoutCredentials = (value: string): string => value.replace(/\/\/[^\s"'<>]*@/g, '//***@');
+/** The same text without the user and password of a URL. In one pass: texts of others are looked through. */
+export const withoutCredentials = (value: string): string =>
+  value.replace(/[^\s"'<>]+/g, (run) => {
+    const [from, at] = [run.indexOf('//'), run.lastIndexOf('@')];
+    return from < 0 || at < from + 2 ? run : `${run.slice(0, from)}//***@${run.slice(at + 1)}`;
+  });

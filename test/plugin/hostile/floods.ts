@@ -90,6 +90,15 @@ export const floods: readonly HostilePlugin[] = [
     more,
   ),
   row(
+    'flood-log-slashes',
+    'lines of log that are long to look through for passwords',
+    inHook(
+      'for (let i = 0; i < 100; i++) context.log.error("line", i % 2 ? "/".repeat(8000) : "-eyJ".repeat(2000));',
+    ),
+    held,
+    more,
+  ),
+  row(
     'flood-get-wide',
     'reading for ever what is wide',
     inHook(
