@@ -80,6 +80,8 @@ export type ShadowReport = {
   readonly missingWishes: number;
   readonly additionalWishes: number;
   readonly differentWishes: number;
+  /** Wishes of the shadow that were too many or too large to be kept: not compared, or not seen by its later reads. */
+  readonly wishesLeftOut: number;
   /** Wishes of the shadow that its grants do not cover, by operation. */
   readonly refused: Readonly<Record<string, number>>;
   /** Calls that the shadow did not answer, by fault. */

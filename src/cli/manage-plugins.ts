@@ -175,6 +175,7 @@ export const shadowPlugin: Action = {
       'missingWishes',
       'additionalWishes',
       'differentWishes',
+      'wishesLeftOut',
     ] as const;
     for (const name of counts) await output.line(`${name}\t${String(report[name])}`);
     for (const which of ['running', 'shadow'] as const)

@@ -248,7 +248,7 @@ test('the version in the folder is tried on what the running one was called for'
     hub,
     `mutation { shadowPlugin(name: "tried", minutes: 5) {
       name running { version } shadow { version hash } minutes calls notShown differentAnswers missingWishes
-      additionalWishes differentWishes refused failures latencyMs { running { p50 } shadow { p99 } } differences wishes
+      additionalWishes differentWishes wishesLeftOut refused failures latencyMs { running { p50 } shadow { p99 } } differences wishes
     } }`,
   );
   t.like(shown.data?.shadowPlugin, { calls: 1, differentAnswers: 1, shadow: { version: '2.0.0' } });

@@ -83,6 +83,7 @@ test.serial('shadow › the same version differs in nothing', async (t) => {
     missingWishes: 0,
     additionalWishes: 0,
     differentWishes: 0,
+    wishesLeftOut: 0,
     refused: {},
     failures: {},
   });

@@ -100,6 +100,8 @@ type ShadowReport {
   missingWishes: Int!
   additionalWishes: Int!
   differentWishes: Int!
+  "Of the shadow, too many or too large to be kept: not compared, or not seen by its later reads."
+  wishesLeftOut: Int!
   "By operation."
   refused: JSON!
   failures: JSON!

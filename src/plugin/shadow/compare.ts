@@ -1,13 +1,12 @@
-import { canonicalJson } from '../../../domain/canonical-json.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Json } from '../../../domain/event.ts';
-import type { CallAnswer, Wish } from '../sandbox/sandbox.ts';
-import { fieldsOf } from './following.ts';
+import type { CallAnswer } from '../sandbox/sandbox.ts';
+import type { Noted } from './noted.ts';
 
 /** What one call was answered with, to be compared and shown: the value, or the fault without its words. */
 export const shownAnswer = (answer: CallAnswer): Json =>
   answer.ok ? { value: answer.value } : { fault: answer.fault };
 
-/** Wishes that bring something about; others leave no trace. */
 const effects: ReadonlySet<string> = new Set([
   'publish',
   'state.set',
@@ -16,61 +15,62 @@ const effects: ReadonlySet<string> = new Set([
   'fetch',
 ]);
 
-/** What a wish is aimed at: two of one aim are the same wish with another content. */
-const aimOf = ({ operation, data }: Wish): string => {
-  const { topic, key, service, method, url } = fieldsOf(data);
-  return canonicalJson([operation, topic ?? null, key ?? null, service ?? null, method ?? null, url ?? null]);
-};
+/** True for wishes that bring something about; others leave no trace. */
+export const isEffect = ({ operation }: Noted): boolean => effects.has(operation);
 
-export type WishDifference = { readonly operation: string; readonly running: Json; readonly shadow: Json };
+export type NotedDifference = {
+  readonly operation: string;
+  readonly running: Noted | null;
+  readonly shadow: Noted | null;
+};
 
 export type WishComparison = {
   readonly missing: number;
   readonly additional: number;
   readonly different: number;
   /** All of them; null where that version had none. */
-  readonly differences: readonly WishDifference[];
+  readonly differences: readonly NotedDifference[];
 };
 
-const byText = (wishes: readonly Wish[], textOf: (wish: Wish) => string): Map<string, Wish[]> => {
-  const found = new Map<string, Wish[]>();
+const by = (field: 'digest' | 'aim', wishes: readonly Noted[]): Map<string, Noted[]> => {
+  const found = new Map<string, Noted[]>();
   for (const wish of wishes) {
-    const text = textOf(wish);
-    const same = found.get(text);
-    if (same === undefined) found.set(text, [wish]);
+    const same = found.get(wish[field]);
+    if (same === undefined) found.set(wish[field], [wish]);
     else same.push(wish);
   }
   return found;
 };
 
 /** What is left of `wishes` when those were taken away that `others` has too, each once. */
-const without = (
-  wishes: readonly Wish[],
-  others: readonly Wish[],
-  textOf: (wish: Wish) => string,
-): Wish[] => {
-  const there = byText(others, textOf);
-  return wishes.filter((wish) => there.get(textOf(wish))?.pop() === undefined);
+const without = (wishes: readonly Noted[], others: readonly Noted[]): Noted[] => {
+  const there = by('digest', others);
+  return wishes.filter(({ digest }) => there.get(digest)?.pop() === undefined);
 };
 
-/** Compares two bags of wishes: order counts among those of one aim alone. */
-export const compareWishes = (running: readonly Wish[], shadow: readonly Wish[]): WishComparison => {
-  const [before, after] = [running, shadow].map((wishes) =>
-    wishes.filter(({ operation }) => effects.has(operation)),
-  ) as [Wish[], Wish[]];
-  const whole = ({ operation, data }: Wish): string => canonicalJson([operation, data]);
-  const onlyRunning = without(before, after, whole);
-  const onlyShadow = without(after, before, whole);
+/** Compares two bags of wishes: order counts among those of one aim alone. Others have their turn between its steps. */
+export const compareWishes = async (
+  running: readonly Noted[],
+  shadow: readonly Noted[],
+): Promise<WishComparison> => {
+  const before = running.filter(isEffect);
+  const after = shadow.filter(isEffect);
+  const onlyRunning = without(before, after);
+  await nextTurn();
+  const onlyShadow = without(after, before);
+  await nextTurn();
 
-  const partners = byText(onlyShadow.toReversed(), aimOf);
-  const paired = new Set<Wish>();
-  const differences: WishDifference[] = onlyRunning.map((wish) => {
-    const partner = partners.get(aimOf(wish))?.pop();
+  const partners = by('aim', onlyShadow.toReversed());
+  await nextTurn();
+  const paired = new Set<Noted>();
+  const differences: NotedDifference[] = onlyRunning.map((wish) => {
+    const partner = partners.get(wish.aim)?.pop();
     if (partner !== undefined) paired.add(partner);
-    return { operation: wish.operation, running: wish.data, shadow: partner?.data ?? null };
+    return { operation: wish.operation, running: wish, shadow: partner ?? null };
   });
+  await nextTurn();
   const added = onlyShadow.filter((wish) => !paired.has(wish));
-  for (const { operation, data } of added) differences.push({ operation, running: null, shadow: data });
+  for (const wish of added) differences.push({ operation: wish.operation, running: null, shadow: wish });
   return {
     missing: onlyRunning.length - paired.size,
     additional: added.length,

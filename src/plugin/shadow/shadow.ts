@@ -1,9 +1,9 @@
-import type { Json } from '../../../domain/event.ts';
 import { sameJson } from '../../../domain/json.ts';
 import type { ShadowDifference, ShadowReport } from '../../nexus-plugins.ts';
 import type { Death, GuestHost, Program, Sandbox, Wish, WishAnswer } from '../sandbox/sandbox.ts';
-import { compareWishes, shownAnswer, type WishDifference } from './compare.ts';
+import { compareWishes, shownAnswer } from './compare.ts';
 import { createFollowing } from './following.ts';
+import { noteAll, shown, shownData } from './noted.ts';
 import { createPretence } from './pretence.ts';
 import type { Recorded } from './recorder.ts';
 
@@ -33,16 +33,9 @@ export type ShadowOutcome =
 
 const defaultMaxMs = 60_000;
 const maxShown = 100;
-/** The JSON that is shown of one input, answer or wish. */
-const maxShownChars = 2_048;
 const stopMs = 1_000;
 
 type RecordedCall = Extract<Recorded, { readonly type: 'call' }>;
-
-const shown = (value: Json): Json => {
-  const text = JSON.stringify(value);
-  return text.length <= maxShownChars ? value : `${text.slice(0, maxShownChars)}…`;
-};
 
 const quantile = (sorted: Float64Array, share: number): number | null =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
@@ -53,6 +46,8 @@ const latencyOf = (durationsMs: readonly number[]) => {
 };
 
 const isCall = (entry: Recorded): entry is RecordedCall => entry.type === 'call';
+
+type WishDifference = ShadowReport['wishes'][number];
 
 /** What only one of the two follows, told as wishes. */
 const followingDifferences = (running: readonly string[], shadow: readonly string[]): WishDifference[] => [
@@ -67,7 +62,8 @@ const followingDifferences = (running: readonly string[], shadow: readonly strin
 /** Shows the program what was recorded, one call after the other, and tells what it did otherwise (ADR 0054). */
 export const runShadow = async (input: ShadowInput): Promise<ShadowOutcome> => {
   const { program, recorded, minutes, running, maxMs = defaultMaxMs } = input;
-  const pretence = createPretence(input);
+  const noted = await noteAll(recorded);
+  const pretence = createPretence({ ...input, recorded: noted });
   const following = createFollowing();
   const died = Promise.withResolvers<Death>();
   let death: Death | undefined;
@@ -130,12 +126,14 @@ export const runShadow = async (input: ShadowInput): Promise<ShadowOutcome> => {
 
   // What belongs to calls that were not shown would be missing.
   const shownToMs = calls[shownCalls]?.atMs ?? Number.POSITIVE_INFINITY;
-  const wished = recorded.flatMap((entry) =>
-    entry.type === 'wish' && entry.atMs <= shownToMs ? [entry.wish] : [],
-  );
-  const wishes = compareWishes(wished, pretence.wishes);
+  const wished = noted.filter(({ atMs }) => atMs <= shownToMs).map((wish) => wish.noted);
+  const wishes = await compareWishes(wished, pretence.wishes);
   const follows = followingDifferences(input.following, following.labels());
-  const wishDifferences = [...follows, ...wishes.differences];
+  const wishDifferences = wishes.differences.slice(0, maxShown).map((one) => ({
+    operation: one.operation,
+    running: one.running && shownData(one.running),
+    shadow: one.shadow && shownData(one.shadow),
+  }));
   if (death !== undefined) failures[death.cause] = (failures[death.cause] ?? 0) + 1;
   return {
     ok: true,
@@ -150,13 +148,12 @@ export const runShadow = async (input: ShadowInput): Promise<ShadowOutcome> => {
       missingWishes: wishes.missing + follows.filter(({ shadow }) => shadow === null).length,
       additionalWishes: wishes.additional + follows.filter(({ running: label }) => label === null).length,
       differentWishes: wishes.different,
+      wishesLeftOut: pretence.leftOut,
       refused: pretence.refused,
       failures,
       latencyMs: { running: latencyOf(took.running), shadow: latencyOf(took.shadow) },
       differences,
-      wishes: wishDifferences
-        .slice(0, maxShown)
-        .map((one) => ({ ...one, running: shown(one.running), shadow: shown(one.shadow) })),
+      wishes: [...follows, ...wishDifferences].slice(0, maxShown),
     },
   };
 };

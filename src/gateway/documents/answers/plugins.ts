@@ -60,6 +60,11 @@ export const shadowReport = component(
     missingWishes: z.number().describe('Of the running version alone.'),
     additionalWishes: z.number(),
     differentWishes: z.number(),
+    wishesLeftOut: z
+      .number()
+      .describe(
+        'Of the shadow, too many or too large to be kept: not compared, or not seen by its later reads.',
+      ),
     refused: counts,
     failures: counts,
     latencyMs: z.object({ running: latency, shadow: latency }),
