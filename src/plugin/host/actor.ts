@@ -90,7 +90,7 @@ export const createActor = (name: string, parts: HostParts): Actor => {
     entriesOf(instance, (hook, reason) => {
       stats.unusable();
       probation?.unusable();
-      logger.warn({ plugin: name, hook, reason }, 'a plugin gave an answer that cannot be used');
+      reports.unusable(hook, reason);
     });
 
   const callWhenThere = async (hook: HookName, input: Json, timeoutMs: number): Promise<CallAnswer> => {
