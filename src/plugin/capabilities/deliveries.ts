@@ -41,7 +41,7 @@ export type DeliveriesOptions = Pick<
 /** What is handed to a guest, as it asked for it: messages and changes of state. */
 export const createDeliveries = (options: DeliveriesOptions) => {
   const { hub, name, limits, call, limited, clock, logger, context } = options;
-  const feeds = createFeeds();
+  const feeds = createFeeds(clock);
   const durables = new Set<string>();
 
   const pause = (signal: AbortSignal): Promise<void> =>
@@ -121,11 +121,10 @@ export const createDeliveries = (options: DeliveriesOptions) => {
     { durable, pattern, from, maxDeliver, backoffMs, maxInFlight }: WishData<'subscribe'>,
   ): Promise<Opened> => {
     const subscription = `plugin.${name}.${durable}`;
-    durables.add(subscription);
-    if (durables.size > maxDurables) {
-      durables.delete(subscription);
+    const known = durables.has(subscription);
+    if (!known && durables.size >= maxDurables)
       return fault(problem('overloaded', `a plugin has ${maxDurables} durable subscriptions at most`));
-    }
+    durables.add(subscription);
     const data = {
       name: subscription,
       topic: pattern,
@@ -133,7 +132,10 @@ export const createDeliveries = (options: DeliveriesOptions) => {
       ...given({ from, maxDeliver, backoffMs }),
     };
     const created = await hub.execute({ type: 'CreateSubscription', data }, context());
-    if (!created.ok) return created;
+    if (!created.ok) {
+      if (!known) durables.delete(subscription);
+      return created;
+    }
     const leaving = new AbortController();
     const consuming = await hub.consume(
       subscription,

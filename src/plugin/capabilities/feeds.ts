@@ -1,13 +1,17 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Json } from '../../../domain/event.ts';
+import type { Clock } from '../../clock.ts';
 import { fault, invalid, ok, problem, type Result } from '../../errors.ts';
 import { roughBytes } from '../../rough-bytes.ts';
 import { createTurns, type Turns } from '../../watch/turns.ts';
 
 /** Subscriptions and watches of one plugin, those that are ending counted. */
 const maxFeeds = 64;
-/** Messages and changes that one plugin is handling at a time: so many small ones, or 1 MiB. */
+/** Messages and changes that one plugin is handling at a time: so many small ones, or 4 MiB as they take in memory. */
 const maxDeliveries = 256;
-const bytesPerDelivery = 4_096;
+const bytesPerDelivery = 16_384;
+/** Of such as are not small: 32 MiB in a second. */
+const maxLargePerSec = 2_048;
 
 /** What a guest is handed by a subscription or watch: its target, as the guest numbers it. */
 export type FeedTarget = `message:${number}` | `change:${number}`;
@@ -46,19 +50,41 @@ export type Feeds = {
 
 type Standing = { readonly stopping: AbortController; readonly running: Promise<void> };
 
-export const createFeeds = (): Feeds => {
+export const createFeeds = (clock: Clock): Feeds => {
   const standing = new Map<FeedTarget, Standing>();
   const shared = createTurns(maxDeliveries);
   let stopped = false;
+  let lastLarge: Promise<void> = Promise.resolve();
+  let second = { sinceMs: clock.now(), spent: 0 };
+
+  /** What is not small costs the hub time, for each subscription that it comes to: each has a turn of the event loop. */
+  const turnOfLarge = async (weight: number): Promise<void> => {
+    await nextTurn();
+    const passedMs = clock.now() - second.sinceMs;
+    const isOver = passedMs < 0 || passedMs >= 1_000;
+    if (!isOver && second.spent >= maxLargePerSec) {
+      await new Promise<void>((resolve) => {
+        clock.after(1_000 - passedMs, resolve);
+      });
+    }
+    if (isOver || second.spent >= maxLargePerSec) second = { sinceMs: clock.now(), spent: 0 };
+    second.spent += weight;
+  };
+  const turn = (weight: number): Promise<void> => {
+    lastLarge = lastLarge.then(() => turnOfLarge(weight));
+    return lastLarge;
+  };
 
   const feedOf = (stopping: AbortSignal, own: Turns, handling: Set<Promise<void>>): Feed => ({
     stopping,
     async begin(item, handle) {
       const begun = Promise.withResolvers<boolean>();
       const weight = 1 + Math.floor(roughBytes(item, maxDeliveries * bytesPerDelivery) / bytesPerDelivery);
-      const once = (): Promise<void> => {
+      const once = async (): Promise<void> => {
+        if (weight > 1) await turn(weight);
+        if (stopping.aborted) return;
         begun.resolve(true);
-        return handle();
+        await handle();
       };
       const running = own
         .run(() => shared.run(once, stopping, weight), stopping)

@@ -24,26 +24,28 @@ export class FrameReader {
     this.#maxBytes = maxBytes;
   }
 
-  *push(piece: Buffer): Generator<Frame> {
+  push(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#bytes += piece.length;
-    for (;;) {
-      if (this.#wanted === 0) {
-        if (this.#bytes < lengthBytes) return;
-        this.#wanted = this.#joined().readUInt32BE(0) + lengthBytes;
-        if (this.#wanted > this.#maxBytes + lengthBytes) {
-          throw new FramingError(`a message of ${this.#wanted - lengthBytes} bytes`);
-        }
+  }
+
+  /** The next message, once all of it is there. */
+  take(): Frame | undefined {
+    if (this.#wanted === 0) {
+      if (this.#bytes < lengthBytes) return undefined;
+      this.#wanted = this.#joined().readUInt32BE(0) + lengthBytes;
+      if (this.#wanted > this.#maxBytes + lengthBytes) {
+        throw new FramingError(`a message of ${this.#wanted - lengthBytes} bytes`);
       }
-      if (this.#bytes < this.#wanted) return;
-      const all = this.#joined();
-      const message = all.subarray(lengthBytes, this.#wanted);
-      const rest = all.subarray(this.#wanted);
-      this.#pieces = rest.length === 0 ? [] : [rest];
-      this.#bytes = rest.length;
-      this.#wanted = 0;
-      yield parseFrame(message);
     }
+    if (this.#bytes < this.#wanted) return undefined;
+    const all = this.#joined();
+    const message = all.subarray(lengthBytes, this.#wanted);
+    const rest = all.subarray(this.#wanted);
+    this.#pieces = rest.length === 0 ? [] : [rest];
+    this.#bytes = rest.length;
+    this.#wanted = 0;
+    return parseFrame(message);
   }
 
   #joined(): Buffer {

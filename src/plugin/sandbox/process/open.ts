@@ -7,7 +7,7 @@ import type { OpenSandboxProcess, ProcessExit, SandboxProcess, SandboxProcessOpt
 import type { Program } from '../sandbox.ts';
 import { type ChildFiles, childFiles } from './files.ts';
 import { type ChildHead, maxChildFrameBytes, type ParentHead, parseChildHead } from './frames.ts';
-import { createFrameWriter, type Frame, FrameReader } from './framing.ts';
+import { createFrameWriter, FrameReader } from './framing.ts';
 import { createHostedGuest, type HostedGuest } from './guests.ts';
 import { cpuMsOf, innerPid, isStopped, type Launch, launchOf, rssOf, spawnLaunch } from './launch.ts';
 import { createStderr } from './stderr.ts';
@@ -28,8 +28,8 @@ const mib = 1_048_576;
 /** Beyond what the child itself lets an isolate run. */
 const stallGraceMs = 5_000;
 const closeMs = 1_000;
-/** Heard before others have their turn: messages, and characters of them; or one wish, which may take long. */
-const inTurn = { frames: 16, length: 32_768 };
+/** For so long one child is heard, with what comes of it at once, before others have their turn. */
+const turnMs = 4;
 const maxLeftNames = 100;
 
 type Judged = Omit<ProcessExit, 'running'>;
@@ -154,36 +154,57 @@ export const openProcess = async (
       kill({ cause: 'crash', reason: `its process was ended: ${wrong}`, culprits: namesOf([head.guest]) });
     }
   };
-  const heard = { frames: 0, length: 0 };
-  const hearAgain = (frames: Iterator<Frame>): void => {
-    heard.frames = 0;
-    heard.length = 0;
-    hear(frames);
+  /** When the hub began to hear it in this turn of the event loop; undefined in one in which it has not. */
+  let turnFrom: number | undefined;
+  /** What was said is heard later: after what the last wish has set off, or in the next turn. */
+  let waits = false;
+  const isTurnOver = (): boolean => {
+    if (turnFrom === undefined) {
+      turnFrom = performance.now();
+      setImmediate(() => {
+        turnFrom = undefined;
+      });
+    }
+    return performance.now() - turnFrom > turnMs;
+  };
+  const hearOn = (): void => {
+    waits = false;
+    // It is no silence of the child's when the hub does not listen.
+    lastPong = performance.now();
+    hear();
+    if (!waits) pipe.resume();
   };
   /** What a child says is heard in turns: a flood of it must not keep the hub from everything else. */
-  const hear = (frames: Iterator<Frame>): void => {
+  const hear = (): void => {
     try {
       while (judged === undefined) {
-        if (heard.frames >= inTurn.frames || heard.length >= inTurn.length) {
+        if (isTurnOver()) {
+          waits = true;
           pipe.pause();
-          setImmediate(hearAgain, frames);
+          setImmediate(hearOn);
           return;
         }
-        const next = frames.next();
-        if (next.done === true) break;
-        const { head, body } = next.value;
-        const said = parseChildHead(head);
-        heard.frames += said?.type === 'wish' ? inTurn.frames : 1;
-        heard.length += body.length;
+        const frame = reader.take();
+        if (frame === undefined) return;
+        const said = parseChildHead(frame.head);
         if (said === undefined) broken('it said what no child says');
-        else take(said, body);
+        else take(said, frame.body);
+        if (said?.type === 'wish') {
+          // Ticks come when all that the wish does at once is done: that counts as time of this turn.
+          waits = true;
+          process.nextTick(hearOn);
+          return;
+        }
       }
     } catch (error) {
       broken(error instanceof Error ? error.message : `${error}`);
     }
-    pipe.resume();
   };
-  pipe.on('data', (piece: Buffer) => hear(reader.push(piece)));
+  pipe.on('data', (piece: Buffer) => {
+    if (judged !== undefined) return;
+    reader.push(piece);
+    if (!waits) hear();
+  });
   // What it means stands in the exit that follows.
   pipe.on('error', () => {});
   child.once('error', (error) => {

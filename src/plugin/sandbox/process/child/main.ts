@@ -112,7 +112,9 @@ const take = (head: ParentHead, body: string) => {
 };
 
 socket.on('data', (piece) => {
-  for (const { head, body } of reader.push(piece)) take(head as ParentHead, body);
+  reader.push(piece);
+  for (let frame = reader.take(); frame !== undefined; frame = reader.take())
+    take(frame.head as ParentHead, frame.body);
 });
 socket.on('end', end);
 socket.on('close', end);
