@@ -57,6 +57,11 @@ export type ReadStreamOptions = {
   readonly direction?: 'forwards' | 'backwards';
   /** 1 … 10,000. */
   readonly limit: number;
+  /**
+   * A log that can tell ends the read behind the event with which it has brought so many bytes, short of `limit`:
+   * whoever gives this goes on until nothing comes.
+   */
+  readonly maxBytes?: number;
 };
 
 export type EventFilter = {

@@ -18,7 +18,7 @@ import {
   sequenceAt,
   sequenceOf,
 } from './place.ts';
-import { eventIn, eventsIn, type Record, sequenceIn, slotOf } from './record.ts';
+import { bytesIn, eventIn, eventsIn, type Record, sequenceIn, slotOf } from './record.ts';
 import type { Records } from './records.ts';
 import { durableRevision, type Kind } from './tail.ts';
 
@@ -59,14 +59,18 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
   /** Hands each event of `places` to `take` until it answers false; undefined for one that was scavenged. */
   const fetch = (
     places: Iterable<Place>,
-    take: (event: LogEvent | undefined, place: Place) => boolean,
+    take: (event: LogEvent | undefined, place: Place, bytes: number) => boolean,
   ): void => {
     let record: Record | undefined;
     for (const place of places) {
       const key = recordKeyOf(place);
       if (record?.key !== key) record = records.at(key);
       const slot = record === undefined ? -1 : slotOf(record, offsetOf(place));
-      if (!take(record === undefined || slot < 0 ? undefined : eventIn(record, slot), place)) return;
+      const isWanted =
+        record === undefined || slot < 0
+          ? take(undefined, place, 0)
+          : take(eventIn(record, slot), place, bytesIn(record, slot));
+      if (!isWanted) return;
     }
   };
 
@@ -85,17 +89,23 @@ export const createReader = ({ records, indexer, marks, durable }: ReaderOptions
     for (let revision = Math.max(low, head.base); revision <= high; revision++) {
       places.push(head.places[revision - head.base] ?? 0);
     }
+    if (backwards) places.reverse();
+    const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     const events: LogEvent[] = [];
-    fetch(places, (event) => {
-      const revision = low + events.length;
+    let brought = 0;
+    fetch(places, (event, _place, bytes) => {
+      const revision = backwards ? high - events.length : low + events.length;
       if (event?.stream !== name || event.revision !== revision) {
         throw indexCorrupt(store.directory, `revision ${revision} of ${name} is not where it should be`);
       }
       events.push(event);
-      return true;
+      brought += bytes;
+      return brought < maxBytes;
     });
-    if (events.length !== high - low + 1) throw indexCorrupt(store.directory, `${name} is incomplete`);
-    return backwards ? events.reverse() : events;
+    if (events.length !== high - low + 1 && brought < maxBytes) {
+      throw indexCorrupt(store.directory, `${name} is incomplete`);
+    }
+    return events;
   };
 
   const take = (record: Record, slot: number, events: LogEvent[], decoded: LogEvent[] | undefined): void => {

@@ -152,6 +152,9 @@ const startOf = (record: Record, slot: number): number =>
 const endOf = (record: Record, slot: number): number =>
   slot + 1 < record.count ? startOf(record, slot + 1) - 1 : record.buffer.length - 1;
 
+/** Bytes that the event at `slot` takes. */
+export const bytesIn = (record: Record, slot: number): number => endOf(record, slot) - startOf(record, slot);
+
 /** Id of the event at `slot`, without decoding the rest of it. */
 export const idIn = (record: Record, slot: number): string => {
   const start = startOf(record, slot) + idStart;

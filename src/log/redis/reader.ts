@@ -68,14 +68,15 @@ export const createReader = ({ caller, history, keys, limits }: ReaderOptions): 
     const direction = options.direction ?? 'forwards';
     const all: LogEvent[] = [];
     let from: number | undefined = options.from;
+    const maxBytes = Math.min(options.maxBytes ?? limits.page.bytes, limits.page.bytes);
     for (;;) {
       const asked = Math.min(options.limit - all.length, limits.page.events);
-      const args = [stream, from ?? '', direction, asked, limits.page.bytes];
+      const args = [stream, from ?? '', direction, asked, maxBytes];
       const reply = await caller.script(scripts.readStream, streamKeys, args);
       const events = decodeTriples(reply, 5);
       all.push(...events);
       const last = events.at(-1);
-      const more = reply[4] === 1 || events.length === asked;
+      const more = options.maxBytes === undefined && (reply[4] === 1 || events.length === asked);
       if (last === undefined || !more || all.length >= options.limit) return all;
       from = direction === 'forwards' ? last.revision + 1 : last.revision - 1;
       if (from < 0) return all;

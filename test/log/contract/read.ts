@@ -57,6 +57,26 @@ export const readCases = (register: Case, capabilities: Capabilities): void => {
     t.deepEqual(await read(99, 'backwards', 2), [9, 8]);
   });
 
+  register('readStream › in pages of few bytes leaves out and repeats nothing', async (t, log) => {
+    const stream = freshStream();
+    const text = 'x'.repeat(20_000);
+    for (let n = 0; n < 12; n++) await log.append(stream, [newEvent({ n, text })], 'any');
+    for (const direction of ['forwards', 'backwards'] as const) {
+      const step = direction === 'forwards' ? 1 : -1;
+      const found: unknown[] = [];
+      for (let from = direction === 'forwards' ? 0 : 11; from >= 0; ) {
+        const options = { direction, limit: 5, maxBytes: 30_000, from: asRevision(from) };
+        const page = await log.readStream(stream, options);
+        if (page.length === 0) break;
+        t.true(page.length <= 5);
+        found.push(...numbers(page));
+        from += step * page.length;
+      }
+      const all = Array.from({ length: 12 }, (_, n) => n);
+      t.deepEqual(found, direction === 'forwards' ? all : all.toReversed());
+    }
+  });
+
   register('readStream › of a stream that has no event is empty', async (t, log) => {
     t.deepEqual(await log.readStream(freshStream(), { limit: 10 }), []);
     t.deepEqual(await log.readStream(freshStream(), { limit: 10, direction: 'backwards' }), []);
