@@ -9,6 +9,7 @@ import {
 import { BoundedMap } from '../bounded-map.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { roughBytes } from '../rough-bytes.ts';
+import { createLookBack } from './look-back.ts';
 
 /** A decider bound to where its streams are remembered. */
 export type Handled<State, Command, Event, Rejection> = {
@@ -29,10 +30,7 @@ export type Known<State> = {
 const maxCached = 4_096;
 /** A state that is larger than this is read again rather than kept. */
 const maxCachedBytes = 16_384;
-const lookEvents = 1_000;
-const firstLookEvents = 32;
 const refreshEvents = 128;
-const maxLookBytes = 32 * 1_048_576;
 
 /** What this process knows of its streams' states, and how it is brought up to the log. */
 export const createStreamStates = (log: EventLog) => {
@@ -148,30 +146,6 @@ export const createStreamStates = (log: EventLog) => {
     cache.delete(stream);
   };
 
-  /** The events that a command of these ids has written before, or undefined. */
-  const earlier = async (
-    stream: StreamId,
-    eventId: (index: number) => string,
-  ): Promise<readonly LogEvent[] | undefined> => {
-    const newest: LogEvent[] = [];
-    let bytes = 0;
-    for (let limit = firstLookEvents; ; limit *= 4) {
-      const from = newest.at(-1)?.revision;
-      if (from === 0) return undefined;
-      const page = await log.readStream(stream, {
-        direction: 'backwards',
-        limit: Math.min(limit, lookEvents - newest.length),
-        ...(from === undefined ? {} : { from: asRevision(from - 1) }),
-      });
-      for (const event of page) {
-        newest.push(event);
-        if (event.id === eventId(0)) return ofCommand(newest.toReversed(), eventId);
-        bytes += roughBytes(event.data, maxLookBytes);
-      }
-      if (page.length === 0 || newest.length >= lookEvents || bytes >= maxLookBytes) return undefined;
-    }
-  };
-
   /** True when the log's newest revision is, or was after the command came, the one that the decision rests on. */
   const confirmed = async (stream: StreamId, known: Known<unknown>): Promise<boolean> => {
     if (known.commit !== undefined) return known.commit;
@@ -179,16 +153,10 @@ export const createStreamStates = (log: EventLog) => {
     return (head?.revision ?? -1) === known.revision;
   };
 
-  return { load, newest, refresh, expect, reserve, drop, earlier, confirmed };
+  return { load, newest, refresh, expect, reserve, drop, earlier: createLookBack(log), confirmed };
 };
 
 export type StreamStates = ReturnType<typeof createStreamStates>;
-
-/** Of events in order the first of which is a command's: those that are. */
-const ofCommand = (events: readonly LogEvent[], eventId: (index: number) => string): readonly LogEvent[] => {
-  const end = events.findIndex(({ id }, index) => id !== eventId(index));
-  return end < 0 ? events : events.slice(0, end);
-};
 
 /** What `events` make of a state. */
 export const evolved = <

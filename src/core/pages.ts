@@ -16,8 +16,8 @@ export const weigh = (value: unknown): number => itemBytes + roughBytes(value, m
 export type ReadSizes = {
   /** Events to read at once, at most `wanted`. */
   next(wanted: number): number;
-  /** What a read has brought. */
-  saw(events: readonly { readonly data: unknown }[]): void;
+  /** Takes note of what a read has brought, and tells what that counts for. */
+  saw(events: readonly { readonly data: unknown }[]): number;
 };
 
 export const createReadSizes = (): ReadSizes => {
@@ -29,6 +29,7 @@ export const createReadSizes = (): ReadSizes => {
       for (const { data } of events) bytes += weigh(data);
       const fitting = bytes === 0 ? maxReadEvents : Math.floor((maxPageBytes * events.length) / bytes);
       size = Math.max(1, Math.min(maxReadEvents, fitting, size * 4));
+      return bytes;
     },
   };
 };
