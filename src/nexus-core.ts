@@ -310,18 +310,6 @@ export type NexusCore = PartApis & {
     options: { readonly version?: number; readonly asOf?: AsOf },
     context: Context,
   ): Result<StateEntry> | Promise<Result<StateEntry>>;
-  states(
-    options: {
-      readonly prefix?: string;
-      readonly limit?: number;
-      /** A key: go on behind it, on the list as it is now (or at `asOf`). */
-      readonly after?: string;
-      /** What a page gave: go on behind it, on the list as that page showed it. */
-      readonly cursor?: string;
-      readonly asOf?: AsOf;
-    },
-    context: Context,
-  ): Promise<Result<Page<'entries', StateEntry> & { readonly cursor?: string }>>;
   stateHistory(
     key: string,
     options: { readonly limit?: number; readonly before?: number },

@@ -1,9 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Position } from '../../domain/event.ts';
 import { isStateKey, isStatePrefix } from '../../domain/names.ts';
 import type { StateDocument } from '../../projections/documents.ts';
 import { stateEntryOf, stateVersionOf } from '../../projections/views.ts';
-import { fault, invalid, ok, problem, type Result } from '../errors.ts';
-import type { AsOf, Context, Page, StateEntry, StateHistory, StateVersion } from '../nexus-core.ts';
+import { fault, invalid, ok, ProblemError, problem, type Result } from '../errors.ts';
+import { given } from '../given.ts';
+import type { AsOf, Context, StateEntry, StateHistory, StateVersion } from '../nexus-core.ts';
+import type { StateList, StateListQuery } from '../nexus-state.ts';
 import type { ReadStore } from '../projection/read-store.ts';
 import {
   goneProblem,
@@ -20,6 +23,8 @@ import { clampLimit, type ReadFrom, type Reads } from './reads.ts';
 export const keyRule = 'must be 1 to 512 bytes of UTF-8 without control characters';
 /** Keys that one page looks at, deleted ones included: a page is bounded however many of them there are. */
 const maxScanned = 20_000;
+/** So many of them are looked at before others have their turn. */
+const turnKeys = 1_000;
 
 /** A cursor: the position that all pages show, and the key behind which the next one begins. */
 const cursorOf = (position: Position, key: string): string =>
@@ -52,6 +57,66 @@ const lostProblem = (position: Position, first: StateDocument) =>
     },
   );
 
+/** The asker is gone, and what it read from may be closed. */
+const isGone = ({ signal }: Context): boolean =>
+  signal?.aborted === true && !(signal.reason instanceof ProblemError);
+
+type PageBounds = { readonly prefix: string; readonly limit: number; readonly maxBytes: number };
+
+/** One page of the keys behind `after` as they were at `position`; it is filled by as many looks as it takes. */
+const openPage = (
+  store: ReadStore,
+  position: Position,
+  after: string | undefined,
+  { prefix, limit, maxBytes }: PageBounds,
+) => {
+  const entries: StateEntry[] = [];
+  let scanned = 0;
+  let bytes = 0;
+  let last: string | undefined;
+  /** The newest of the versions at which the histories begin that have lost what was at `position`. */
+  let lost: StateDocument | undefined;
+
+  /**
+   * Looks at up to `keys` more. A range is valid only until an await, so each look begins one behind the last key; what is
+   * written between two of them has a later position, and is read past as between two pages.
+   */
+  const look = (keys: number): 'end' | 'full' | 'open' => {
+    const until = scanned + keys;
+    for (const [key, current] of store.range<StateDocument>('state', {
+      prefix,
+      ...given({ after: last ?? after }),
+    })) {
+      if (entries.length === limit || scanned === maxScanned || bytes >= maxBytes) return 'full';
+      if (scanned === until) return 'open';
+      scanned++;
+      last = key;
+      const past: PastState =
+        current.position <= position
+          ? { type: 'found', document: current }
+          : stateAtPosition(store, key, position);
+      if (past.type === 'gone') lost = later(lost, past.oldest);
+      if (past.type !== 'found' || past.document.deleted) continue;
+      entries.push(stateEntryOf(key, past.document));
+      bytes += weigh(past.document.value);
+    }
+    return 'end';
+  };
+
+  return {
+    look,
+    get lost() {
+      return lost;
+    },
+    shown: (isFull: boolean): StateList => ({
+      entries,
+      position,
+      ...(isFull && last !== undefined ? { cursor: cursorOf(position, last) } : {}),
+      scanned,
+    }),
+  };
+};
+
 export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) => {
   const pastOf = (
     store: ReadStore,
@@ -83,6 +148,42 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
     return ok(stateEntryOf(key, past.document));
   };
 
+  const list = async (
+    options: StateListQuery,
+    context: Context,
+    keysPerTurn: number,
+  ): Promise<Result<StateList>> => {
+    const prefix = options.prefix ?? '';
+    if (!isStatePrefix(prefix)) return invalid('/prefix', keyRule);
+    if (options.after !== undefined && !isStateKey(options.after)) return invalid('/after', keyRule);
+    const from = options.cursor === undefined ? undefined : parseCursor(options.cursor);
+    if (options.cursor !== undefined && (from === undefined || !from[1].startsWith(prefix))) {
+      return invalid('/cursor', 'must be one that a page of this list has given');
+    }
+    const pinned = from === undefined ? undefined : positionOf(log, 'cursor', from[0]);
+    if (pinned !== undefined && !pinned.ok) return pinned;
+    const at = await reads.begin(context, { scope: 'state:read', prefix }, pinned?.value ?? options.asOf);
+    if (!at.ok) return at;
+    const { store, asOf } = at.value;
+    // Every page of one list shows the same position, so that the pages together are one snapshot.
+    const position = asOf ?? at.value.position;
+    const page = openPage(store, position, from?.[1] ?? options.after, {
+      prefix,
+      limit: clampLimit(options.limit),
+      maxBytes: options.maxBytes ?? maxPageBytes,
+    });
+    let looked = page.look(keysPerTurn);
+    while (looked === 'open') {
+      await nextTurn();
+      if (isGone(context)) return fault(problem('shutting_down', 'nobody waits for the list any longer'));
+      looked = page.look(keysPerTurn);
+    }
+    if (page.lost === undefined) return ok(page.shown(looked === 'full'));
+    // Nobody asked for this position: what was removed in a turn of others is no gap of a list as it is now.
+    if (asOf === undefined && keysPerTurn < maxScanned) return list(options, context, maxScanned);
+    return fault(lostProblem(position, page.lost));
+  };
+
   return {
     state: (
       key: string,
@@ -98,61 +199,8 @@ export const createStateQueries = (reads: Reads, { log }: Pick<Parts, 'log'>) =>
         .then((at) => (at.ok ? entryFrom(at.value, key, options.version) : at));
     },
 
-    states: async (
-      options: {
-        readonly prefix?: string;
-        readonly limit?: number;
-        readonly after?: string;
-        readonly cursor?: string;
-        readonly asOf?: AsOf;
-      },
-      context: Context,
-    ): Promise<Result<Page<'entries', StateEntry> & { readonly cursor?: string }>> => {
-      const prefix = options.prefix ?? '';
-      if (!isStatePrefix(prefix)) return invalid('/prefix', keyRule);
-      if (options.after !== undefined && !isStateKey(options.after)) return invalid('/after', keyRule);
-      const from = options.cursor === undefined ? undefined : parseCursor(options.cursor);
-      if (options.cursor !== undefined && (from === undefined || !from[1].startsWith(prefix))) {
-        return invalid('/cursor', 'must be one that a page of this list has given');
-      }
-      const pinned = from === undefined ? undefined : positionOf(log, 'cursor', from[0]);
-      if (pinned !== undefined && !pinned.ok) return pinned;
-      const at = await reads.begin(context, { scope: 'state:read', prefix }, pinned?.value ?? options.asOf);
-      if (!at.ok) return at;
-      const { store } = at.value;
-      // Every page of one list shows the same position, so that the pages together are one snapshot.
-      const position = at.value.asOf ?? at.value.position;
-      const limit = clampLimit(options.limit);
-      const entries: StateEntry[] = [];
-      let scanned = 0;
-      let bytes = 0;
-      let more = false;
-      let last: string | undefined;
-      /** The newest of the versions at which the histories begin that have lost what was at `position`. */
-      let lost: StateDocument | undefined;
-      const after = from?.[1] ?? options.after;
-      const range = store.range<StateDocument>('state', after === undefined ? { prefix } : { prefix, after });
-      for (const [key, current] of range) {
-        more = entries.length === limit || scanned === maxScanned || bytes >= maxPageBytes;
-        if (more) break;
-        scanned++;
-        last = key;
-        const past: PastState =
-          current.position <= position
-            ? { type: 'found', document: current }
-            : stateAtPosition(store, key, position);
-        if (past.type === 'gone') lost = later(lost, past.oldest);
-        if (past.type !== 'found' || past.document.deleted) continue;
-        entries.push(stateEntryOf(key, past.document));
-        bytes += weigh(past.document.value);
-      }
-      if (lost !== undefined) return fault(lostProblem(position, lost));
-      return ok({
-        entries,
-        position,
-        ...(more && last !== undefined ? { cursor: cursorOf(position, last) } : {}),
-      });
-    },
+    states: (options: StateListQuery, context: Context): Promise<Result<StateList>> =>
+      list(options, context, turnKeys),
 
     stateHistory: async (
       key: string,

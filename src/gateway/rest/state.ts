@@ -73,9 +73,12 @@ export const stateRoutes = ({ core, tails }: RestOptions): RestRouter => {
       cursor: query.text('cursor'),
       asOf: query.text('asOf'),
     });
-    const page = unwrap(await core.states(options, contextOf(ctx)));
-    const entries = page.entries.map(({ key, value, version }) => ({ key, value, version }));
-    sendJson(ctx, 200, { ...page, entries });
+    const { entries, position, cursor } = unwrap(await core.states(options, contextOf(ctx)));
+    sendJson(ctx, 200, {
+      entries: entries.map(({ key, value, version }) => ({ key, value, version })),
+      position,
+      ...given({ cursor }),
+    });
   });
 
   router.get('/state/*key/history', async (ctx) => {
