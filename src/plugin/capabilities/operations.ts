@@ -1,17 +1,16 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unreachable } from '../../../domain/decider.ts';
 import type { Json } from '../../../domain/event.ts';
 import { isJsonObject } from '../../../domain/json.ts';
-import { defaultLimit } from '../../core/reads.ts';
-import { ok, type Result } from '../../errors.ts';
+import { defaultLimit, maxLimit } from '../../core/reads.ts';
 import { given } from '../../given.ts';
 import type { CommandDone, Context, StateEntry } from '../../nexus-core.ts';
 import type { WishAnswer } from '../sandbox/sandbox.ts';
-import { answerWith, granted } from './answers.ts';
+import { answerWith, granted, refusalOf, refuse } from './answers.ts';
 import type { HubOperations } from './capabilities.ts';
 import type { createDeliveries } from './deliveries.ts';
 import type { PluginFetch } from './fetch.ts';
 import type { WishRequest } from './grants.ts';
-import { exceeds } from './sizes.ts';
 import { maxWaitMs, type WishData } from './wishes.ts';
 
 export type OperationsOptions = {
@@ -45,19 +44,83 @@ const written = ({ events, position }: CommandDone): Json => ({
   position,
 });
 
+/** About so many bytes of values, or of JSON text, are taken at a time. */
+const turnBytes = 262_144;
+/** Keys that one list of a plugin looks at, deleted ones included. */
+const maxListed = 100_000;
+
+/** Collects a list until its JSON text is larger than an answer may be: who hands it over refuses it then. */
+const createCollector = (maxBytes: number) => {
+  const items: Json[] = [];
+  let bytes = 2;
+  let sinceTurn = 0;
+  return {
+    items,
+    get isTooLarge() {
+      return bytes > maxBytes;
+    },
+    /** Takes no more than the first item that is too much, and gives others their turn. */
+    async take(more: Iterable<Json>): Promise<void> {
+      for (const item of more) {
+        const size = Buffer.byteLength(JSON.stringify(item)) + (items.length === 0 ? 0 : 1);
+        items.push(item);
+        bytes += size;
+        sinceTurn += size;
+        if (bytes > maxBytes) return;
+        if (sinceTurn < turnBytes) continue;
+        sinceTurn = 0;
+        await nextTurn();
+      }
+    },
+  };
+};
+
+type ListOptions = Pick<OperationsOptions, 'hub' | 'context' | 'maxBytes' | 'gone'>;
+
+const stopped = (): WishAnswer => refuse('shutting_down', 'the plugin is being stopped');
+
 /** Up to `limit` entries, however many deleted keys stand between them: fewer are all that there are, or too many bytes. */
 const listState = async (
-  { hub, context, maxBytes }: Pick<OperationsOptions, 'hub' | 'context' | 'maxBytes'>,
+  { hub, context, maxBytes, gone }: ListOptions,
   { prefix, limit = defaultLimit, after }: WishData<'state.list'>,
-): Promise<Result<readonly Json[]>> => {
-  const entries: Json[] = [];
+): Promise<WishAnswer> => {
+  const list = createCollector(maxBytes);
+  const pageBytes = Math.min(maxBytes, turnBytes);
+  let scanned = 0;
   let from: { readonly after?: string; readonly cursor?: string } = given({ after });
   for (;;) {
-    const page = await hub.states({ prefix, limit: limit - entries.length, ...from }, context());
-    if (!page.ok) return page;
-    entries.push(...page.value.entries.map(entryOf));
-    const { cursor } = page.value;
-    if (cursor === undefined || entries.length >= limit || exceeds(entries, maxBytes)) return ok(entries);
+    const query = { prefix, limit: limit - list.items.length, maxBytes: pageBytes, ...from };
+    const page = await hub.states(query, { ...context(), signal: gone });
+    if (!page.ok) return refusalOf(page.problem);
+    const { entries, cursor } = page.value;
+    await list.take(entries.map(entryOf));
+    if (cursor === undefined || list.items.length >= limit || list.isTooLarge) return granted(list.items);
+    scanned += page.value.scanned;
+    if (scanned >= maxListed) {
+      const detail = `${maxListed} keys, deleted ones included, hold fewer than ${limit} entries: list a narrower prefix`;
+      return refuse('limit_exceeded', detail);
+    }
+    await nextTurn();
+    if (gone.aborted) return stopped();
+    from = { cursor };
+  }
+};
+
+/** All that there are, a page at a time: a list that is too large is not collected whole to find out. */
+const listServices = async (
+  { hub, context, maxBytes, gone }: ListOptions,
+  { name, capability }: WishData<'services.list'>,
+): Promise<WishAnswer> => {
+  const list = createCollector(maxBytes);
+  const filter = given({ name, capabilities: capability === undefined ? undefined : [capability] });
+  for (let from: { readonly cursor?: string } = {}; ; ) {
+    const page = await hub.services({ ...filter, limit: maxLimit, ...from }, context());
+    if (!page.ok) return refusalOf(page.problem);
+    const { services, cursor } = page.value;
+    await list.take(services);
+    if (cursor === undefined || list.isTooLarge) return granted(list.items);
+    await nextTurn();
+    if (gone.aborted) return stopped();
     from = { cursor };
   }
 };
@@ -93,20 +156,15 @@ export const createOperations =
         const { data } = request;
         return answerWith(await hub.execute({ type: 'DeleteState', data }, context()), () => null);
       }
-      case 'state.list': {
-        const listed = await listState(options, request.data);
-        return answerWith(listed, (entries) => entries);
-      }
+      case 'state.list':
+        return listState(options, request.data);
       case 'state.watch':
         return answerWith(await deliveries.watch(request.data), same);
       case 'state.unwatch':
         deliveries.end(`change:${request.data.n}`);
         return granted(null);
-      case 'services.list': {
-        const { name, capability } = request.data;
-        const filter = given({ name, capabilities: capability === undefined ? undefined : [capability] });
-        return answerWith(await hub.services(filter, context()), ({ services }) => services);
-      }
+      case 'services.list':
+        return listServices(options, request.data);
       case 'services.invoke': {
         const { service, ...data } = request.data;
         const leftMs = data.timeoutMs ?? maxWaitMs;
