@@ -262,7 +262,7 @@ test('a message that is too large for the plugin is a dead letter at once, and n
   await until(async () => (await deadLetters('plugin.small.all')).length === 1);
   await until(() => plugin.called.length === 2);
   t.deepEqual(payloads(plugin.called), ['y', 'y']);
-  t.deepEqual(plugin.limited, ['messageBytes']);
+  t.deepEqual([...new Set(plugin.limited)], ['messageBytes']);
   await plugin.stop();
 });
 

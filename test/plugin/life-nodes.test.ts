@@ -49,6 +49,7 @@ test('two nodes of one log run the same, and what one takes back the other does 
     source: hookSource('before_publish', `throw new Error('worse');`),
   });
   t.is((await commandAt(b.url, 'ReloadPlugin', { name: 'shared' })).status, 200);
+  await until(isAt(a, '2.0.0'));
   await until(async () => {
     for (const { url } of [a, b]) await publishAt(url, 'shared.a');
     return (await isAt(a, '1.0.0')()) && (await isAt(b, '1.0.0')());

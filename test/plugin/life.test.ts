@@ -74,22 +74,22 @@ test('a reload under load loses no call, and none goes to a half-loaded version'
   });
   let reloaded = false;
   const statuses: number[] = [];
-  const load = async (): Promise<void> => {
-    for (let last = 5; last > 0; last -= reloaded ? 1 : 0) statuses.push((await publish('reloads.a')).status);
+  const load = async (topic: string): Promise<void> => {
+    for (let last = 5; last > 0; last -= reloaded ? 1 : 0) statuses.push((await publish(topic)).status);
   };
-  const loads = [load(), load(), load()];
+  const topics = ['reloads.a', 'reloads.b', 'reloads.c'];
+  const loads = topics.map(load);
   const answer = await command('ReloadPlugin', { name: 'reloads' });
   reloaded = true;
   await Promise.all(loads);
   t.is(answer.status, 200, JSON.stringify(answer.body));
   t.like(await view('reloads'), { status: 'enabled', version: '1.1.0' });
   t.true(statuses.every((status) => status === 201));
-  const marks = (await payloadsOn('reloads.a')).map((payload) => (payload as { readonly mark: string }).mark);
-  t.deepEqual([...new Set(marks)], ['1', '2']);
-  t.true(
-    marks.join('').indexOf('2') === marks.filter((mark) => mark === '1').length,
-    'never back to the old one',
-  );
+  // One after the other on each: calls of the old version that were under way end beside those of the new one.
+  for (const topic of topics) {
+    const marks = (await payloadsOn(topic)).map((payload) => (payload as { readonly mark: string }).mark);
+    t.regex(marks.join(''), /^1*2+$/, 'never back to the old one');
+  }
 });
 
 test('a new version that does not start is not taken, and the old one goes on', async (t) => {

@@ -212,7 +212,7 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
     if (input === 'wish') { try { await c.state.set('k', 'x'.repeat(3000)); } catch (error) { return error.code; } }
     if (typeof input?.wish === 'string') { try { const value = JSON.parse(input.wish); await c.state.set('k', value === '€' ? value.repeat(1_000) : value); return 'done'; } catch (error) { return error.code; } }
     if (input === 'dense') return Array(500).fill(0);
-    if (input === 'many') { const all = await Promise.allSettled(Array.from({ length: 40 }, () => c.state.get('k'))); return all.map((one) => one.reason?.code ?? one.status); }
+    if (input === 'many') { const all = await Promise.allSettled(Array.from({ length: 150 }, () => c.state.get('k'))); return [...new Set(all.map((one) => one.reason?.code ?? one.status))]; }
     if (input === 'never') return new Promise(() => {});
     if (input === 'bigint') return 1n;
     if (input === '__proto__') return JSON.parse('{"__proto__":{"admin":true}}');
@@ -238,7 +238,8 @@ test('limits › bound what goes in, what comes out, and how often', async (t) =
   t.is(host.wishes.length, 2);
   const outcomes = await answerOf(t, guest, 'many');
   t.true(Array.isArray(outcomes) && outcomes.includes('fulfilled') && outcomes.includes('limit_exceeded'));
-  t.true(host.wishes.length <= 33);
+  // Of two seconds, should one end meanwhile.
+  t.true(host.wishes.length <= 2 + 60);
   t.like(await guest.call('hook:on_request', 'never', 50), { fault: 'timeout' });
   t.like(await ask(guest, 'bigint'), { fault: 'threw' });
   t.like(await ask(guest, '__proto__'), { fault: 'threw' });

@@ -46,7 +46,7 @@ export const program = (
   version: '1.2.3',
   code,
   config,
-  limits: { ...defaultLimits, timeoutMs: 10_000, ...limits },
+  limits: { ...defaultLimits, cpuMsPerCall: 5_000, timeoutMs: 10_000, ...limits },
   trust: 'normal',
   alone: false,
 });

@@ -75,16 +75,14 @@ test.serial('a child › that forges ends, and does no more than its plugin may'
 test.serial('a child › that does not answer is dead, and what it says badly is refused', async (t) => {
   const load = "send({ type: 'loaded', guest: 1, hooks: [], resolvers: [] });";
   const host = createHost();
-  const [hanging, polite] = await Promise.all([
-    rawChild(t, `${load} for (;;);`),
-    rawChild(
-      t,
-      `${load} send({ type: 'wish', guest: 1, id: 1, operation: 'state.get' }, '{"__proto__":{}}'); send({ type: 'wish', guest: 1, id: 2, operation: 'state.get' }, 'x');
-      socket.on('data', (piece) => { if (piece.includes('bad_json')) send({ type: 'log', guest: 1, level: 'info' }, JSON.stringify({ message: 'refused', fields: {} })); });`,
-    ),
-  ]);
+  const hanging = await rawChild(t, `${load} for (;;);`);
   await hanging.load(program('hangs', ''), createHost());
   t.like(await hanging.exited, { cause: 'hang', running: ['hangs'] });
+  const polite = await rawChild(
+    t,
+    `${load} send({ type: 'wish', guest: 1, id: 1, operation: 'state.get' }, '{"__proto__":{}}'); send({ type: 'wish', guest: 1, id: 2, operation: 'state.get' }, 'x');
+      socket.on('data', (piece) => { if (piece.includes('bad_json')) send({ type: 'log', guest: 1, level: 'info' }, JSON.stringify({ message: 'refused', fields: {} })); });`,
+  );
   await polite.load(program('polite', ''), host);
   await until(() => host.lines.length > 0);
   t.deepEqual(host.wishes, []);

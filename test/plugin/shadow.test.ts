@@ -69,9 +69,10 @@ test.serial('shadow › the same version differs in nothing', async (t) => {
     t.is(status, amount > 100 ? 422 : 201);
   }
   await request(url, 'POST', '/events/jobs.done', { body: { payload: 'a job' } });
+  // A call is recorded when it is answered, which is after what it wrote can be read.
   await until(
-    () => request(url, 'GET', '/state/app%2Fjobs'),
-    ({ status }) => status === 200,
+    () => request(url, 'GET', '/plugins/guard'),
+    ({ body: { metrics } }) => (metrics as { readonly calls: number }).calls === 4,
   );
   const { status, body } = await request(url, 'POST', '/plugins/guard/shadow', { body: {} });
   t.is(status, 200, JSON.stringify(body));

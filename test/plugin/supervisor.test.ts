@@ -101,7 +101,7 @@ test.serial(
     const { sandbox, start } = openReal(clock);
     t.teardown(() => sandbox.close());
     const [bad, other] = await Promise.all([
-      start('bad', { limits: { ...defaultLimits, cpuMsPerCall: 1 } }),
+      start('bad', { limits: { ...defaultLimits, cpuMsPerCall: 200 } }),
       start('other'),
     ]);
     const stood = pid(other.guest);

@@ -43,10 +43,11 @@ const tried = pluginOf(
     permissions: {
       publish: ['seen'],
       hooks: {
-        before_publish: { match: ['example.>'], onFailure: 'refuse' },
-        on_request: { match: ['/state/*'] },
+        before_publish: { match: ['example.>'], onFailure: 'refuse', timeoutMs: 10_000 },
+        on_request: { match: ['/state/*'], timeoutMs: 10_000 },
       },
     },
+    limits: { cpuMsPerCall: 10_000, timeoutMs: 10_000 },
   },
   `export const initialize = ({ config, hooks, log, messageBus, state }) => {
     hooks.register('before_publish', async ({ payload, subject }) => {

@@ -80,7 +80,7 @@ const start = async (
       version: '1.0.0',
       code,
       config,
-      limits: { ...defaultLimits, timeoutMs: 10_000, ...limits },
+      limits: { ...defaultLimits, cpuMsPerCall: 10_000, timeoutMs: 10_000, ...limits },
       trust,
       alone: false,
     },

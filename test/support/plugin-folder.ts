@@ -36,10 +36,11 @@ export const hookSource = (hook: string, body: string): string =>
     '};',
   ].join('\n');
 
-/** Of a manifest: the hook for everything. */
+/** Of a manifest: the hook for everything, with limits that no innocent call meets on a busy machine. */
 export const hookOf = (
   hook: string,
   declaration: Readonly<Record<string, Json>> = {},
 ): Record<string, Json> => ({
   permissions: { hooks: { [hook]: { match: ['>'], timeoutMs: 10_000, ...declaration } } },
+  limits: { cpuMsPerCall: 10_000, timeoutMs: 10_000 },
 });

@@ -75,7 +75,12 @@ test.serial(
     );
     t.is(await attempt(1), 'ok');
     await plugin.restart();
-    t.is(await attempt('text'), 'plugin_refused', 'from the first message on');
+    // Away for a while on a busy machine; what is never is that a message passes.
+    const first = await until(
+      () => attempt('text'),
+      (code) => code !== 'plugin_failed',
+    );
+    t.is(first, 'plugin_refused', 'from the first message on');
     await plugin.when(remove(key)).thenAccepted();
     await until(
       () => attempt('text'),
@@ -119,7 +124,8 @@ test.serial(
             topics: ['orders.*'],
             secret: { $secret: 'SHOP' },
             maxDeliver: 2,
-            backoffMs: [10],
+            // So long that the plugin has heard by then that it stopped an endpoint itself.
+            backoffMs: [1_000],
           },
         ],
       },
@@ -202,7 +208,11 @@ test.serial('audit-trail › counts who did what by day, and each message once o
   const total = ({ subjects }: DayView, action: string): number =>
     Object.values(subjects).reduce((sum, counts) => sum + (counts[action] ?? 0), 0);
   const day = await dayWhen(
-    (view) => total(view, 'publish') >= 2 && total(view, 'invoke') >= 1 && total(view, 'register') >= 1,
+    (view) =>
+      total(view, 'publish') >= 2 &&
+      total(view, 'state') >= 1 &&
+      total(view, 'invoke') >= 1 &&
+      total(view, 'register') >= 1,
   );
   t.like(day.subjects, {
     ann: { publish: 2, state: 0 },

