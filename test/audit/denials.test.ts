@@ -28,7 +28,7 @@ const dataOf = (events: readonly LogEvent[]): readonly Data[] =>
 
 const openLog = async (t: ExecutionContext): Promise<EventLog> => {
   const directory = await mkdtemp(join(tmpdir(), 'nexus-audit-'));
-  const log = await openEmbeddedLog({ directory });
+  const log = await openEmbeddedLog({ directory, watchdogMs: 60_000 });
   t.teardown(async () => {
     await log.close();
     await rm(directory, { recursive: true, force: true });

@@ -29,7 +29,7 @@ const put = (value: Json, expectedVersion?: number): StateCommand => ({
 const withLog = test.macro(
   async (t, body: (t: import('ava').ExecutionContext, log: EventLog) => Promise<void>) => {
     const directory = await mkdtemp(join(tmpdir(), 'nexus-handle-'));
-    const log = await openEmbeddedLog({ directory });
+    const log = await openEmbeddedLog({ directory, watchdogMs: 60_000 });
     try {
       await body(t, log);
     } finally {

@@ -68,7 +68,7 @@ const sumOf = async (handler: Handler, streams: readonly StreamId[]): Promise<nu
 
 const withLog = test.macro(async (t, body: (t: ExecutionContext, log: EventLog) => Promise<void>) => {
   const directory = await mkdtemp(join(tmpdir(), 'nexus-transact-'));
-  const log = await openEmbeddedLog({ directory });
+  const log = await openEmbeddedLog({ directory, watchdogMs: 60_000 });
   try {
     await body(t, log);
   } finally {

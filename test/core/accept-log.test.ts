@@ -30,7 +30,7 @@ const open = (
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, dataDir, log: [log], acceptLog, stateFile: 'none' };
-  return openCore(config, { logger, signal });
+  return openCore(config, { watchdogMs: 60_000, logger, signal });
 };
 
 const context = { subject: { id: 'local', scopes: ['admin'] }, correlationId: 'c' };

@@ -9,7 +9,7 @@ import { append, stateSet } from '../projection/world.ts';
 const place = (event: LogEvent | undefined): Position => event?.position ?? asPosition('');
 
 test('outsideTransaction › a place within a transaction is that before it, any other stays', async (t) => {
-  const log = await openEmbeddedLog({ directory: temporaryFolder(t) });
+  const log = await openEmbeddedLog({ directory: temporaryFolder(t), watchdogMs: 60_000 });
   t.teardown(() => log.close());
   const transact = async (round: number, count: number): Promise<void> => {
     const parts = Array.from({ length: count }, (_, index) => {

@@ -14,7 +14,7 @@ const context: Context = { subject: { id: 'me', scopes: ['admin'] }, correlation
 const open = (folder: string, clock: () => number): Promise<NexusCore> => {
   const parsed = parseConfig(['--data-dir', folder, '--state-file', 'none'], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
-  return openCore(parsed.config, { logger: createLogger('silent'), clock });
+  return openCore(parsed.config, { watchdogMs: 60_000, logger: createLogger('silent'), clock });
 };
 
 const typesOf = async (core: NexusCore): Promise<readonly string[]> => {

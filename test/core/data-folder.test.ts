@@ -35,9 +35,9 @@ const esdbFor = async (t: ExecutionContext): Promise<string> => {
 test('one hub at a time uses a data folder, whatever its log is', async (t) => {
   const [folder, url] = [await folderFor(t), await esdbFor(t)];
   const config = configFor(folder, url);
-  const first = await openCore(config, { logger });
+  const first = await openCore(config, { watchdogMs: 60_000, logger });
   const before = await readFile(join(folder, 'node.json'), 'utf8');
-  const error = await t.throwsAsync(openCore(config, { logger }));
+  const error = await t.throwsAsync(openCore(config, { watchdogMs: 60_000, logger }));
   t.regex(
     error.message,
     new RegExp(`^the data folder in ${folder} is open already, by process ${process.pid} `),
@@ -46,7 +46,7 @@ test('one hub at a time uses a data folder, whatever its log is', async (t) => {
   t.is((await first.health()).log.reachable, true, 'the one that has it goes on');
   await first.close();
 
-  const second = await openCore(config, { logger });
+  const second = await openCore(config, { watchdogMs: 60_000, logger });
   t.is(second.node, first.node, 'the folder is free again, and the node the same');
   await second.close();
 });
@@ -54,7 +54,9 @@ test('one hub at a time uses a data folder, whatever its log is', async (t) => {
 test('nodes with folders of their own share a log', async (t) => {
   const url = await esdbFor(t);
   const [one, two] = await Promise.all(
-    [await folderFor(t), await folderFor(t)].map((folder) => openCore(configFor(folder, url), { logger })),
+    [await folderFor(t), await folderFor(t)].map((folder) =>
+      openCore(configFor(folder, url), { watchdogMs: 60_000, logger }),
+    ),
   );
   t.not(one?.node, two?.node);
   await one?.close();
@@ -65,12 +67,12 @@ test('a start that fails gives the folder back', async (t) => {
   const folder = await folderFor(t);
   const config = configFor(folder, await esdbFor(t));
   await writeFile(join(folder, 'node.json'), 'damaged');
-  await t.throwsAsync(openCore(config, { logger }), { message: /is damaged/ });
+  await t.throwsAsync(openCore(config, { watchdogMs: 60_000, logger }), { message: /is damaged/ });
   await rm(join(folder, 'node.json'));
   await writeFile(join(folder, 'read-models'), 'a file where a folder must be');
-  await t.throwsAsync(openCore(config, { logger }));
+  await t.throwsAsync(openCore(config, { watchdogMs: 60_000, logger }));
   await rm(join(folder, 'read-models'));
-  const core = await openCore(config, { logger });
+  const core = await openCore(config, { watchdogMs: 60_000, logger });
   t.is((await core.health()).node, core.node);
   await core.close();
 });
@@ -78,11 +80,15 @@ test('a start that fails gives the folder back', async (t) => {
 test('a start that is given up while it waits for its log gives the folder back and remembers nothing', async (t) => {
   const folder = await folderFor(t);
   const stopping = new AbortController();
-  const opening = openCore(configFor(folder, 'redis://127.0.0.1:1'), { logger, signal: stopping.signal });
+  const opening = openCore(configFor(folder, 'redis://127.0.0.1:1'), {
+    watchdogMs: 60_000,
+    logger,
+    signal: stopping.signal,
+  });
   stopping.abort();
   await t.throwsAsync(opening, { name: 'AbortError' });
   t.false((await readdir(folder)).includes('node.json'));
-  const core = await openCore(configFor(folder, await esdbFor(t)), { logger });
+  const core = await openCore(configFor(folder, await esdbFor(t)), { watchdogMs: 60_000, logger });
   await core.close();
 });
 

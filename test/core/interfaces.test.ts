@@ -94,7 +94,7 @@ test('interfaces › hold after a restart, and after their read model was lost',
   const config = { ...parsed.config, log: [`file:${folder}/log`] };
   let before: unknown;
   for (const start of ['first', 'again', 'rebuilt']) {
-    const core = await openCore(config, { logger: createLogger('silent') });
+    const core = await openCore(config, { watchdogMs: 60_000, logger: createLogger('silent') });
     const register = (type: string) =>
       core.execute({ type: 'RegisterService', data: service('stay', 'stay-1', taking(type)) }, context);
     t.true((await register('string')).ok, start);

@@ -22,7 +22,7 @@ const publish = async (log: EventLog, topic: string, payload: number): Promise<P
 };
 
 const logs: Readonly<Record<string, (t: ExecutionContext) => Promise<EventLog | undefined>>> = {
-  embedded: (t) => openEmbeddedLog({ directory: temporaryFolder(t) }),
+  embedded: (t) => openEmbeddedLog({ directory: temporaryFolder(t), watchdogMs: 60_000 }),
   redis: async (t) => {
     const server = await redisForTest(t);
     return server === undefined ? undefined : openRedisLog({ url: server.url });

@@ -22,7 +22,10 @@ const folderFor = async (t: ExecutionContext): Promise<string> => {
 const open = (folder: string, allowedTargets: readonly string[] = []): Promise<NexusCore> => {
   const parsed = parseConfig(['--data-dir', folder, '--state-file', 'none'], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
-  return openCore({ ...parsed.config, allowedTargets }, { logger: createLogger('silent') });
+  return openCore(
+    { ...parsed.config, allowedTargets },
+    { watchdogMs: 60_000, logger: createLogger('silent') },
+  );
 };
 
 const register = (core: NexusCore, data: object) =>

@@ -19,7 +19,7 @@ test('a list by name › reads the instances of that name alone, and another fil
   const parsed = parseConfig(['--data-dir', folder, '--state-file', 'none'], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, log: [`file:${folder}`] };
-  const core = await openCore(config, { logger: createLogger('silent') });
+  const core = await openCore(config, { watchdogMs: 60_000, logger: createLogger('silent') });
   t.teardown(() => core.close());
   for (let index = 0; index < 60; index++) {
     const name = index % 20 === 0 ? 'few' : 'many';

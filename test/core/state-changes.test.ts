@@ -16,7 +16,12 @@ const open = async (t: ExecutionContext) => {
   const parsed = parseConfig(['--data-dir', folder, '--state-file', 'none'], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, log: [`file:${folder}/log`] };
-  const core: Core = await openCore(config, { logger: quiet, clock: clock.now, after: clock.after });
+  const core: Core = await openCore(config, {
+    watchdogMs: 60_000,
+    logger: quiet,
+    clock: clock.now,
+    after: clock.after,
+  });
   t.teardown(async () => {
     await core.close();
     await rm(folder, { recursive: true, force: true });

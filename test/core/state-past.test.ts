@@ -17,7 +17,7 @@ const open = (folder: string): Promise<Core> => {
     () => undefined,
   );
   if (!parsed.ok) throw new Error(parsed.message);
-  return openCore(parsed.config, { logger: createLogger('silent') });
+  return openCore(parsed.config, { watchdogMs: 60_000, logger: createLogger('silent') });
 };
 
 const root: Context = { subject: { id: 'root', scopes: ['admin'] }, correlationId: 'c' };

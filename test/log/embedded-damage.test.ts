@@ -47,7 +47,10 @@ test('a flipped bit in the newest record stops the start', async (t) => {
     await log.append(one, [newEvent({ pad: '-needle-' })], 'none');
   });
   t.true(flipBit(join(directory, 'records', 'data.mdb'), '-needle-') > 0);
-  await t.throwsAsync(openEmbeddedLog({ directory }), { instanceOf: LogError, code: 'log_corrupt' });
+  await t.throwsAsync(openEmbeddedLog({ directory, watchdogMs: 60_000 }), {
+    instanceOf: LogError,
+    code: 'log_corrupt',
+  });
 });
 
 test('a lost index is made again from the records', async (t) => {
@@ -103,7 +106,10 @@ test('records that are no database stop the start', async (t) => {
   const directory = temporaryFolder(t);
   await withLog({ directory }, (log) => log.append(one, newEvents(3), 'any'));
   writeFileSync(join(directory, 'records', 'data.mdb'), Buffer.alloc(100_000));
-  await t.throwsAsync(openEmbeddedLog({ directory }), { instanceOf: LogError, code: 'log_corrupt' });
+  await t.throwsAsync(openEmbeddedLog({ directory, watchdogMs: 60_000 }), {
+    instanceOf: LogError,
+    code: 'log_corrupt',
+  });
 });
 
 test('a creation that lost its power before anything was written is begun anew', async (t) => {
@@ -135,7 +141,7 @@ test('records that were put back from an older copy get an index of their own', 
 test('a folder that is open already is refused with its owner named', async (t) => {
   const directory = temporaryFolder(t);
   await withLog({ directory }, async () => {
-    await t.throwsAsync(openEmbeddedLog({ directory }), {
+    await t.throwsAsync(openEmbeddedLog({ directory, watchdogMs: 60_000 }), {
       instanceOf: LogError,
       code: 'log_failed',
       message: new RegExp(`process ${process.pid} on `),

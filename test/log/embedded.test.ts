@@ -14,12 +14,12 @@ const suite = (name: string, flushEvents: number): void => {
     name,
     async () => {
       const directory = mkdtempSync(join(tmpdir(), 'nexus-log-'));
-      let log: EventLog = await openEmbeddedLog({ directory, flushEvents, mapSizeBytes });
+      let log: EventLog = await openEmbeddedLog({ directory, watchdogMs: 60_000, flushEvents, mapSizeBytes });
       return {
         log,
         reopen: async () => {
           await log.close();
-          log = await openEmbeddedLog({ directory, flushEvents, mapSizeBytes });
+          log = await openEmbeddedLog({ directory, watchdogMs: 60_000, flushEvents, mapSizeBytes });
           return log;
         },
         close: async () => {

@@ -42,7 +42,7 @@ export const run = async (
 
 /** The embedded log in `directory`, closed at the end of the test. */
 export const openLog = async (t: ExecutionContext, directory: string): Promise<EventLog> => {
-  const log = await openEmbeddedLog({ directory });
+  const log = await openEmbeddedLog({ directory, watchdogMs: 60_000 });
   t.teardown(() => log.close());
   return log;
 };

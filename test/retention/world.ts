@@ -44,7 +44,11 @@ export const openWorld = async (
     log: [url ?? `file:${directory}`],
   };
   const world = { aheadMs: 0 };
-  const core = await openCore(config, { logger, clock: () => Date.now() + world.aheadMs });
+  const core = await openCore(config, {
+    watchdogMs: 60_000,
+    logger,
+    clock: () => Date.now() + world.aheadMs,
+  });
   t.teardown(async () => {
     await core.close();
     rmSync(directory, { recursive: true, force: true });

@@ -23,7 +23,12 @@ const openWorld = async (t: ExecutionContext) => {
   const config = { ...parsed.config, log: [`file:${folder}`], stateFile: 'none' };
   const still = createTestClock();
   const clock = createTestClock();
-  const core = await openCore(config, { logger: quiet, clock: still.now, after: still.after });
+  const core = await openCore(config, {
+    watchdogMs: 60_000,
+    logger: quiet,
+    clock: still.now,
+    after: still.after,
+  });
   const { runner, node, log } = core.parts;
   const record = createExpire({ runner, node }, createHandler(log), createDeciders(runner));
   const tried: string[] = [];

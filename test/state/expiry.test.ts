@@ -18,7 +18,7 @@ const openWorld = async (t: ExecutionContext) => {
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, log: [`file:${folder}`], stateFile: 'none' };
   const start = (): Promise<Core> =>
-    openCore(config, { logger: quiet, clock: clock.now, after: clock.after });
+    openCore(config, { watchdogMs: 60_000, logger: quiet, clock: clock.now, after: clock.after });
   let core = await start();
   t.teardown(async () => {
     await core.close();

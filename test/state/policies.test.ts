@@ -26,7 +26,7 @@ test('policies › hold from the first write on, also while the read models are 
   const parsed = parseConfig(['--data-dir', folder], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, log: [`file:${folder}`], stateFile: 'none' };
-  const first = await openCore(config, { logger: quiet });
+  const first = await openCore(config, { watchdogMs: 60_000, logger: quiet });
   const admin = as('root', 'admin');
   await Promise.all(
     Array.from({ length: 3_000 }, (_, n) =>
@@ -38,7 +38,7 @@ test('policies › hold from the first write on, also while the read models are 
   await first.close();
   await rm(join(folder, 'read-models'), { recursive: true });
 
-  const second = await openCore(config, { logger: quiet });
+  const second = await openCore(config, { watchdogMs: 60_000, logger: quiet });
   t.teardown(() => second.close());
   // As the sockets of a hub do: none of the core's own timers keeps a process.
   const alive = setInterval(() => {}, 1_000);

@@ -22,7 +22,7 @@ const openWorld = async (t: ExecutionContext, log?: string) => {
   const parsed = parseConfig(['--data-dir', folder], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, log: [log ?? `file:${folder}`], stateFile: 'none' };
-  let core: Core = await openCore(config, { logger: quiet });
+  let core: Core = await openCore(config, { watchdogMs: 60_000, logger: quiet });
   t.teardown(async () => {
     await core.close();
     await rm(folder, { recursive: true, force: true });
@@ -39,7 +39,7 @@ const openWorld = async (t: ExecutionContext, log?: string) => {
     },
     async restart() {
       await core.close();
-      core = await openCore(config, { logger: quiet });
+      core = await openCore(config, { watchdogMs: 60_000, logger: quiet });
     },
     run,
     set: (key: string, value: unknown = 1) => run('SetState', { key, value }),

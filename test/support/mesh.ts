@@ -52,7 +52,7 @@ export const openNode = async (t: ExecutionContext, options: NodeOptions): Promi
   const parsed = parseConfig([], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
   const config = { ...parsed.config, dataDir, log: [options.log], stateFile: 'none' };
-  const core = await openCore(config, { logger: silent });
+  const core = await openCore(config, { watchdogMs: 60_000, logger: silent });
   const zeroMq = await openZeroMq({
     core,
     config: {

@@ -32,7 +32,7 @@ export const openWorld = async (
   around: (log: EventLog) => EventLog = (log) => log,
 ): Promise<World> => {
   const directory = mkdtempSync(join(tmpdir(), 'nexus-watch-'));
-  const embedded = await openEmbeddedLog({ directory });
+  const embedded = await openEmbeddedLog({ directory, watchdogMs: 60_000 });
   const log = around(embedded);
   const hub = createHub({ log, logger: quiet, ...options });
   t.teardown(async () => {

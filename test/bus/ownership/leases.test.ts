@@ -15,7 +15,7 @@ test('a node that says where it is reached after it has its lease is chosen from
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const parsed = parseConfig(['--data-dir', folder, '--state-file', 'none'], {}, () => undefined);
   if (!parsed.ok) throw new Error(parsed.message);
-  const core = await openCore(parsed.config, { logger: quiet });
+  const core = await openCore(parsed.config, { watchdogMs: 60_000, logger: quiet });
   const { log, hub } = core.parts;
   const first = openLeases({ log, hub, node: 'first', logger: quiet });
   first.reachableAt('http://first:1');
