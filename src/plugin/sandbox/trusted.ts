@@ -1,11 +1,10 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Json } from '../../../domain/event.ts';
 import { parseJson } from '../../../domain/parse-json.ts';
 import { type Clock, systemClock } from '../../clock.ts';
-import { newId } from '../../ids.ts';
 import type { PluginModule } from '../plugin.ts';
 import { type Bridge, createPlugin, type Plugin } from './process/guest/context.ts';
 import { maxTimers, minTimerMs } from './process/guest/timers.ts';
@@ -41,6 +40,12 @@ const callError = (code: string, message: string): Error =>
 
 /** A copy without what JSON does not have, as if it had come over a pipe; null for nothing. */
 const copyOf = (value: unknown): Json => JSON.parse(JSON.stringify(value) ?? 'null');
+
+/**
+ * How often each was imported by this process. A module is never unloaded, so each start has a file, and so a URL, of its
+ * own; the same ones in the next process, as Node keeps what it compiled by the URL.
+ */
+const imported = new Map<string, number>();
 
 class Late extends Error {}
 
@@ -101,11 +106,14 @@ export const createTrustedSandbox = ({ directory, clock = systemClock }: Trusted
   };
   let prepared: Promise<void> | undefined;
 
-  /** A module is never unloaded, so each start has a file, and so a URL, of its own. */
   const load = async ({ name, code }: Program): Promise<PluginModule> => {
     prepared ??= prepare();
     await prepared;
-    const file = join(directory, `${name}-${newId()}.mjs`);
+    const hash = createHash('sha256').update(code).digest('hex').slice(0, 32);
+    const place = join(directory, `${name}-${hash}`);
+    const times = imported.get(place) ?? 0;
+    imported.set(place, times + 1);
+    const file = `${place}-${times}.mjs`;
     await writeFile(file, code, { mode: 0o600, flag: 'wx' });
     try {
       return await import(pathToFileURL(file).href);
