@@ -14,10 +14,9 @@ const ownNames: ReadonlySet<string> = new Set([
   'x-content-type-options',
   'x-frame-options',
   'x-xss-protection',
-  'x-accel-buffering',
-  'x-accel-redirect',
   'x-sendfile',
   'x-dns-prefetch-control',
+  'x-permitted-cross-domain-policies',
   'accept-patch',
   'accept-ranges',
   'age',
@@ -26,6 +25,7 @@ const ownNames: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',
   'clear-site-data',
+  'edge-control',
   'connection',
   'cookie',
   'date',
@@ -68,6 +68,8 @@ const ownPrefixes = [
   'proxy-',
   'ratelimit',
   'sec-',
+  'surrogate-',
+  'x-accel-',
   'x-nexus-',
 ];
 
@@ -75,7 +77,11 @@ const fieldName = z
   .string()
   .regex(/^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'must be a token in lower case')
   .refine(
-    (name) => !ownNames.has(name) && !ownPrefixes.some((prefix) => name.startsWith(prefix)),
+    (name) =>
+      !ownNames.has(name) &&
+      !ownPrefixes.some((prefix) => name.startsWith(prefix)) &&
+      // `cdn-cache-control` and its like, by which proxies keep what is for one client for all.
+      !name.endsWith('cache-control'),
     'is a header field of the hub’s own',
   );
 const fieldValue = z
