@@ -27,9 +27,21 @@ export const createStateChanges = ({ log, runner }: Pick<Parts, 'log' | 'runner'
       return document.deleted ? null : document.value;
     }
     // The read models are behind, or keep less than the log does: an older version is not what was there.
-    const before = asRevision(revision - 1);
-    const [event] = await log.readStream(stream, { from: before, limit: 1 });
-    return event?.revision === before ? (stateChangeOf(event)?.value ?? null) : null;
+    const last = asRevision(revision - 1);
+    const [event] = await log.readStream(stream, { from: last, limit: 1 });
+    return event?.revision === last ? (stateChangeOf(event)?.value ?? null) : null;
+  };
+
+  /** Many watch one key, and are handed the same event while it is recent: what was before it is read once. */
+  const before = new WeakMap<LogEvent, Promise<Json>>();
+  const oldValueOf = (event: LogEvent): Promise<Json> => {
+    const known = before.get(event);
+    if (known !== undefined) return known;
+    const reading = valueBefore(event);
+    before.set(event, reading);
+    // One that failed is read again by who comes next.
+    reading.catch(() => before.delete(event));
+    return reading;
   };
 
   return async (events: readonly LogEvent[], position: Position): Promise<readonly StateChange[]> => {
@@ -41,7 +53,7 @@ export const createStateChanges = ({ log, runner }: Pick<Parts, 'log' | 'runner'
       changes.push({
         key: streamKey(event.stream),
         value: change.value,
-        oldValue: await valueBefore(event),
+        oldValue: await oldValueOf(event),
         version: event.revision + 1,
         deleted: change.deleted,
         position: event.position,

@@ -7,11 +7,12 @@ import { createTurns, type Turns } from '../../watch/turns.ts';
 
 /** Subscriptions and watches of one plugin, those that are ending counted. */
 const maxFeeds = 64;
-/** Messages and changes that one plugin is handling at a time: so many small ones, or 4 MiB as they take in memory. */
+/** Messages and changes that one plugin is handling at a time; a large one counts as 16. */
 const maxDeliveries = 256;
-const bytesPerDelivery = 16_384;
-/** Of such as are not small: 32 MiB in a second. */
-const maxLargePerSec = 2_048;
+const largeWeight = 16;
+/** As it takes in memory. What is looked at to find that out is no more than this. */
+const largeBytes = 65_536;
+const maxLargePerSec = 128;
 
 /** What a guest is handed by a subscription or watch: its target, as the guest numbers it. */
 export type FeedTarget = `message:${number}` | `change:${number}`;
@@ -57,8 +58,8 @@ export const createFeeds = (clock: Clock): Feeds => {
   let lastLarge: Promise<void> = Promise.resolve();
   let second = { sinceMs: clock.now(), spent: 0 };
 
-  /** What is not small costs the hub time, for each subscription that it comes to: each has a turn of the event loop. */
-  const turnOfLarge = async (weight: number): Promise<void> => {
+  /** What is large costs the hub time, for each subscription that it comes to: each has a turn of the event loop. */
+  const turnOfLarge = async (): Promise<void> => {
     await nextTurn();
     const passedMs = clock.now() - second.sinceMs;
     const isOver = passedMs < 0 || passedMs >= 1_000;
@@ -68,10 +69,10 @@ export const createFeeds = (clock: Clock): Feeds => {
       });
     }
     if (isOver || second.spent >= maxLargePerSec) second = { sinceMs: clock.now(), spent: 0 };
-    second.spent += weight;
+    second.spent++;
   };
-  const turn = (weight: number): Promise<void> => {
-    lastLarge = lastLarge.then(() => turnOfLarge(weight));
+  const turn = (): Promise<void> => {
+    lastLarge = lastLarge.then(turnOfLarge);
     return lastLarge;
   };
 
@@ -79,15 +80,15 @@ export const createFeeds = (clock: Clock): Feeds => {
     stopping,
     async begin(item, handle) {
       const begun = Promise.withResolvers<boolean>();
-      const weight = 1 + Math.floor(roughBytes(item, maxDeliveries * bytesPerDelivery) / bytesPerDelivery);
+      const isLarge = roughBytes(item, largeBytes) >= largeBytes;
       const once = async (): Promise<void> => {
-        if (weight > 1) await turn(weight);
+        if (isLarge) await turn();
         if (stopping.aborted) return;
         begun.resolve(true);
         await handle();
       };
       const running = own
-        .run(() => shared.run(once, stopping, weight), stopping)
+        .run(() => shared.run(once, stopping, isLarge ? largeWeight : 1), stopping)
         .then(() => {
           handling.delete(running);
           begun.resolve(false);

@@ -90,6 +90,24 @@ export const floods: readonly HostilePlugin[] = [
     more,
   ),
   row(
+    'flood-watches-wide',
+    'sixty watches of a key that is written with as much as a message holds',
+    inHook(
+      'return (async () => { const { prefix } = context.state; for (let i = 0; i < 60; i++) await context.state.watch(prefix + "wide*", () => {}); for (let i = 0; i < 24; i++) context.state.set(prefix + "wide", Array.from({ length: 13e3 }, Math.random)).catch(() => {}); })();',
+    ),
+    held,
+    more,
+  ),
+  row(
+    'flood-list-doubles',
+    'lists of what is far too large',
+    inHook(
+      '(async () => { const { prefix } = context.state; for (let i = 0; i < 15; i++) await context.state.set(prefix + i, Array.from({ length: 13e3 }, Math.random)).catch(() => {}); for (;;) await Promise.allSettled(Array.from({ length: 8 }, () => context.state.list(prefix))); })();',
+    ),
+    held,
+    more,
+  ),
+  row(
     'flood-log-slashes',
     'lines of log that are long to look through for passwords',
     inHook(
