@@ -36,15 +36,20 @@ export const openSubscriber = async (
   // In this order: when the heartbeat comes, the hub knows the prefixes too.
   socket.subscribe(...prefixes, heartbeatTopic);
   socket.connect(endpoint);
+  const receive = async (): Promise<Heard> => {
+    const [topic, body] = await socket.receive();
+    return { topic: String(topic), body: parseFrame(body) };
+  };
+  // Whatever the hub had to tell meanwhile.
+  const early: Heard[] = [];
+  for (let heard = await receive(); heard.topic !== heartbeatTopic; heard = await receive())
+    early.push(heard);
   const next = async (): Promise<Heard> => {
     for (;;) {
-      const [topic, body] = await socket.receive();
-      const heard = { topic: String(topic), body: parseFrame(body) };
+      const heard = early.shift() ?? (await receive());
       if (heard.topic !== heartbeatTopic) return heard;
     }
   };
-  const [first] = await socket.receive();
-  if (String(first) !== heartbeatTopic) throw new Error(`a ${String(first)} before the heartbeat`);
   if (!prefixes.includes(heartbeatTopic)) socket.unsubscribe(heartbeatTopic);
   return { socket, next, close: () => socket.close() };
 };
