@@ -5,6 +5,7 @@ import { isJsonObject } from '../../../domain/json.ts';
 import { defaultLimit, maxLimit } from '../../core/reads.ts';
 import { given } from '../../given.ts';
 import type { CommandDone, Context, StateEntry } from '../../nexus-core.ts';
+import { createTurns } from '../../watch/turns.ts';
 import type { WishAnswer } from '../sandbox/sandbox.ts';
 import { answerWith, granted, refusalOf, refuse } from './answers.ts';
 import type { HubOperations } from './capabilities.ts';
@@ -126,10 +127,13 @@ const listServices = async (
 };
 
 /** Carries out what was granted, by the operations that any client of the hub uses. */
-export const createOperations =
-  (options: OperationsOptions) =>
-  async (request: WishRequest): Promise<WishAnswer> => {
-    const { hub, context, deliveries, outgoing, gone } = options;
+export const createOperations = (options: OperationsOptions) => {
+  const { hub, context, deliveries, outgoing, gone } = options;
+  /** A list gives the others their turn, but a hundred would all go on in the same one. */
+  const turns = createTurns(1);
+  const inTurn = async (list: () => Promise<WishAnswer>): Promise<WishAnswer> =>
+    (await turns.run(list, gone)) ?? stopped();
+  return async (request: WishRequest): Promise<WishAnswer> => {
     const { operation } = request;
     const same = (value: Json): Json => value;
     switch (operation) {
@@ -157,14 +161,14 @@ export const createOperations =
         return answerWith(await hub.execute({ type: 'DeleteState', data }, context()), () => null);
       }
       case 'state.list':
-        return listState(options, request.data);
+        return inTurn(() => listState(options, request.data));
       case 'state.watch':
         return answerWith(await deliveries.watch(request.data), same);
       case 'state.unwatch':
         deliveries.end(`change:${request.data.n}`);
         return granted(null);
       case 'services.list':
-        return listServices(options, request.data);
+        return inTurn(() => listServices(options, request.data));
       case 'services.invoke': {
         const { service, ...data } = request.data;
         const leftMs = data.timeoutMs ?? maxWaitMs;
@@ -177,3 +181,4 @@ export const createOperations =
         return unreachable(operation);
     }
   };
+};
