@@ -12,7 +12,7 @@ const nth = isLong ? Array.from({ length: 30 }, (_, index) => index + 1) : [2, 7
 const startFaulty = (directory: string, fault: string, watchdogMs = 2_000): Writer =>
   startWriter(
     { directory, writers: 16, streams: 5, flushEvents: 100, watchdogMs },
-    traced('/dev/null', '-e', `inject=${fault}`),
+    traced('/dev/null', '-e', `trace=${fault.split(':', 1)}`, '-e', `inject=${fault}`),
     { UV_THREADPOOL_SIZE: '1' },
   );
 
